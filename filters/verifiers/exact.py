@@ -1,0 +1,27 @@
+"""The final answer must be the reference, letter for letter after normalising spaces, width and case."""
+
+import unicodedata
+
+from filters.extract import final_answer
+from filters.verdicts import Item, Judgement, broken, correct, unparseable, wrong
+
+
+def verify(item: Item) -> Judgement:
+    """Compares what `\\boxed{}`, `<answer>` or `####` holds, or the whole answer where it has none of them."""
+    if item.reference is None:
+        return broken("the prompt has no reference answer")
+    answer = final_answer(item)
+    if isinstance(answer, Judgement):
+        return answer
+    said = normalised(answer.marked or answer.text)
+    if not said:
+        return unparseable("no answer found")
+    expected = normalised(item.reference)
+    if said == expected:
+        return correct(f"{said[:80]!r} is the reference")
+    return wrong(f"got {said[:80]!r}, reference {expected[:80]!r}")
+
+
+def normalised(text: str) -> str:
+    """NFKC, case folded, runs of white space as one space."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
