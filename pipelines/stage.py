@@ -27,7 +27,7 @@ from generators.records import content_id, write_text
 from generators.work import StageCounts
 
 FORMAT = 1  # of the stage folders; a change reruns everything
-MANIFEST, STARTED = "manifest.json", "started.json"
+MANIFEST, STARTED, LOCK = "manifest.json", "started.json", ".lock"
 KEPT = ("ledger",)  # paid for and keyed by content: it outlives a change of settings
 VERSIONED = ("distill-toolkit", "torch", "transformers", "vllm", "ray", "polars", "datasketch", "math-verify")
 
@@ -122,10 +122,17 @@ def clear_stage(folder: Path) -> None:
     """Empty a stage's folder, manifest first; its ledger stays, and so do folders of other stages below it."""
     if not folder.exists():
         return
+    strange = [entry.name for entry in folder.iterdir() if entry.name not in (*KEPT, LOCK) and not _is_stage(entry)]
+    if strange and not _is_stage(folder):
+        raise ValueError(f"{folder} holds {strange[0]!r} and was not made by distill; name an empty or new folder")
     (folder / MANIFEST).unlink(missing_ok=True)
     for entry in folder.iterdir():
-        if entry.name not in KEPT and not (entry / MANIFEST).exists() and not (entry / STARTED).exists():
+        if entry.name not in (*KEPT, LOCK) and not _is_stage(entry):
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _is_stage(folder: Path) -> bool:
+    return (folder / MANIFEST).exists() or (folder / STARTED).exists()
 
 
 def _unfinished(out: Path, wanted: Mapping[str, Any]) -> bool:
@@ -170,7 +177,7 @@ def describe(counts: StageCounts) -> str:
 def sole_use(folder: Path) -> Iterator[None]:
     """Hold `folder` for this process; FolderInUse, naming the other process, when it is held already."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "a+", encoding="utf-8") as lock:
+    with open(folder / LOCK, "a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

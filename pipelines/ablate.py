@@ -1,0 +1,73 @@
+"""Ablations: the train and evaluate stages for each cell of a grid, over one corpus and one soft-target store."""
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from generators.records import write_text
+from pipelines.recipe import Recipe, RecipeError, StudentConfig, check_student, parse_config, parse_value
+from pipelines.run import build_corpus, evaluate_model, train_student, trained_tokens, write_report
+from pipelines.session import Session
+
+
+def split_sweeps(arguments: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
+    """(`train.*` keys given several values, the other overrides): train.alpha=0.25,0.5,1 is a sweep."""
+    sweeps: dict[str, list[Any]] = {}
+    overrides = []
+    for argument in arguments:
+        key, _, text = argument.partition("=")
+        if "," in text and not text.startswith(("[", "{", '"')):
+            if not key.startswith("train."):
+                raise RecipeError(f"{argument!r}: only train.* keys can be swept; all cells share one corpus")
+            sweeps[key] = [parse_value(value) for value in text.split(",")]
+        else:
+            overrides.append(argument)
+    if not sweeps:
+        raise RecipeError("name at least one key to sweep, for example train.alpha=0.25,0.5,1 train.temperature=1,2")
+    return sweeps, overrides
+
+
+def cells(sweeps: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name, values) of every combination, such as ("alpha=0.5,temperature=2", {"train.alpha": 0.5, ...})."""
+    for combination in itertools.product(*sweeps.values()):
+        values = dict(zip(sweeps, combination, strict=True))
+        yield ",".join(f"{key.removeprefix('train.')}={value}" for key, value in values.items()), values
+
+
+def cell_student(recipe: Recipe, name: str, values: Mapping[str, Any]) -> StudentConfig:
+    """`[train]` with the cell's values; soft targets come from the store unless the recipe says otherwise."""
+    if recipe.train is None:
+        raise RecipeError("an ablation needs a [train] section")
+    shared = {"soft_targets": "stored"} if recipe.score else {}
+    table = {**shared, **recipe.train.model_dump(exclude_unset=True), "label": name}
+    student = parse_config(StudentConfig, table | {k.removeprefix("train."): v for k, v in values.items()}, "train.")
+    check_student(recipe, f"cell {name}", student)
+    return student
+
+
+def ablate(recipe: Recipe, sweeps: Mapping[str, Sequence[Any]], do: Session) -> None:
+    """Run every cell, one after another; the report gains a table and a heat map."""
+    students = {name: (values, cell_student(recipe, name, values)) for name, values in cells(sweeps)}
+    if recipe.evaluate is None:
+        raise RecipeError("an ablation needs an [evaluate] section")
+    build_corpus(recipe, do)
+    done = []
+    for name, (values, student) in students.items():
+        folder = f"ablate/{name}"
+        train_student(f"{folder}/train", student, do)
+        facts = {"name": name, "label": name, "train_tokens": trained_tokens(f"{folder}/train", do)}
+        evaluate_model(f"{folder}/evaluate", f"{folder}/train", recipe, do, facts)
+        done.append({"cell": name, "values": values, **results(do.runner.folder / folder)})
+        write_text(json.dumps(done, indent=1), do.runner.folder / "ablate" / "cells.json")
+    write_report(do)
+
+
+def results(folder: Path) -> dict[str, Any]:
+    """A cell's scores and its last validation losses."""
+    scores = json.loads((folder / "evaluate" / "scores.json").read_text(encoding="utf-8"))
+    lines = (folder / "train" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    validations = [line for line in map(json.loads, lines) if "val_ce" in line]
+    last = validations[-1] if validations else {}
+    return {"scores": scores, "val_ce": last.get("val_ce"), "val_kl": last.get("val_kl")}

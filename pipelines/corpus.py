@@ -1,0 +1,148 @@
+"""The corpus stage: kept traces, and rows from elsewhere, as chat rows any trainer reads.
+
+`train.parquet` and `validation.parquet` hold `messages` with the reasoning inside `<think>...</think>`,
+as DeepSeek-R1's 600k reasoning + 200k other rows (arXiv 2501.12948, section 2.3.3); the split is by
+prompt, so no question stands on both sides. `README.md` is the dataset card.
+"""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from generators.chat import join_reasoning
+from generators.prompts import FilePrompts, read_rows
+from generators.records import CORPUS, Config, content_id, frame, prompt_id_of, write_frame, write_text
+from generators.work import Progress, StageCounts, no_progress
+
+
+class OtherRows(Config):
+    """Rows that are not reasoning traces: writing, facts, chat (R1's other 200k)."""
+
+    path: str = Field(description="JSONL or parquet with `messages`")
+    rows: int | None = Field(None, ge=1, description="how many to take; all when left out")
+    domain: str = "general"
+    license: str | None = None
+    weight: float = Field(1.0, gt=0)
+
+
+class CorpusConfig(Config):
+    """What goes into the corpus beside the kept traces, and how it is split."""
+
+    validation_fraction: float = Field(0.05, ge=0, lt=1, description="share of prompts held out from training")
+    reasoning_rows: int | None = Field(None, ge=1, description="at most so many traces; all when left out")
+    other: tuple[OtherRows, ...] = ()
+    unfiltered: bool = Field(False, description="also write unfiltered.parquet: every finished trace, right or wrong")
+    seed: int = 0
+    title: str = "Reasoning corpus"
+    license: str = Field("unknown", description="of the corpus, for its card")
+
+
+def corpus(
+    selected: Path, prompts: Path, out: Path, config: CorpusConfig, *, progress: Progress = no_progress
+) -> StageCounts:
+    """Write out/train.parquet, out/validation.parquet, out/README.md (and out/unfiltered.parquet).
+
+    Rows in are the kept traces and the other rows; a trace over `reasoning_rows` is dropped as `over_mix`.
+    """
+    traces = pl.read_parquet(selected).join(pl.read_parquet(prompts).drop("drop_reason"), on="prompt_id", how="left")
+    kept = traces.filter(pl.col("drop_reason").is_null())
+    taken = _sample(kept, config.reasoning_rows, config.seed)
+    with progress("rows", len(taken)) as bar:
+        reasoning = _as_corpus(taken, config)
+        bar.update(len(taken))
+    others = [_other_rows(other, config) for other in config.other]
+    everything = pl.concat([reasoning, *others])
+    for split in ("train", "validation"):
+        write_frame(everything.filter(pl.col("split") == split), out / f"{split}.parquet")
+    if config.unfiltered:
+        write_frame(_unfiltered(traces, config), out / "unfiltered.parquet")
+    write_text(card(everything, config), out / "README.md")
+    dropped = {"over_mix": len(kept) - len(taken)} if len(taken) < len(kept) else {}
+    rows_in = len(kept) + sum(map(len, others))
+    tokens = int(everything["completion_tokens"].sum() or 0)
+    return StageCounts(rows_in, len(everything), dropped, tokens, {"splits": _counts(everything, "split")})
+
+
+def split_of(prompt_id: str, config: CorpusConfig) -> str:
+    """train or validation, decided by the prompt alone: more prompts move none from one side to the other."""
+    digest = hashlib.blake2b(f"{config.seed}:{prompt_id}".encode(), digest_size=8).digest()
+    return "validation" if int.from_bytes(digest, "big") / 2**64 < config.validation_fraction else "train"
+
+
+def _sample(rows: pl.DataFrame, limit: int | None, seed: int) -> pl.DataFrame:
+    if limit is None or len(rows) <= limit:
+        return rows
+    drawn = sorted(range(len(rows)), key=lambda i: content_id([seed, rows["trace_id"][i]]))[:limit]
+    return rows[sorted(drawn)]
+
+
+def _as_corpus(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
+    return frame((_corpus_row(row, config) for row in traces.iter_rows(named=True)), CORPUS)
+
+
+def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
+    content = join_reasoning(row["reasoning"], row["answer"])
+    copied = ("trace_id", "prompt_id", "domain", "source", "license", "teacher", "completion_tokens")
+    return {
+        **{key: row[key] for key in copied},
+        "messages": [*row["messages"], {"role": "assistant", "content": content}],
+        "weight": 1.0,
+        "split": split_of(row["prompt_id"], config),
+    }
+
+
+def _unfiltered(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
+    """Every trace that ended by itself, unchecked, of the prompts that train: what rejection sampling is compared with."""
+    rows = _as_corpus(traces.filter(pl.col("finish_reason") == "stop"), config)
+    return rows.filter(pl.col("split") == "train")
+
+
+def _other_rows(other: OtherRows, config: CorpusConfig) -> pl.DataFrame:
+    rows = read_rows(FilePrompts(source="file", path=other.path, limit=other.rows))
+    return frame((_other_row(row, i, other, config) for i, row in enumerate(rows)), CORPUS)
+
+
+def _other_row(row: dict[str, Any], index: int, other: OtherRows, config: CorpusConfig) -> dict[str, Any]:
+    messages = row.get("messages")
+    if not messages or messages[-1].get("role") != "assistant":
+        raise ValueError(f"{other.path}, row {index + 1}: `messages` must end with an assistant's; got {messages!r}")
+    prompt_id = prompt_id_of(messages[:-1])
+    return {
+        "trace_id": prompt_id_of(messages),
+        "prompt_id": prompt_id,
+        "messages": [{"role": m["role"], "content": m["content"]} for m in messages],
+        "domain": other.domain,
+        "source": Path(other.path).name,
+        "license": other.license,
+        "weight": other.weight,
+        "split": split_of(prompt_id, config),
+    }
+
+
+def _counts(rows: pl.DataFrame, column: str) -> dict[str, int]:
+    return dict(sorted(Counter(str(value) for value in rows[column]).items()))
+
+
+def card(rows: pl.DataFrame, config: CorpusConfig) -> str:
+    """The dataset card: YAML header for dataset hubs, then what the rows are and how many of each."""
+    head = f"---\nlicense: {config.license}\ntask_categories: [text-generation]\nconfigs:\n- config_name: default\n"
+    files = "  data_files:\n  - {split: train, path: train.parquet}\n  - {split: validation, path: validation.parquet}\n---\n"
+    tables = "\n\n".join(_table(rows, column) for column in ("domain", "source", "teacher", "license"))
+    splits = ", ".join(f"{split} {n:,}" for split, n in _counts(rows, "split").items())
+    return (
+        f"{head}{files}\n# {config.title}\n\n{len(rows):,} rows ({splits}), "
+        f"{int(rows['completion_tokens'].sum() or 0):,} completion tokens of the teacher.\n\n"
+        "`messages` is a conversation whose last message is the assistant's: `<think>` reasoning `</think>`, then the "
+        "answer. Reasoning rows were sampled from the teacher and kept when their verifier found them correct and they "
+        "were distinct; the split is by prompt. Made with distill-toolkit; `manifest.json` holds every setting.\n\n"
+        f"{tables}\n"
+    )
+
+
+def _table(rows: pl.DataFrame, column: str) -> str:
+    lines = [f"| {value} | {n:,} |" for value, n in _counts(rows, column).items()]
+    return "\n".join([f"| {column} | rows |", "| --- | ---: |", *lines])

@@ -1,0 +1,21 @@
+"""The progress bar of a stage: rate and time left, one line that moves on a terminal, a line now and then in a log."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from generators.work import Bar
+
+LOG_EVERY_S = 15.0
+
+
+@contextmanager
+def bar(stage: str, unit: str, total: int, done: int = 0) -> Iterator[Bar]:
+    """A bar from `done` to `total`; what an earlier run finished does not count into the rate."""
+    from tqdm import tqdm
+
+    terminal = sys.stderr.isatty()
+    options: dict[str, Any] = {} if terminal else {"mininterval": LOG_EVERY_S, "ncols": 100, "miniters": 1}
+    with tqdm(total=total, initial=done, unit=f" {unit}", desc=stage, leave=True, file=sys.stderr, **options) as shown:
+        yield shown

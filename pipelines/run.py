@@ -1,0 +1,127 @@
+"""The whole path, one call a stage: prompts -> generate -> verify -> select -> corpus -> score -> train -> evaluate -> report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from distill.score import score
+from distill.train import train
+from filters.select import select
+from filters.verify import verify
+from generators.generate import generate
+from generators.prompts import prompts
+from pipelines.corpus import corpus
+from pipelines.evaluate import evaluate, write_scores
+from pipelines.recipe import Recipe, StudentConfig
+from pipelines.report import report
+from pipelines.session import Session, Until
+from pipelines.stage import read_manifest
+
+STAGES = ("prompts", "generate", "verify", "select", "corpus", "score", "train", "evaluate", "report")
+ASKED, EXAMS = "prompts/prompts.parquet", "prompts/eval_prompts.parquet"
+TRACES, VERDICTS, SELECTED = "generate/traces.parquet", "verify/verdicts.parquet", "select/selected.parquet"
+ROWS, UNFILTERED, VALIDATION = "corpus/train.parquet", "corpus/unfiltered.parquet", "corpus/validation.parquet"
+
+
+def run(recipe: Recipe, do: Session) -> None:
+    """Run what is not finished, in order, up to the session's last stage."""
+    try:
+        build_corpus(recipe, do)
+        train_students(recipe, do)
+        evaluate_models(recipe, do)
+    except Until:
+        return
+    write_report(do)
+
+
+def build_corpus(recipe: Recipe, do: Session) -> None:
+    """prompts -> generate -> verify -> select -> corpus -> score."""
+    exams = recipe.evaluate.prompts if recipe.evaluate else None
+    files = [*recipe.prompts.files(), *(exams.files() if exams else [])]
+    do.stage("prompts", prompts, recipe.prompts, {}, evaluation=exams, files=files)
+    sampler = recipe.generate
+    do.stage("generate", generate, sampler, {"prompts": ASKED}, models=sampler.models(), files=sampler.files())
+    judged = {"traces": TRACES, "prompts": ASKED}
+    do.stage("verify", verify, recipe.verify, judged, workers=recipe.execution.verify_workers)
+    do.stage("select", select, recipe.select, {**judged, "verdicts": VERDICTS})
+    others = [Path(other.path) for other in recipe.corpus.other]
+    do.stage("corpus", corpus, recipe.corpus, {"selected": SELECTED, "prompts": ASKED}, files=others)
+    if recipe.score:
+        scored = {"corpus": [ROWS, VALIDATION]}
+        do.stage("score", score, recipe.score, scored, models=[recipe.score.teacher])
+    do.past("score")
+
+
+def train_students(recipe: Recipe, do: Session) -> None:
+    """Every student, once a seed."""
+    for name, student in recipe.all_students().items():
+        for folder, seeded in trainings(name, student):
+            train_student(f"train/{folder}", seeded, do)
+    do.past("train")
+
+
+def trainings(name: str, student: StudentConfig) -> list[tuple[str, StudentConfig]]:
+    """(folder below train/ and evaluate/, settings) of each training of a student."""
+    if not student.seeds:
+        return [(name, student)]
+    return [(f"{name}/seed-{seed}", student.model_copy(update={"seed": seed, "seeds": ()})) for seed in student.seeds]
+
+
+def train_student(stage: str, student: StudentConfig, do: Session) -> None:
+    """Train one student on the corpus (or on the unfiltered traces it is compared with)."""
+    inputs = {
+        "corpus": ROWS if student.rows == "corpus" else UNFILTERED,
+        "validation": VALIDATION,
+        "targets": "score/targets" if student.soft_targets == "stored" else None,
+    }
+    do.stage(stage, train, student, inputs, models=[model for model in (student.student, student.teacher) if model])
+
+
+def evaluate_models(recipe: Recipe, do: Session) -> None:
+    """The teacher, the student before training, and every trained student, on the same problems."""
+    if recipe.evaluate is None:
+        return
+    references = [("teacher", "teacher", recipe.generate.model)]
+    if recipe.train:
+        references.append(("start", "student before", recipe.train.student))
+    for name, label, model in references:
+        if model:
+            evaluate_model(f"evaluate/{name}", model, recipe, do, {"name": name, "label": label})
+    for name, student in recipe.all_students().items():
+        evaluate_student(name, student, recipe, do)
+    do.past("evaluate")
+
+
+def evaluate_student(name: str, student: StudentConfig, recipe: Recipe, do: Session) -> None:
+    """One trained student; with several seeds each of them, then all together."""
+    folders = [folder for folder, _ in trainings(name, student)]
+    facts: dict[str, Any] = {"name": name, "label": student.label or name}
+    for folder in folders:
+        facts["train_tokens"] = trained_tokens(f"train/{folder}", do)
+        evaluate_model(f"evaluate/{folder}", f"train/{folder}", recipe, do, facts)
+    if student.seeds:
+        runs = {"runs": [f"evaluate/{folder}" for folder in folders], "prompts": EXAMS}
+        do.stage(f"evaluate/{name}", write_scores, None, runs, facts=facts)
+
+
+def evaluate_model(stage: str, model: str, recipe: Recipe, do: Session, facts: Mapping[str, Any]) -> None:
+    """Sample and verify `model`, a training stage of this run or a model's name, on the evaluation problems."""
+    hands = {"verifying": recipe.verify, "workers": recipe.execution.verify_workers, "facts": facts}
+    if model in do.runner.runs:
+        do.stage(stage, evaluate, recipe.evaluate, {"model": f"{model}/model", "prompts": EXAMS}, **hands)
+    else:
+        do.stage(stage, evaluate, recipe.evaluate, {"prompts": EXAMS}, models=[model], model=model, **hands)
+
+
+def trained_tokens(stage: str, do: Session) -> int:
+    """Tokens the student of a training stage has seen."""
+    manifest = read_manifest(do.runner.folder / stage)
+    assert manifest, f"{stage} has no manifest"
+    return int(manifest["counts"]["tokens"])
+
+
+def write_report(do: Session) -> None:
+    """The report is cheap and tells of everything there is, so it is made every time."""
+    folder = do.runner.folder / "report"
+    folder.mkdir(exist_ok=True)
+    report(do.runner.folder, folder)

@@ -1,0 +1,113 @@
+"""One stage by itself, on paths: the same functions, manifests and resuming as in a run."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distill.score import score
+from distill.settings import ScoreConfig, TrainConfig
+from distill.train import train
+from filters.select import SelectConfig, select
+from filters.verify import VerifyConfig, verify
+from generators.generate import GenerateConfig, generate
+from generators.prompts import PromptsConfig, prompts
+from generators.records import Config
+from generators.work import StageCounts
+from pipelines.cluster import ExecutionConfig
+from pipelines.corpus import CorpusConfig, corpus
+from pipelines.evaluate import EvaluateConfig, evaluate
+from pipelines.recipe import RecipeError, parse_config, read_toml, recipe_path, with_overrides
+from pipelines.session import Session, open_session
+
+FUNCTIONS: dict[str, Callable[..., StageCounts]] = {
+    "prompts": prompts,
+    "generate": generate,
+    "verify": verify,
+    "select": select,
+    "corpus": corpus,
+    "score": score,
+    "train": train,
+    "evaluate": evaluate,
+}
+
+
+class Sections(Config):
+    """The sections a stage by itself can be given."""
+
+    execution: ExecutionConfig = ExecutionConfig()
+    prompts: PromptsConfig | None = None
+    generate: GenerateConfig | None = None
+    verify: VerifyConfig = VerifyConfig()
+    select: SelectConfig | None = None
+    corpus: CorpusConfig | None = None
+    score: ScoreConfig | None = None
+    train: TrainConfig | None = None
+    evaluate: EvaluateConfig | None = None
+
+
+def run_stage(
+    stage: str,
+    inputs: Mapping[str, Path | list[Path] | None],
+    out: Path,
+    overrides: Sequence[str],
+    *,
+    recipe: str | None,
+    model: str | None,
+    say: Callable[[str], None],
+) -> None:
+    """Run `stage` into `out`. Settings: the recipe's section (or the defaults) with overrides, whose
+    keys need not repeat the section's name."""
+    sections = read_sections(stage, recipe, overrides)
+    config = getattr(sections, stage)
+    _check_inputs(inputs)
+    with open_session(out, {stage: config.model_dump(mode="json")}, sections.execution, say=say) as session:
+        session.runner.folder = out.parent
+        _call(stage, session, out.name, config, inputs, sections, model)
+
+
+def read_sections(stage: str, recipe: str | None, overrides: Sequence[str]) -> Sections:
+    """The settings of one stage."""
+    tables = read_toml(recipe_path(recipe)) if recipe else {}
+    known = Sections.model_fields
+    tables = {key: value for key, value in tables.items() if key in known} | {stage: tables.get(stage, {})}
+    full = [text if text.partition(".")[0] in ("execution", "verify", stage) else f"{stage}.{text}" for text in overrides]
+    return parse_config(Sections, with_overrides(tables, full))
+
+
+def _check_inputs(inputs: Mapping[str, Path | list[Path] | None]) -> None:
+    for option, value in inputs.items():
+        for path in value if isinstance(value, list) else [value]:
+            if path is not None and not path.exists():
+                raise FileNotFoundError(f"--{option}: there is no {path}")
+
+
+def _call(
+    stage: str,
+    session: Session,
+    name: str,
+    config: Any,
+    inputs: Mapping[str, Path | list[Path] | None],
+    sections: Sections,
+    model: str | None,
+) -> None:
+    more: dict[str, Any] = {}
+    models: list[str] = []
+    files: list[Path] = []
+    if stage in ("verify", "evaluate"):
+        more["workers"] = sections.execution.verify_workers
+    if stage == "evaluate":
+        assert model
+        more |= {"verifying": sections.verify, "model": model, "facts": {"name": name, "label": model}}
+        models = [model]
+    elif isinstance(config, GenerateConfig):
+        models, files = config.models(), config.files()
+    elif stage == "prompts":
+        files = config.files()
+    elif isinstance(config, ScoreConfig):
+        models = [config.teacher]
+    elif isinstance(config, TrainConfig):
+        models = [m for m in (config.student, config.teacher) if m]
+    session.stage(name, FUNCTIONS[stage], config, inputs, models=models, files=files, **more)
+
+
+__all__ = ["RecipeError", "read_sections", "run_stage"]
