@@ -96,7 +96,7 @@ def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
 
 
 def _unfiltered(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
-    """Every trace that ended by itself, unchecked, of the prompts that train: what rejection sampling is compared with."""
+    """Every trace that ended by itself, right or wrong, of the training prompts: rejection sampling's control."""
     rows = _as_corpus(traces.filter(pl.col("finish_reason") == "stop"), config)
     return rows.filter(pl.col("split") == "train")
 
@@ -130,11 +130,11 @@ def _counts(rows: pl.DataFrame, column: str) -> dict[str, int]:
 def card(rows: pl.DataFrame, config: CorpusConfig) -> str:
     """The dataset card: YAML header for dataset hubs, then what the rows are and how many of each."""
     head = f"---\nlicense: {config.license}\ntask_categories: [text-generation]\nconfigs:\n- config_name: default\n"
-    files = "  data_files:\n  - {split: train, path: train.parquet}\n  - {split: validation, path: validation.parquet}\n---\n"
+    files = "".join(f"  - {{split: {split}, path: {split}.parquet}}\n" for split in ("train", "validation"))
     tables = "\n\n".join(_table(rows, column) for column in ("domain", "source", "teacher", "license"))
     splits = ", ".join(f"{split} {n:,}" for split, n in _counts(rows, "split").items())
     return (
-        f"{head}{files}\n# {config.title}\n\n{len(rows):,} rows ({splits}), "
+        f"{head}  data_files:\n{files}---\n\n# {config.title}\n\n{len(rows):,} rows ({splits}), "
         f"{int(rows['completion_tokens'].sum() or 0):,} completion tokens of the teacher.\n\n"
         "`messages` is a conversation whose last message is the assistant's: `<think>` reasoning `</think>`, then the "
         "answer. Reasoning rows were sampled from the teacher and kept when their verifier found them correct and they "

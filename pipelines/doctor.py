@@ -45,7 +45,9 @@ def diagnose() -> list[tuple[str, str, bool]]:
         rows.append(("packages", f"all four from {check_origin()}", True))
     except WrongPackage as error:
         rows.append(("packages", str(error), False))
-    rows += [_library(name) for name in ("torch", "transformers", "datasets", "polars", "ray", "datasketch", "math-verify")]
+    rows += [
+        _library(name) for name in ("torch", "transformers", "datasets", "polars", "ray", "datasketch", "math-verify")
+    ]
     vllm = _library("vllm")
     rows.append(("vllm", vllm[1] if vllm[2] else "not installed; needed only for the teacher `vllm_engine`", True))
     return [*rows, _device(), _memory(), _disk()]

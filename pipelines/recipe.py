@@ -11,7 +11,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationError
 
@@ -28,6 +28,8 @@ from pipelines.evaluate import EvaluateConfig
 
 SHIPPED = Path(__file__).resolve().parent / "recipes"
 PLUGINS = {"verifier": "filters.verifiers", "teacher": "generators.teachers", "task family": "generators.tasks"}
+
+C = TypeVar("C", bound=BaseModel)
 
 
 class RecipeError(ValueError):
@@ -133,7 +135,7 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def parse_config[C: BaseModel](model: type[C], values: Mapping[str, Any], prefix: str = "") -> C:
+def parse_config(model: type[C], values: Mapping[str, Any], prefix: str = "") -> C:
     """`values` as `model`; RecipeError says every wrong key in a sentence of its own."""
     try:
         return model.model_validate(dict(values))
@@ -146,7 +148,9 @@ def _sentence(item: Mapping[str, Any], model: type[BaseModel], prefix: str) -> s
     key = _without_tags([str(part) for part in item["loc"]], known)
     if item["type"] == "extra_forbidden":
         siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]] or known
-        accepted = "" if (hint := _nearest(key, siblings) or _nearest(key, known)) else f"; known here: {', '.join(siblings)}"
+        accepted = (
+            "" if (hint := _nearest(key, siblings) or _nearest(key, known)) else f"; known here: {', '.join(siblings)}"
+        )
         return f"unknown key {prefix}{key}{hint}{accepted}"
     if item["type"] == "missing":
         return f"the key {prefix}{key} is missing: {_description(model, key)}"
@@ -227,7 +231,9 @@ def check_student(recipe: Recipe, name: str, student: StudentConfig) -> None:
             raise RecipeError(f'students.{name}.soft_targets = "stored" needs a [score] section')
         if student.temperature not in recipe.score.temperatures:
             grid = ", ".join(map(str, recipe.score.temperatures))
-            raise RecipeError(f"students.{name}.temperature = {student.temperature} is not in score.temperatures ({grid}); add it")
+            raise RecipeError(
+                f"students.{name}.temperature = {student.temperature} is not in score.temperatures ({grid}); add it"
+            )
 
 
 def _resolves(key: str, load: Callable[[], object]) -> None:

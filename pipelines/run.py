@@ -1,4 +1,7 @@
-"""The whole path, one call a stage: prompts -> generate -> verify -> select -> corpus -> score -> train -> evaluate -> report."""
+"""The whole path, one call a stage.
+
+prompts -> generate -> verify -> select -> corpus -> score -> train -> evaluate -> report
+"""
 
 from collections.abc import Mapping
 from pathlib import Path

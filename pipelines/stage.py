@@ -182,7 +182,9 @@ def sole_use(folder: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
-            raise FolderInUse(f"{folder} is in use by process {lock.read().strip() or 'unknown'}; wait for it") from None
+            raise FolderInUse(
+                f"{folder} is in use by process {lock.read().strip() or 'unknown'}; wait for it"
+            ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()

@@ -70,7 +70,9 @@ def read_sections(stage: str, recipe: str | None, overrides: Sequence[str]) -> S
     tables = read_toml(recipe_path(recipe)) if recipe else {}
     known = Sections.model_fields
     tables = {key: value for key, value in tables.items() if key in known} | {stage: tables.get(stage, {})}
-    full = [text if text.partition(".")[0] in ("execution", "verify", stage) else f"{stage}.{text}" for text in overrides]
+    full = [
+        text if text.partition(".")[0] in ("execution", "verify", stage) else f"{stage}.{text}" for text in overrides
+    ]
     return parse_config(Sections, with_overrides(tables, full))
 
 

@@ -1,0 +1,64 @@
+"""The shape of the code: which package may import which, where heavy libraries live, how long functions are."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("distill", "generators", "filters", "pipelines")
+CONTRACT = ("generators.records", "generators.work", "generators.chat")
+HOMES = {"ray": "pipelines/cluster.py", "vllm": "generators/teachers/vllm_engine.py"}
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MAX_FILE, MAX_FUNCTION = 400, 80
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_up(path: Path) -> None:
+    package = path.relative_to(ROOT).parts[0]
+    for name in imports_of(path):
+        target = name.split(".")[0]
+        if target not in PACKAGES or target == package or package == "pipelines":
+            continue
+        assert package in ("filters", "distill") and name in CONTRACT, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_libraries_have_one_home(path: Path) -> None:
+    for name in imports_of(path):
+        home = HOMES.get(name.split(".")[0])
+        assert home is None or path == ROOT / home, f"{name} belongs in {home}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_and_functions_stay_short(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_FILE
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < MAX_FUNCTION, node.name
+
+
+@pytest.mark.parametrize("module", ["filters.verify", "filters.select", "filters.grade", "generators.prompts"])
+def test_light_modules_load_neither_torch_nor_ray(module: str) -> None:
+    code = f"import {module}, sys; print([m for m in ('torch', 'ray', 'vllm', 'transformers') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_command_line_imports_nothing_heavy() -> None:
+    heavy = "{'torch', 'ray', 'polars', 'pydantic'}"
+    code = f"import pipelines.cli as c, sys; c.parser(); print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
