@@ -1,0 +1,284 @@
+"""The distillation loss `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`, from hidden states, in chunks.
+
+Logits of all tokens never exist at once: each chunk's logits are formed, turned into gradients and dropped
+(the idea of Liger's and Cut Cross-Entropy's fused linear losses), so memory grows with the chunk, not with N * V.
+
+Shape suffixes: N target tokens, C tokens of one chunk, H student hidden, G teacher hidden, V vocabulary,
+K stored targets, B buckets a divergence is taken over (V, or K + 1 with a tail).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_kl"]
+SMALLEST_TAIL = 1e-30  # keeps logarithms of an empty tail finite; its terms then vanish
+
+
+@dataclass(frozen=True)
+class OnlineTeacher:
+    """A teacher run beside the student: its hidden states [N, G] and its output head [V, G]."""
+
+    hidden: Tensor
+    head: Tensor
+
+    def rows(self, index: Tensor | slice) -> "OnlineTeacher":
+        """The same teacher at some tokens."""
+        return OnlineTeacher(self.hidden[index], self.head)
+
+
+@dataclass(frozen=True)
+class StoredTargets:
+    """A teacher's K largest probabilities at temperature T, and ONE bucket for all other tokens.
+
+    token_ids: [N, K] int64. log_probs: [N, K], log q_T of these. log_tail: [N], log of the mass of the rest.
+    """
+
+    token_ids: Tensor
+    log_probs: Tensor
+    log_tail: Tensor
+
+    def rows(self, index: Tensor | slice) -> "StoredTargets":
+        """The same targets at some tokens."""
+        return StoredTargets(self.token_ids[index], self.log_probs[index], self.log_tail[index])
+
+
+Teacher = OnlineTeacher | StoredTargets
+
+
+@dataclass(frozen=True)
+class LossOutput:
+    """loss: differentiable scalar. ce_sum, kl_sum: detached sums over `tokens` target tokens, kl_sum without T^2."""
+
+    loss: Tensor
+    ce_sum: Tensor
+    kl_sum: Tensor
+    tokens: int
+
+
+@dataclass(frozen=True)
+class _Terms:
+    alpha: float
+    temperature: float
+    divergence: Divergence
+    beta: float
+    vocab_size: int
+    chunk_tokens: int
+    differentiate: bool
+
+
+def distillation_loss(
+    student_hidden: Tensor,
+    student_head: Tensor,
+    labels: Tensor,
+    *,
+    alpha: float = 1.0,
+    temperature: float = 1.0,
+    teacher: Teacher | None = None,
+    divergence: Divergence = "forward_kl",
+    beta: float = 0.5,
+    ignore_index: int | None = -100,
+    denominator: float | Tensor | None = None,
+    vocab_size: int | None = None,
+    chunk_tokens: int | None = None,
+) -> LossOutput:
+    """Loss of N tokens from hidden states [N, H], head [V, H] and labels [N], differentiable to hidden and head.
+
+    The sum over target tokens of `alpha * CE + (1 - alpha) * T^2 * D` (Hinton et al., arXiv 1503.02531; T^2 is
+    in the gradient too), divided by `denominator`: pass the target tokens of the whole optimizer step, else this
+    call's count is taken. `beta` is the teacher's share of the mixture in `jsd` (GKD, arXiv 2306.13649) and
+    `skew_kl` (DistiLLM, arXiv 2402.03898). Labels equal to `ignore_index` are no targets; None promises there
+    are none. `vocab_size` cuts rows beyond the shared tokenizer from both heads. Softmax statistics are fp32 (fp64
+    for fp64 inputs); products run in the autocast dtype. A teacher with alpha=1 is only measured (kl_sum).
+    """
+    _check(student_hidden, student_head, labels, alpha, temperature, teacher, divergence, beta, vocab_size)
+    if ignore_index is not None:
+        index_N = (labels != ignore_index).nonzero().squeeze(1)
+        student_hidden, labels = student_hidden[index_N], labels[index_N]
+        teacher = teacher and teacher.rows(index_N)
+    size = vocab_size or student_head.shape[0]
+    wanted = torch.is_grad_enabled() and (student_hidden.requires_grad or student_head.requires_grad)
+    chunk = chunk_tokens or _default_chunk(size, student_hidden.device)
+    terms = _Terms(alpha, temperature, divergence, beta, size, chunk, wanted)
+    total, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, student_head, labels, teacher, terms)
+    tokens = labels.shape[0]
+    return LossOutput(total / (max(tokens, 1) if denominator is None else denominator), ce_sum, kl_sum, tokens)
+
+
+def _check(
+    hidden: Tensor,
+    head: Tensor,
+    labels: Tensor,
+    alpha: float,
+    temperature: float,
+    teacher: Teacher | None,
+    divergence: str,
+    beta: float,
+    vocab_size: int | None,
+) -> None:
+    if not 0.0 <= alpha <= 1.0:
+        raise ValueError(f"alpha is {alpha}; it must lie in [0, 1]")
+    if not temperature > 0.0:
+        raise ValueError(f"temperature is {temperature}; it must be above 0")
+    if alpha < 1.0 and teacher is None:
+        raise ValueError(f"alpha is {alpha}, so the loss has a teacher term, but there is no teacher")
+    if divergence not in DIVERGENCES:
+        raise ValueError(f"divergence is {divergence!r}; it must be one of {', '.join(DIVERGENCES)}")
+    if divergence in ("jsd", "skew_kl") and not 0.0 < beta < 1.0:
+        raise ValueError(f"beta is {beta}; {divergence} needs it inside (0, 1)")
+    assert hidden.shape == (labels.shape[0], head.shape[1]), f"{hidden.shape=} {head.shape=} {labels.shape=}"
+    rows = head.shape[0]
+    if isinstance(teacher, OnlineTeacher) and teacher.head.shape[0] != rows and vocab_size is None:
+        raise ValueError(
+            f"the student's head has {rows} rows and the teacher's {teacher.head.shape[0]}: "
+            "check that their tokenizers agree and pass vocab_size, the shared tokenizer's size"
+        )
+    smallest = min(rows, teacher.head.shape[0]) if isinstance(teacher, OnlineTeacher) else rows
+    if vocab_size is not None and not 0 < vocab_size <= smallest:
+        raise ValueError(f"vocab_size is {vocab_size}; the smaller head has {smallest} rows")
+
+
+def _default_chunk(vocab_size: int, device: torch.device) -> int:
+    """Tokens a chunk: what stays near the caches on a CPU, what fills the multiprocessors on a GPU (0.5 GiB fp32)."""
+    return max(1, (2**19 if device.type == "cpu" else 2**27) // vocab_size)
+
+
+class _ChunkedLoss(torch.autograd.Function):
+    """Forms the gradients of the summed loss in the forward pass, chunk by chunk; backward only scales them."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden_NH: Tensor, head_VH: Tensor, labels_N: Tensor, teacher: Teacher | None, terms: _Terms
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        device = hidden_NH.device.type
+        dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_NH.dtype
+        statistics = torch.promote_types(dtype, torch.float32)
+        sums = hidden_NH.new_zeros(2, dtype=statistics)
+        weight_VH = head_VH[: terms.vocab_size].to(dtype)
+        grad_hidden_NH = torch.empty_like(hidden_NH) if terms.differentiate else None
+        grad_head_VH = torch.zeros_like(head_VH, dtype=statistics) if terms.differentiate else None
+        with torch.autocast(device, enabled=False):
+            for start in range(0, labels_N.shape[0], terms.chunk_tokens):
+                rows = slice(start, start + terms.chunk_tokens)
+                hidden_CH = hidden_NH[rows].to(dtype)
+                logits_CV = (hidden_CH @ weight_VH.T).to(statistics)
+                chunk_sums, grad_CV = _chunk_terms(logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms)
+                sums += chunk_sums
+                if grad_hidden_NH is not None and grad_head_VH is not None:
+                    grad_CV = grad_CV.to(dtype)
+                    grad_hidden_NH[rows] = grad_CV @ weight_VH
+                    _accumulate(grad_head_VH[: terms.vocab_size], grad_CV, hidden_CH)
+        if grad_hidden_NH is not None and grad_head_VH is not None:
+            ctx.save_for_backward(grad_hidden_NH, grad_head_VH.to(head_VH.dtype))
+        ce_sum, kl_sum = sums.unbind()
+        total = terms.alpha * ce_sum + (1.0 - terms.alpha) * terms.temperature**2 * kl_sum
+        ctx.mark_non_differentiable(ce_sum, kl_sum)
+        return total, ce_sum, kl_sum
+
+    @staticmethod
+    def backward(ctx: Any, grad_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        grad_hidden_NH, grad_head_VH = ctx.saved_tensors
+        scale = grad_total.to(grad_hidden_NH.dtype), grad_total.to(grad_head_VH.dtype)
+        return grad_hidden_NH * scale[0], grad_head_VH * scale[1], None, None, None
+
+
+def _accumulate(grad_head_VH: Tensor, grad_CV: Tensor, hidden_CH: Tensor) -> None:
+    """Add a chunk's head gradient; sums over chunks stay in fp32 also when the products are bf16."""
+    if grad_head_VH.dtype == grad_CV.dtype:
+        grad_head_VH.addmm_(grad_CV.T, hidden_CH)
+    else:
+        grad_head_VH.add_(grad_CV.T @ hidden_CH)
+
+
+def _chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: _Terms) -> tuple[Tensor, Tensor]:
+    """(sums of CE and divergence [2], gradient of the chunk's summed loss to the logits [C, V])."""
+    alpha, temperature = terms.alpha, terms.temperature
+    log_p_CV = torch.log_softmax(logits_CV, dim=-1)
+    ce_sum = -log_p_CV.gather(1, labels_C[:, None]).sum()
+    if teacher is None:
+        grad_CV = log_p_CV.exp_().scatter_add_(1, labels_C[:, None], _ones_column(log_p_CV, -1.0))
+        return torch.stack([ce_sum, torch.zeros_like(ce_sum)]), grad_CV.mul_(alpha) if alpha != 1.0 else grad_CV
+    tempered_CV = log_p_CV if temperature == 1.0 else torch.log_softmax(logits_CV / temperature, dim=-1)
+    divergence = _online if isinstance(teacher, OnlineTeacher) else _stored
+    kl_sum, grad_CV = divergence(tempered_CV, teacher, terms)  # type: ignore[arg-type]
+    grad_CV.mul_((1.0 - alpha) * temperature)  # T^2 of the loss, 1/T of the logits' derivative
+    if alpha > 0.0:
+        grad_CV.add_(log_p_CV.exp(), alpha=alpha)
+        grad_CV.scatter_add_(1, labels_C[:, None], _ones_column(grad_CV, -alpha))
+    return torch.stack([ce_sum, kl_sum]), grad_CV
+
+
+def _ones_column(like_CV: Tensor, value: float) -> Tensor:
+    return like_CV.new_full((like_CV.shape[0], 1), value)
+
+
+def _online(log_p_CV: Tensor, teacher: OnlineTeacher, terms: _Terms) -> tuple[Tensor, Tensor]:
+    """(summed divergence, its gradient to the tempered logits) against the teacher's whole distribution."""
+    with torch.no_grad():
+        logits_CV = (teacher.hidden @ teacher.head[: terms.vocab_size].T).to(log_p_CV.dtype)
+    log_q_CV = torch.log_softmax(logits_CV / terms.temperature, dim=-1)
+    return DIVERGENCES[terms.divergence](log_q_CV, log_p_CV, terms.beta)
+
+
+def _stored(log_p_CV: Tensor, teacher: StoredTargets, terms: _Terms) -> tuple[Tensor, Tensor]:
+    """The same over K + 1 buckets. Within the tail bucket the gradient follows the student's own probabilities.
+
+    The tail's mass is summed from its probabilities, not taken as 1 - kept, which cancels for a peaked student.
+    """
+    rest_CV = log_p_CV.exp().scatter_(1, teacher.token_ids, 0.0)
+    tail_C1 = rest_CV.sum(dim=-1, keepdim=True).clamp_min_(SMALLEST_TAIL)
+    log_p_CB = torch.cat([log_p_CV.gather(1, teacher.token_ids), tail_C1.log()], dim=1)
+    log_tail_C1 = teacher.log_tail[:, None].clamp_min(math.log(SMALLEST_TAIL))
+    log_q_CB = torch.cat([teacher.log_probs, log_tail_C1], dim=1).to(log_p_CB.dtype)
+    kl_sum, grad_CB = DIVERGENCES[terms.divergence](log_q_CB, log_p_CB, terms.beta)
+    grad_CV = rest_CV.mul_(grad_CB[:, -1:] / tail_C1).scatter_(1, teacher.token_ids, grad_CB[:, :-1])
+    return kl_sum, grad_CV
+
+
+def forward_kl(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """KL(teacher || student), summed, and its gradient to the student's logits."""
+    q_CB = log_q_CB.exp()
+    return (q_CB * (log_q_CB - log_p_CB)).sum(), log_p_CB.exp().sub_(q_CB)
+
+
+def reverse_kl(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """KL(student || teacher), summed, and its gradient to the student's logits."""
+    return _student_expectation(log_p_CB, log_p_CB - log_q_CB)
+
+
+def generalised_jsd(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """beta KL(teacher || m) + (1 - beta) KL(student || m), with m = beta teacher + (1 - beta) student."""
+    log_m_CB = _log_mixture(log_q_CB, log_p_CB, beta)
+    student, grad_CB = _student_expectation(log_p_CB, log_p_CB - log_m_CB)
+    teacher = (log_q_CB.exp() * (log_q_CB - log_m_CB)).sum()
+    return beta * teacher + (1.0 - beta) * student, grad_CB.mul_(1.0 - beta)
+
+
+def skew_kl(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> tuple[Tensor, Tensor]:
+    """KL(teacher || m), with m = beta teacher + (1 - beta) student: bounded where the student gives no mass."""
+    log_m_CB = _log_mixture(log_q_CB, log_p_CB, beta)
+    _, grad_CB = _student_expectation(log_p_CB, -(log_q_CB - log_m_CB).exp())
+    return (log_q_CB.exp() * (log_q_CB - log_m_CB)).sum(), grad_CB.mul_(1.0 - beta)
+
+
+def _student_expectation(log_p_CB: Tensor, score_CB: Tensor) -> tuple[Tensor, Tensor]:
+    """(sum of E_p[score], p * (score - E_p[score])): the latter is the chain rule through the student's softmax."""
+    p_CB = log_p_CB.exp()
+    expected_C1 = (p_CB * score_CB).sum(dim=-1, keepdim=True)
+    return expected_C1.sum(), p_CB.mul_(score_CB - expected_C1)
+
+
+def _log_mixture(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> Tensor:
+    return torch.logaddexp(log_q_CB + math.log(beta), log_p_CB + math.log1p(-beta))
+
+
+DIVERGENCES: dict[str, Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]] = {
+    "forward_kl": forward_kl,
+    "reverse_kl": reverse_kl,
+    "jsd": generalised_jsd,
+    "skew_kl": skew_kl,
+}

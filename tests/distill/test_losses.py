@@ -1,0 +1,179 @@
+"""The chunked loss against a dense float64 reference, in value and in gradient."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from distill.losses import DIVERGENCES, LossOutput, OnlineTeacher, StoredTargets, distillation_loss
+
+N, H, G, V = 13, 6, 5, 17
+
+
+def problem(seed: int = 0, peak: float = 1.0, dtype: torch.dtype = torch.float64) -> tuple[Tensor, ...]:
+    g = torch.Generator().manual_seed(seed)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=g, dtype=torch.float64).to(dtype)
+
+    labels = torch.randint(0, V, (N,), generator=g)
+    labels[::4] = -100
+    return draw(N, H).requires_grad_(), draw(V, H).requires_grad_(), labels, draw(N, G) * peak, draw(V, G)
+
+
+def reference_divergence(name: str, p: Tensor, q: Tensor, beta: float) -> Tensor:
+    m = beta * q + (1 - beta) * p
+
+    def kl(a: Tensor, b: Tensor) -> Tensor:
+        return (a * (a.clamp_min(1e-300).log() - b.clamp_min(1e-300).log())).sum()
+
+    values = {"forward_kl": (q, p), "reverse_kl": (p, q), "skew_kl": (q, m)}
+    return beta * kl(q, m) + (1 - beta) * kl(p, m) if name == "jsd" else kl(*values[name])
+
+
+def reference(
+    hidden: Tensor, head: Tensor, labels: Tensor, q: Tensor, alpha: float, temperature: float,
+    name: str = "forward_kl", beta: float = 0.5, kept: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """The dense formula with plain autograd; `kept` [N, K] puts everything else into one bucket on both sides."""
+    target = labels != -100
+    logits = (hidden @ head.T)[target].double()
+    p, q = torch.softmax(logits / temperature, -1), q[target].double()
+    if kept is not None:
+        p, q = (torch.cat([r.gather(1, kept[target]), r.scatter(1, kept[target], 0).sum(1, True)], 1) for r in (p, q))
+    ce = torch.nn.functional.cross_entropy(logits, labels[target], reduction="sum")
+    soft = reference_divergence(name, p, q, beta)
+    return (alpha * ce + (1 - alpha) * temperature**2 * soft) / target.sum()
+
+
+def top_k(q: Tensor, k: int) -> StoredTargets:
+    probs, ids = q.topk(k, -1)
+    return StoredTargets(ids, probs.log(), q.scatter(1, ids, 0).sum(1).log())
+
+
+def assert_same(output: LossOutput, expected: Tensor, inputs: list[Tensor], tolerance: float = 1e-10) -> None:
+    torch.testing.assert_close(output.loss.double(), expected.double(), atol=tolerance, rtol=tolerance)
+    wanted = torch.autograd.grad(expected, inputs)
+    for ours, dense in zip(torch.autograd.grad(output.loss, inputs), wanted, strict=True):
+        torch.testing.assert_close(ours.double(), dense.double(), atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0, 8.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("chunk", [1, 4, 100])
+def test_online_equals_dense(temperature: float, alpha: float, chunk: int) -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem()
+    q = torch.softmax(teacher_hidden @ teacher_head.T / temperature, -1)
+    output = distillation_loss(
+        hidden, head, labels, alpha=alpha, temperature=temperature,
+        teacher=OnlineTeacher(teacher_hidden, teacher_head), chunk_tokens=chunk,
+    )  # fmt: skip
+    assert_same(output, reference(hidden, head, labels, q, alpha, temperature), [hidden, head])
+
+
+@pytest.mark.parametrize("name", list(DIVERGENCES))
+@pytest.mark.parametrize("stored", [False, True])
+@pytest.mark.parametrize("beta", [0.1, 0.7])
+def test_every_divergence_equals_dense(name: str, stored: bool, beta: float) -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=1)
+    q = torch.softmax(teacher_hidden @ teacher_head.T / 2.0, -1)
+    targets = top_k(q, 4)
+    teacher = targets if stored else OnlineTeacher(teacher_hidden, teacher_head)
+    output = distillation_loss(
+        hidden, head, labels, alpha=0.3, temperature=2.0, teacher=teacher, divergence=name, beta=beta, chunk_tokens=5  # type: ignore[arg-type]
+    )  # fmt: skip
+    kept = targets.token_ids if stored else None
+    assert_same(output, reference(hidden, head, labels, q, 0.3, 2.0, name, beta, kept), [hidden, head])
+
+
+@pytest.mark.parametrize("name", list(DIVERGENCES))
+def test_all_tokens_stored_equals_online(name: str) -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=2)
+    q = torch.softmax(teacher_hidden @ teacher_head.T / 2.0, -1)
+    arguments = {"alpha": 0.5, "temperature": 2.0, "divergence": name}
+    online = distillation_loss(hidden, head, labels, teacher=OnlineTeacher(teacher_hidden, teacher_head), **arguments)  # type: ignore[arg-type]
+    stored = distillation_loss(hidden, head, labels, teacher=top_k(q, V), **arguments)  # type: ignore[arg-type]
+    assert_same(stored, online.loss, [hidden, head])
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_gradient_holds_against_finite_differences(temperature: float) -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=3)
+    targets = top_k(torch.softmax(teacher_hidden @ teacher_head.T / temperature, -1), 3)
+
+    def loss(h: Tensor, w: Tensor) -> Tensor:
+        return distillation_loss(h, w, labels, alpha=0.4, temperature=temperature, teacher=targets, chunk_tokens=4).loss
+
+    assert torch.autograd.gradcheck(loss, (hidden, head))
+
+
+@pytest.mark.parametrize("k", [1, 4, V])
+def test_peaked_teacher_and_student_stay_finite_and_right(k: int) -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=4, peak=60.0)
+    with torch.no_grad():
+        hidden *= 20.0
+    q = torch.softmax(teacher_hidden @ teacher_head.T, -1)
+    targets = top_k(q, k)
+    output = distillation_loss(hidden, head, labels, alpha=0.0, teacher=targets)
+    assert_same(output, reference(hidden, head, labels, q, 0.0, 1.0, kept=targets.token_ids), [hidden, head], 1e-9)
+    halves = [t.detach().float().requires_grad_() for t in (hidden, head)]
+    single = distillation_loss(halves[0], halves[1], labels, alpha=0.0, teacher=targets)
+    assert_same(single, reference(*halves, labels, q, 0.0, 1.0, kept=targets.token_ids), halves, 1e-3)
+
+
+def test_autocast_multiplies_in_bf16_with_fp32_statistics_and_gradients() -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=5, dtype=torch.float32)
+    q = torch.softmax(teacher_hidden @ teacher_head.T / 2, -1)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = distillation_loss(hidden, head, labels, alpha=0.5, temperature=2.0, teacher=top_k(q, 5))
+    assert output.loss.dtype == output.ce_sum.dtype == torch.float32
+    expected = reference(hidden, head, labels, q, 0.5, 2.0, kept=top_k(q, 5).token_ids)
+    assert_same(output, expected, [hidden, head], 3e-2)
+
+
+def test_padding_rows_of_either_head_change_nothing() -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=6)
+    teacher = OnlineTeacher(teacher_hidden, teacher_head)
+    plain = distillation_loss(hidden, head, labels, alpha=0.5, teacher=teacher)
+    wide = torch.cat([head.detach(), torch.full((3, H), 9.0)]).requires_grad_()
+    wide_teacher = OnlineTeacher(teacher_hidden, torch.cat([teacher_head, torch.full((7, G), 9.0)]))
+    cut = distillation_loss(hidden, wide, labels, alpha=0.5, teacher=wide_teacher, vocab_size=V)
+    torch.testing.assert_close(cut.loss, plain.loss)
+    gradient = torch.autograd.grad(cut.loss, wide)[0]
+    torch.testing.assert_close(gradient[:V], torch.autograd.grad(plain.loss, head)[0])
+    assert (gradient[V:] == 0).all()
+    with pytest.raises(ValueError, match="20 rows and the teacher's 24"):
+        distillation_loss(hidden, wide, labels, alpha=0.5, teacher=wide_teacher)
+
+
+def test_sums_and_denominator() -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=7)
+    teacher = OnlineTeacher(teacher_hidden, teacher_head)
+    output = distillation_loss(hidden, head, labels, alpha=0.25, temperature=3.0, teacher=teacher, denominator=100)
+    assert output.tokens == int((labels != -100).sum())
+    torch.testing.assert_close(output.loss, (0.25 * output.ce_sum + 0.75 * 9.0 * output.kl_sum) / 100)
+    measured = distillation_loss(hidden, head, labels, teacher=teacher, temperature=3.0)
+    torch.testing.assert_close(measured.kl_sum, output.kl_sum)
+    torch.testing.assert_close(measured.loss, measured.ce_sum / output.tokens)
+
+
+def test_no_target_at_all_is_a_zero_loss_with_zero_gradients() -> None:
+    hidden, head, labels, _, _ = problem()
+    output = distillation_loss(hidden, head, torch.full_like(labels, -100))
+    assert output.loss == 0 and output.tokens == 0
+    assert all((g == 0).all() for g in torch.autograd.grad(output.loss, [hidden, head]))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ({"alpha": 1.5}, r"alpha is 1.5; it must lie in \[0, 1\]"),
+        ({"temperature": 0.0}, "temperature is 0.0"),
+        ({"alpha": 0.5}, "there is no teacher"),
+        ({"divergence": "tvd"}, "one of forward_kl, reverse_kl, jsd, skew_kl"),
+        ({"vocab_size": V + 1}, "vocab_size is 18"),
+    ],
+)
+def test_mistakes_are_named(arguments: dict, message: str) -> None:
+    hidden, head, labels, _, _ = problem()
+    with pytest.raises(ValueError, match=message):
+        distillation_loss(hidden, head, labels, **arguments)
