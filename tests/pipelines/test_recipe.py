@@ -1,0 +1,92 @@
+"""Recipes: every shipped one parses, and a wrong key, value or plug-in is one clear sentence before any work."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.ablate import cells, split_sweeps
+from pipelines.recipe import RecipeError, load_recipe, parse_value, plugins, shipped
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_every_shipped_recipe_parses(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert recipe.description
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("generate.sampling.temprature=1", "did you mean generate.sampling.temperature?"),
+        ("trian.alpha=0.5", "unknown key trian; did you mean train?"),
+        ("students.kl.alhpa=0.5", "unknown key students.kl.alhpa; did you mean alpha?"),
+        ("generate.sampling.n=0", "generate.sampling.n = 0"),
+        ("train.alpha=2", "alpha = 2"),
+        ("train.learning_rate=fast", "learning_rate = 'fast'"),
+        ("generate.teacher=tranformers_local", "transformers_local"),
+        ("prompts.verifier=math_anwser", "math_answer"),
+        ("students.kl.temperature=3.0", "students.kl.temperature = 3.0 is not in score.temperatures (1.0, 2.0, 4.0)"),
+        ("prompts.cuont=3", "did you mean prompts.count?"),
+        ("execution.executor=slurm", "execution.executor = 'slurm': Input should be 'local' or 'ray'"),
+        ("train=3", "train = 3"),
+        ("alpha", "is not an override"),
+    ],
+)
+def test_a_wrong_setting_says_which_and_what_is_accepted(override: str, sentence: str) -> None:
+    with pytest.raises(RecipeError) as failure:
+        load_recipe("toy", [override])
+    assert sentence in str(failure.value)
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(RecipeError, match=r"no recipe 'toi'; did you mean toy\?"):
+        load_recipe("toi")
+
+
+def test_a_recipe_file_with_a_syntax_error_names_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("name = 'x'\n[prompts\n")
+    with pytest.raises(RecipeError, match=r"mine\.toml is not valid TOML: .*line 2"):
+        load_recipe(str(path))
+
+
+def test_overrides_are_toml_values_or_text() -> None:
+    assert parse_value("0.5") == 0.5
+    assert parse_value("[1, 2]") == [1, 2]
+    assert parse_value("true") is True
+    assert parse_value("embedded:teacher") == "embedded:teacher"
+
+
+def test_students_share_the_train_section() -> None:
+    students = load_recipe("toy", ["train.learning_rate=0.005", "students.kl.learning_rate=0.002"]).all_students()
+    assert {name: student.learning_rate for name, student in students.items()} == {
+        "sft_unfiltered": 0.005,
+        "sft_rejection": 0.005,
+        "kl": 0.002,
+    }
+    assert {student.student for student in students.values()} == {"embedded:student"}
+
+
+def test_sweeps_are_told_from_overrides() -> None:
+    sweeps, overrides = split_sweeps(["train.alpha=0.25,1", "train.temperature=1,2", "prompts.count=10"])
+    assert sweeps == {"train.alpha": [0.25, 1], "train.temperature": [1, 2]}
+    assert overrides == ["prompts.count=10"]
+    assert [name for name, _ in cells(sweeps)] == [
+        "alpha=0.25,temperature=1",
+        "alpha=0.25,temperature=2",
+        "alpha=1,temperature=1",
+        "alpha=1,temperature=2",
+    ]
+
+
+def test_only_training_can_be_swept() -> None:
+    with pytest.raises(RecipeError, match=r"only train\.\* keys can be swept"):
+        split_sweeps(["generate.sampling.n=1,2"])
+
+
+def test_plugins_are_found_by_their_files() -> None:
+    found = {kind: [name for name, _ in rows] for kind, rows in plugins().items()}
+    assert "math_answer" in found["verifier"]
+    assert {"transformers_local", "replay"} <= set(found["teacher"])
+    assert "arithmetic" in found["task family"]
