@@ -22,7 +22,7 @@ ABOUT = "Turn a reasoning teacher into a verified corpus and smaller students."
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0, 1 (it failed), 2 (it was asked wrongly) or 130 (Ctrl-C)."""
-    options = parser().parse_args(arguments)
+    options = parse(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends as Ctrl-C does
     try:
         check_origin()
@@ -36,6 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ValueError, RuntimeError) as error:
         return _fail(str(error), 2)
     return 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command and its options; key=value may stand before, between and after them."""
+    top = parser()
+    options, rest = top.parse_known_args(arguments)
+    # argparse takes the free words of one place only; those elsewhere come back as the rest.
+    for word in rest:
+        if not hasattr(options, "overrides") or word.startswith("-") or "=" not in word:
+            top.error(f"unrecognized argument {word!r}")
+        options.overrides.append(word)
+    return options
 
 
 def _fail(sentence: str, code: int) -> int:
