@@ -16,10 +16,11 @@ PLAIN |= dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The text after the thinking, and what its last mark holds (None where it has none)."""
+    """The text after the thinking, what its last mark holds (None where it has none), and how many boxes it has."""
 
     text: str
     marked: str | None
+    boxes: int = 0
 
 
 def final_answer(item: Item) -> Answer | Judgement:
@@ -28,21 +29,21 @@ def final_answer(item: Item) -> Answer | Judgement:
     if not text or text.startswith("<think>"):
         return unparseable("thinking never ended" if item.reasoning or text else "the answer is empty")
     marked = marked_answer(text)
-    if item.finish_reason == "length" and marked is None:
+    if item.finish_reason == "length" and marked[0] is None:
         return unparseable("cut off before the final answer")
-    return Answer(text, marked)
+    return Answer(text, *marked)
 
 
-def marked_answer(text: str) -> str | None:
-    """What the last `\\boxed{}` holds, else the last `<answer>`, else what follows the last `####`."""
+def marked_answer(text: str) -> tuple[str | None, int]:
+    """(what the last `\\boxed{}` holds, else the last `<answer>`, else what follows the last `####`; number of boxes)."""
     within_tag = ANSWER_TAG.findall(text)
     scope = within_tag[-1] if within_tag else text
     if boxes := boxed(scope):
-        return boxes[-1]
+        return boxes[-1], len(boxes)
     if within_tag:
-        return scope.strip()
-    head, mark, tail = text.rpartition("####")
-    return tail.strip().split("\n")[0] if mark else None
+        return scope.strip(), 0
+    _, mark, tail = text.rpartition("####")
+    return (tail.strip().split("\n")[0] if mark else None), 0
 
 
 def boxed(text: str) -> list[str]:

@@ -40,6 +40,7 @@ START_S = 60.0  # for the interpreter to start and for a verifier to be imported
 WATCH_S = 0.05
 HEADROOM_MIB = 1024
 WINDOW = 32  # items sent ahead to one worker
+LIFETIME = 20_000  # items after which a worker is renewed: Math-Verify's caches grow by some 12 KB an item
 PAGE = os.sysconf("SC_PAGE_SIZE")
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from filters.worker import main; main()"
 
@@ -138,6 +139,7 @@ class _Worker:
         self.sent: deque[_Task] = deque()
         self.unsent, self.unread = b"", b""
         self.started, self.loaded = False, set[str]()
+        self.served = 0
         self.since = time.monotonic()  # when the first of `sent` began
 
     def limit_s(self, timeout_s: float) -> float:
@@ -160,6 +162,7 @@ class _Worker:
         self.since = time.monotonic()
         if reply is not None:
             task = self.sent.popleft()
+            self.served += 1
             task.batch.set(task.index, Verdict(*reply))
         elif self.started:
             self.loaded.add(self.sent[0].verifier)
@@ -263,6 +266,8 @@ class _Manager(threading.Thread):
         for worker in list(self.workers):
             if worker.sent and (reason := self.broken_limit(worker)):
                 self.replace(worker, reason)
+            elif worker.served >= LIFETIME and not worker.sent:
+                self.replace(worker, None)
         self.feed()
 
     def serve(self, worker: _Worker, events: int) -> None:
@@ -313,7 +318,7 @@ class _Manager(threading.Thread):
             self.workers.append(worker := _Worker(self.cap_mib + HEADROOM_MIB))
             self.selector.register(worker.output, selectors.EVENT_READ, worker)
         for worker in self.workers:
-            if len(worker.sent) <= WINDOW // 4 and self.pending:
+            if worker.served < LIFETIME and len(worker.sent) <= WINDOW // 4 and self.pending:
                 share = min(WINDOW, 1 + len(self.pending) // (2 * self.size))
                 worker.send(self.next_tasks(share))
             self.watch_input(worker)
