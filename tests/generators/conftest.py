@@ -1,0 +1,59 @@
+"""A tiny random model with a tokenizer and a chat template."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+SPECIAL = ["<|end|>", "<|user|>", "<|assistant|>", "<|system|>"]
+SHAPE = dict(hidden_size=48, num_hidden_layers=2, intermediate_size=96, num_attention_heads=6, num_key_value_heads=2)
+
+
+def tiny_tokenizer() -> PreTrainedTokenizerFast:
+    """One token a byte, the roles, `<think>` and `</think>`."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate([*SPECIAL, "<think>", "</think>", *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.add_tokens(["<think>", "</think>"])
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>")
+    wrapped.chat_template = TEMPLATE
+    return wrapped
+
+
+def tiny_model(kind: str = "qwen2", seed: int = 0) -> torch.nn.Module:
+    """A random model whose next-token distributions are neither flat nor certain."""
+    torch.manual_seed(seed)
+    config_of, model_of = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}[kind]
+    vocabulary = len(tiny_tokenizer())
+    config = config_of(vocab_size=vocabulary, max_position_embeddings=256, bos_token_id=None, eos_token_id=0, **SHAPE)
+    model = model_of(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(6)
+    return model
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny random model, as transformers saves one."""
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_model().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[[str], torch.nn.Module]:
+    """Makes a tiny random model of a kind (qwen2, llama)."""
+    return tiny_model

@@ -1,0 +1,116 @@
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from generators.decoding import Job, SlotDecoder, draw_tokens, uniforms
+from generators.sampling import SampleRequest, SamplingConfig
+from generators.teachers.transformers_local import Options, build, load
+
+PROMPTS = [tuple(int(x) for x in np.random.default_rng(i).integers(4, 250, 3 + 5 * i)) for i in range(7)]
+
+
+def complete(model, jobs, *, slots=8, temperature=1.0, top_p=1.0, stop_ids=(0,)):
+    decoder = SlotDecoder(model, slots=slots, stop_ids=stop_ids, temperature=temperature, top_p=top_p)
+    return {done.key: (done.token_ids, done.finish_reason) for done in decoder.run(jobs)}
+
+
+@pytest.mark.parametrize("kind", ["qwen2", "llama"])
+def test_greedy_completions_are_those_of_transformers_generate(kind, make_model):
+    model = make_model(kind)
+    expected = {}
+    for prompt in PROMPTS:
+        out = model.generate(
+            torch.tensor([prompt]), do_sample=False, max_new_tokens=40, pad_token_id=0, eos_token_id=[7, 90]
+        )
+        expected[prompt] = out[0, len(prompt) :].tolist()
+    ours = complete(model, [Job(p, p, 0, 40) for p in PROMPTS], temperature=0, stop_ids=(7, 90))
+    assert {key: ids for key, (ids, _) in ours.items()} == expected
+    for ids, reason in ours.values():
+        assert reason == ("stop" if ids[-1] in (7, 90) else "length")
+
+
+def test_a_completion_does_not_depend_on_slots_or_company(make_model):
+    model = make_model("qwen2")
+    jobs = [Job((i, s), prompt, 1000 * i + s, 5 + 3 * s) for i, prompt in enumerate(PROMPTS) for s in range(6)]
+    together = complete(model, jobs, slots=64)
+    assert together == complete(model, jobs, slots=8)
+    assert together == complete(model, jobs[::-1], slots=24)
+    alone = {}
+    for job in jobs[::5]:
+        alone |= complete(model, [job])
+    assert alone == {key: together[key] for key in alone}
+
+
+def test_samples_of_one_prompt_differ_and_end_where_they_may(make_model):
+    model = make_model("qwen2")
+    done = complete(model, [Job(s, PROMPTS[2], s, 20) for s in range(40)], slots=16)
+    assert len({tuple(ids) for ids, _ in done.values()}) == 40
+    assert all(len(ids) <= 20 for ids, _ in done.values())
+    assert all((ids[-1] == 0) == (reason == "stop") for ids, reason in done.values())
+
+
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.6, 1.0), (1.0, 0.7), (2.0, 0.05)])
+def test_draws_follow_the_truncated_softmax(temperature, top_p):
+    logits = torch.randn(1, 50, generator=torch.Generator().manual_seed(1)) * 2
+    expected = torch.softmax(logits[0].double() / temperature, -1)
+    order = expected.argsort(descending=True)
+    before = expected[order].cumsum(0) - expected[order]
+    expected[order[before >= top_p]] = 0
+    expected /= expected.sum()
+    n = 40_000
+    drawn = draw_tokens(logits.expand(n, -1), np.arange(n), np.full(n, 3), temperature, top_p)
+    observed = torch.bincount(drawn, minlength=50).double() / n
+    assert (observed[expected == 0] == 0).all()
+    # five standard errors of each frequency
+    assert ((observed - expected).abs() <= 5 * (expected * (1 - expected) / n).sqrt() + 1e-9).all()
+
+
+def test_uniforms_are_uniform_and_depend_on_seed_step_and_attempt():
+    seeds, steps = np.arange(1000).repeat(100), np.tile(np.arange(100), 1000)
+    u = uniforms(seeds, steps)
+    assert 0 <= u.min() and u.max() < 1
+    histogram = np.histogram(u, 20, (0, 1))[0]
+    assert ((histogram - 5000) ** 2 / 5000).sum() < 45  # chi-square, 19 degrees of freedom
+    assert len(np.unique(np.concatenate([u, uniforms(seeds, steps, 1)]))) == 200_000
+    neighbours = u.reshape(1000, 100)
+    assert abs(np.corrcoef(neighbours[:-1].ravel(), neighbours[1:].ravel())[0, 1]) < 0.02
+
+
+def test_a_model_with_a_window_shorter_than_the_sequences_is_refused():
+    from transformers import MistralConfig, MistralForCausalLM
+
+    config = MistralConfig(
+        vocab_size=64, hidden_size=32, num_hidden_layers=1, intermediate_size=32, num_attention_heads=2,
+        num_key_value_heads=1, sliding_window=8,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="vllm_engine"):
+        complete(MistralForCausalLM(config).eval(), [Job(0, tuple(range(1, 20)), 0, 5)])
+
+
+def request(index: int, text: str = "2+2?") -> SampleRequest:
+    return SampleRequest(f"t{index}", f"p-{text}", [{"role": "user", "content": text}], index, index)
+
+
+def test_rows_hold_the_exact_tokens_and_split_text(tiny: Path):
+    teacher = build(str(tiny), SamplingConfig(temperature=1, top_p=1, max_new_tokens=30), Options(slots=8))
+    rows = {row["trace_id"]: row for row in teacher([request(i) for i in range(20)])}
+    assert len(rows) == 20
+    _, tokenizer = load(str(tiny))
+    for row in rows.values():
+        assert row["completion_tokens"] == len(row["token_ids"]) <= 30
+        assert row["finish_reason"] == ("stop" if row["token_ids"][-1] == 0 else "length")
+        text = tokenizer.decode([t for t in row["token_ids"] if t != 0])
+        if "<think>" not in text and "</think>" not in text:
+            assert (row["reasoning"], row["answer"]) == (None, text.strip())
+    assert Counter(row["prompt_tokens"] for row in rows.values()) == {len("2+2?") + 3: 20}
+
+
+def test_a_prompt_longer_than_the_model_takes_is_a_failed_row(tiny: Path):
+    teacher = build(str(tiny), SamplingConfig(max_new_tokens=8), Options(slots=8))
+    rows = {row["trace_id"]: row for row in teacher([request(0, "x" * 300), request(1)])}
+    assert rows["t0"]["finish_reason"] == "error"
+    assert "303 tokens" in rows["t0"]["error"] and "256" in rows["t0"]["error"]
+    assert rows["t1"]["finish_reason"] in ("stop", "length")
