@@ -1,0 +1,274 @@
+"""Soft targets on disk: an append-only store keyed by content, so re-filtering or re-packing a corpus keeps them.
+
+A folder holds `store.json` (whose targets these are) and segment files `*.targets`; each worker may write its own.
+A segment is blocks of one row each: a header with its own checksum, then token ids, logits and tails, checksummed.
+
+Shape suffixes: N target positions, K kept tokens, T temperatures of the grid.
+"""
+
+import hashlib
+import json
+import mmap
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generators.records import Config, write_text
+
+MAGIC = b"DTG1"
+HEADER = struct.Struct("<4s12sIII")  # magic, key, positions, payload bytes, payload crc32; then the header's own crc32
+CHECK = struct.Struct("<I")
+HEADER_BYTES = HEADER.size + CHECK.size
+
+
+class StoreMetadata(Config):
+    """Whose targets a store holds, so that a student can be checked without the teacher's weights."""
+
+    teacher: str
+    revision: str
+    tokenizer: str  # student.tokenizer_fingerprint of the tokenizer that made the ids
+    vocab_size: int  # logits beyond it are padding rows and were cut
+    top_k: int
+    temperatures: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class RowTargets:
+    """A teacher's distribution at each of a row's N completion tokens: position i predicts `ids[target_start + i]`.
+
+    token_ids: [N, K] uint16 or uint32, most probable first. logits: [N, K] fp16, relative to the top logit.
+    log_tails: [N, T] fp32, logsumexp of (logit - top) / T over all OTHER tokens, for each T of the grid (-inf if
+    there are none). Storing logZ(T) by its tail part keeps small tails to full relative precision; with the kept
+    logits it gives logZ(T), so kept and tail probabilities at T sum to one whatever fp16 rounded.
+    """
+
+    token_ids: NDArray[np.unsignedinteger]
+    logits: NDArray[np.float16]
+    log_tails: NDArray[np.float32]
+    temperatures: tuple[float, ...]
+
+    def log_z(self, temperature: float) -> NDArray[np.float32]:
+        """logsumexp over the whole vocabulary of (logit - top) / T, [N]."""
+        kept_NK = self.logits.astype(np.float32) / np.float32(temperature)
+        kept_N = np.log(np.exp(kept_NK).sum(axis=1))  # the top one is 0: no overflow, no empty sum
+        return np.logaddexp(kept_N, self.log_tails[:, grid_index(self.temperatures, temperature)])
+
+    def log_probs(self, temperature: float) -> NDArray[np.float32]:
+        """Log probabilities of the kept tokens at T, [N, K]."""
+        return self.logits.astype(np.float32) / np.float32(temperature) - self.log_z(temperature)[:, None]
+
+    def log_tail(self, temperature: float) -> NDArray[np.float32]:
+        """Log of the mass outside the kept tokens at T, [N]."""
+        return self.log_tails[:, grid_index(self.temperatures, temperature)] - self.log_z(temperature)
+
+
+def grid_index(temperatures: Sequence[float], temperature: float) -> int:
+    """Where T stands on the grid; another T is a ValueError naming the grid."""
+    if temperature not in temperatures:
+        grid = ", ".join(f"{t:g}" for t in temperatures)
+        raise ValueError(
+            f"temperature {temperature:g} is not on the stored grid ({grid}); score it or choose one of these"
+        )
+    return list(temperatures).index(temperature)
+
+
+def target_key(token_ids: NDArray[np.int32], target_start: int, teacher: str, revision: str) -> str:
+    """24 hex digits over the row's exact tokens, where its targets start, and the teacher that scored them."""
+    head = json.dumps([teacher, revision, int(target_start)]).encode()
+    ids = np.ascontiguousarray(token_ids, dtype="<i4").tobytes()
+    return hashlib.blake2b(head + b"\0" + ids, digest_size=12).hexdigest()
+
+
+class TargetStore:
+    """Soft targets by key. Mode "a" creates the folder and appends to `segment`; mode "r" only reads.
+
+    A torn last block (a killed writer) is cut off when its segment is opened for appending and passed over by
+    readers. Anything else that fails its checksum is a ValueError naming file and row key.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        mode: Literal["r", "a"] = "r",
+        metadata: StoreMetadata | None = None,
+        segment: str = "part-0",
+    ) -> None:
+        self.folder = Path(folder)
+        self.metadata = _open_metadata(self.folder, mode, metadata)
+        self._blocks: dict[bytes, tuple[int, int]] = {}  # key -> (segment, offset)
+        self._paths = sorted(self.folder.glob("*.targets"))
+        own = self.folder / f"{segment}.targets"
+        if mode == "a" and own not in self._paths:
+            own.touch()
+            self._paths.append(own)
+        ends = [self._index(number, path) for number, path in enumerate(self._paths)]
+        self._files = [open(path, "rb", buffering=0) for path in self._paths]
+        self._out, self._own, self._end = None, 0, 0
+        if mode == "a":
+            self._own = self._paths.index(own)
+            self._end = ends[self._own]
+            self._out = open(own, "r+b", buffering=0)
+            self._out.truncate(self._end)
+            self._out.seek(self._end)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._blocks)
+
+    def keys(self) -> Iterator[str]:
+        """Keys in the order they were found or appended."""
+        return (key.hex() for key in self._blocks)
+
+    def has(self, key: str) -> bool:
+        """Whether the row was scored."""
+        return bytes.fromhex(key) in self._blocks
+
+    def append(self, key: str, row: RowTargets) -> None:
+        """Write one row, in one system call; a key the store has already is not written again."""
+        assert self._out is not None, f"the store {self.folder} was opened for reading"
+        if self.has(key):
+            return
+        block = _encode(bytes.fromhex(key), row, self.metadata)
+        written = self._out.write(block)
+        assert written == len(block), f"wrote {written} of {len(block)} bytes to {self._paths[self._own]}"
+        self._blocks[bytes.fromhex(key)] = (self._own, self._end)
+        self._end += len(block)
+
+    def get(self, key: str) -> RowTargets:
+        """The row's targets. An unknown key is a KeyError, a damaged block a ValueError."""
+        number, offset = self._blocks[bytes.fromhex(key)]
+        file = self._files[number].fileno()
+        header = os.pread(file, HEADER_BYTES, offset)
+        parsed = _parse_header(header)
+        payload = os.pread(file, parsed.payload_bytes, offset + HEADER_BYTES) if parsed else b""
+        if parsed is None or parsed.key.hex() != key or zlib.crc32(payload) != parsed.payload_crc:
+            raise ValueError(
+                f"{self._paths[number]}: the block of row {key} at byte {offset} fails its checksum; "
+                "delete this file and score again"
+            )
+        return _decode(payload, parsed.positions, self.metadata)
+
+    def close(self) -> None:
+        """Push what was appended to the disk and close the files."""
+        if self._out is not None:
+            os.fsync(self._out.fileno())
+            self._out.close()
+            self._out = None
+        for file in self._files:
+            file.close()
+
+    def _index(self, number: int, path: Path) -> int:
+        """Add a segment's blocks to the index and return where its last whole block ends."""
+        if path.stat().st_size == 0:
+            return 0
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            offset, last = 0, 0
+            while (header := _parse_header(data[offset : offset + HEADER_BYTES])) is not None:
+                end = offset + HEADER_BYTES + header.payload_bytes
+                if end > len(data):
+                    break
+                self._blocks[header.key] = (number, offset)
+                last, offset = offset, end
+            if _later_block(data, offset):
+                raise ValueError(
+                    f"{path}: damaged at byte {offset}, with rows after it; delete this file and score again"
+                )
+            if offset == len(data) and (header := _parse_header(data[last : last + HEADER_BYTES])) is not None:
+                if zlib.crc32(data[last + HEADER_BYTES : offset]) == header.payload_crc:
+                    return offset
+                del self._blocks[header.key]  # its size reached the disk before its bytes: torn like a short one
+                return last
+            return offset
+
+
+@dataclass(frozen=True)
+class _Header:
+    key: bytes
+    positions: int
+    payload_bytes: int
+    payload_crc: int
+
+
+def _parse_header(data: bytes) -> _Header | None:
+    """The block header in `data`, or None where there is no sound one."""
+    if (
+        len(data) < HEADER_BYTES
+        or data[:4] != MAGIC
+        or zlib.crc32(data[: HEADER.size]) != CHECK.unpack_from(data, HEADER.size)[0]
+    ):
+        return None
+    return _Header(*HEADER.unpack_from(data)[1:])
+
+
+def _later_block(data: mmap.mmap, offset: int) -> bool:
+    """Whether a sound header follows `offset`: then what is at `offset` is damage, not a torn end."""
+    while (offset := data.find(MAGIC, offset + 1)) >= 0:
+        if _parse_header(data[offset : offset + HEADER_BYTES]) is not None:
+            return True
+    return False
+
+
+def _open_metadata(folder: Path, mode: str, metadata: StoreMetadata | None) -> StoreMetadata:
+    path = folder / "store.json"
+    if not path.exists():
+        if mode == "r" or metadata is None:
+            raise ValueError(f"{folder} is no store of soft targets: it has no store.json")
+        write_text(metadata.model_dump_json(indent=1) + "\n", path)
+    stored = StoreMetadata.model_validate_json(path.read_text(encoding="utf-8"))
+    if metadata is not None and metadata != stored:
+        changed = [k for k in StoreMetadata.model_fields if getattr(stored, k) != getattr(metadata, k)]
+        raise ValueError(
+            f"{path}: the store's {', '.join(changed)} is {[getattr(stored, k) for k in changed]}, "
+            f"not {[getattr(metadata, k) for k in changed]}; write to another folder"
+        )
+    return stored
+
+
+def id_dtype(vocab_size: int) -> np.dtype:
+    """The narrowest of uint16 and uint32 that holds every token id."""
+    return np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
+
+
+def _encode(key: bytes, row: RowTargets, metadata: StoreMetadata) -> bytes:
+    positions = row.token_ids.shape[0]
+    shapes = {row.token_ids.shape, row.logits.shape}, row.log_tails.shape
+    expected = {(positions, metadata.top_k)}, (positions, len(metadata.temperatures))
+    assert shapes == expected, f"row {key.hex()} has shapes {shapes}, the store wants {expected}"
+    arrays = (
+        row.token_ids.astype(id_dtype(metadata.vocab_size), copy=False),
+        row.logits.astype("<f2", copy=False),
+        row.log_tails.astype("<f4", copy=False),
+    )
+    payload = b"".join(array.tobytes() for array in arrays)
+    header = HEADER.pack(MAGIC, key, positions, len(payload), zlib.crc32(payload))
+    return header + CHECK.pack(zlib.crc32(header)) + payload
+
+
+def _decode(payload: bytes, positions: int, metadata: StoreMetadata) -> RowTargets:
+    ids = id_dtype(metadata.vocab_size)
+    kept, grid = positions * metadata.top_k, positions * len(metadata.temperatures)
+    assert len(payload) == kept * (ids.itemsize + 2) + grid * 4, f"{len(payload)} bytes for {positions} positions"
+    token_ids = np.frombuffer(payload, ids, kept)
+    logits = np.frombuffer(payload, "<f2", kept, offset=kept * ids.itemsize)
+    log_tails = np.frombuffer(payload, "<f4", grid, offset=kept * (ids.itemsize + 2))
+    return RowTargets(
+        token_ids.reshape(positions, metadata.top_k),
+        logits.reshape(positions, metadata.top_k),
+        log_tails.reshape(positions, len(metadata.temperatures)),
+        metadata.temperatures,
+    )
