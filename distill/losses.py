@@ -143,7 +143,7 @@ def _check(
 
 
 def _default_chunk(vocab_size: int, device: torch.device) -> int:
-    """Tokens a chunk: logits near the caches on a CPU (16 MiB fp32), 0.5 GiB to fill a GPU, enough rows for a product."""
+    """Tokens a chunk: fp32 logits of 16 MiB near a CPU's caches, 512 MiB to fill a GPU; enough rows for a product."""
     return max(256, (2**22 if device.type == "cpu" else 2**27) // vocab_size)
 
 

@@ -15,7 +15,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
@@ -110,21 +109,18 @@ class TargetStore:
             own.touch()
             self._paths.append(own)
         ends = [self._index(number, path) for number, path in enumerate(self._paths)]
-        self._files = [open(path, "rb", buffering=0) for path in self._paths]
-        self._out, self._own, self._end = None, 0, 0
+        self._files = [os.open(path, os.O_RDONLY) for path in self._paths]
+        self._out, self._own, self._end = -1, 0, 0
         if mode == "a":
             self._own = self._paths.index(own)
             self._end = ends[self._own]
-            self._out = open(own, "r+b", buffering=0)
-            self._out.truncate(self._end)
-            self._out.seek(self._end)
+            self._out = os.open(own, os.O_WRONLY)
+            os.ftruncate(self._out, self._end)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def __len__(self) -> int:
@@ -140,11 +136,11 @@ class TargetStore:
 
     def append(self, key: str, row: RowTargets) -> None:
         """Write one row, in one system call; a key the store has already is not written again."""
-        assert self._out is not None, f"the store {self.folder} was opened for reading"
+        assert self._out >= 0, f"the store {self.folder} was opened for reading"
         if self.has(key):
             return
         block = _encode(bytes.fromhex(key), row, self.metadata)
-        written = self._out.write(block)
+        written = os.pwrite(self._out, block, self._end)
         assert written == len(block), f"wrote {written} of {len(block)} bytes to {self._paths[self._own]}"
         self._blocks[bytes.fromhex(key)] = (self._own, self._end)
         self._end += len(block)
@@ -152,7 +148,7 @@ class TargetStore:
     def get(self, key: str) -> RowTargets:
         """The row's targets. An unknown key is a KeyError, a damaged block a ValueError."""
         number, offset = self._blocks[bytes.fromhex(key)]
-        file = self._files[number].fileno()
+        file = self._files[number]
         header = os.pread(file, HEADER_BYTES, offset)
         parsed = _parse_header(header)
         payload = os.pread(file, parsed.payload_bytes, offset + HEADER_BYTES) if parsed else b""
@@ -165,12 +161,12 @@ class TargetStore:
 
     def close(self) -> None:
         """Push what was appended to the disk and close the files."""
-        if self._out is not None:
-            os.fsync(self._out.fileno())
-            self._out.close()
-            self._out = None
+        if self._out >= 0:
+            os.fsync(self._out)
+            os.close(self._out)
         for file in self._files:
-            file.close()
+            os.close(file)
+        self._files, self._out = [], -1
 
     def _index(self, number: int, path: Path) -> int:
         """Add a segment's blocks to the index and return where its last whole block ends."""
