@@ -25,7 +25,9 @@ SEARCHED_CHARS = 20_000  # of an answer without a mark the end: Math-Verify take
 MARKED_CHARS = 4_000
 SHOWN_CHARS = 80
 
-NUMBER = re.compile(r"([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:[eE]([+-]?\d{1,3})|\\(?:times|cdot)10\^\{?([+-]?\d{1,3})\}?)?")
+NUMBER = re.compile(
+    r"([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:[eE]([+-]?\d{1,3})|\\(?:times|cdot)10\^\{?([+-]?\d{1,3})\}?)?"
+)
 FRACTION = re.compile(r"([+-]?)\\[dt]?frac\{(\d+)\}\{(\d+)\}|([+-]?)(\d+)/(\d+)")
 MARKUP = re.compile(r"\\[,!;: ]|\\left|\\right|[\s$]|\\text\{\s*\}")
 MANY_DIGITS = re.compile(r"\d{200}")

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-AWKWARD = '''
+AWKWARD = """
 import os, signal, sys, time
 from filters.verdicts import Judgement
 
@@ -36,7 +36,7 @@ def verify(item):
     if command == "nothing":
         return None
     return Judgement("correct", 1.0, item.answer)
-'''
+"""
 
 
 @pytest.fixture

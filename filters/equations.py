@@ -1,0 +1,68 @@
+"""The path a solution takes: its equations, in order, in one spelling.
+
+Rejection-sampling fine-tuning keeps one solution a distinct list of equations (Yuan et al. 2023, arXiv 2308.01825).
+"""
+
+import re
+from collections.abc import Iterator
+
+ANNOTATION = re.compile(r"<<([^<>\n]*=[^<>\n]*)>>")
+SPELLINGS = [
+    (re.compile(r"\\[dt]?frac\s?\{([^{}\n]*)\}\s?\{([^{}\n]*)\}"), r"(\1)/(\2)"),
+    (re.compile(r"\\(?:times|cdot)(?![a-z])|[×·⋅]|\*\*"), lambda match: "^" if match.group() == "**" else "*"),
+    (re.compile(r"\\div(?![a-z])|÷"), "/"),
+    (re.compile(r"\\(?:left|right)(?![a-z])|\\(?:text|mathrm)\s?\{[^{}\n]*\}|\\[,!;: ()\[\]$%]|[$€£]"), ""),
+    (re.compile(r"\{"), "("),
+    (re.compile(r"\}"), ")"),
+    (re.compile("\u2212"), "-"),
+    (re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
+]
+FUNCTION = r"\\(?:sqrt|pi|sin|cos|tan|log|ln|exp|alpha|beta|theta)(?![a-z])"
+TOKEN = re.compile(rf"(\s*)(\d+(?:\.\d+)?|\.\d+|{FUNCTION}|[^\W\d_]+|\S)")
+OPERAND = re.compile(rf"\.?\d.*|{FUNCTION}|[^\W\d_]")
+SYMBOLS = frozenset("-+*/^()=")
+PARENTHESES = re.compile(r"(?<!\w)\((\d+|\d+\.\d+|[a-zA-Z])\)")
+
+
+def path_of(text: str) -> tuple[str, ...]:
+    """The normalised equations of a solution; GSM8K's `<<3*4=12>>` where it has them. Empty when it has none."""
+    annotated = ANNOTATION.findall(text)
+    lines = annotated or [line for line in text.splitlines() if "=" in line]
+    return tuple(equation for line in lines for equation in equations(line))
+
+
+def equations(line: str) -> Iterator[str]:
+    """`3*4=12` of "that is $3 \\times 4 = 12.00$ eggs": runs of numbers, single letters and signs around an `=`."""
+    for pattern, replacement in SPELLINGS:
+        line = pattern.sub(replacement, line)
+    run: list[str] = []
+    for space, token in TOKEN.findall(line):
+        is_operand = OPERAND.fullmatch(token) is not None
+        if run and is_operand and space and run[-1] not in SYMBOLS - {")"}:  # two operands side by side: words, not 3x
+            yield from closed(run)
+            run = []
+        if is_operand:
+            run.append(number(token))
+        elif token in SYMBOLS:
+            run.append(token)
+        else:
+            yield from closed(run)
+            run = []
+    yield from closed(run)
+
+
+def closed(run: list[str]) -> Iterator[str]:
+    """The equation that a run of tokens makes up, if it is one."""
+    sides = [side.strip("+*/^") for side in "".join(run).split("=")]
+    sides = [PARENTHESES.sub(r"\1", side) for side in sides if any(character.isalnum() for character in side)]
+    if len(sides) > 1:
+        yield "=".join(sides)
+
+
+def number(token: str) -> str:
+    """12.00 as 12, .50 as 0.5; letters stay."""
+    if "." not in token:
+        return token
+    whole, _, decimals = token.partition(".")
+    decimals = decimals.rstrip("0")
+    return f"{whole or '0'}.{decimals}" if decimals else whole or "0"

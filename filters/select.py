@@ -1,0 +1,191 @@
+"""Chooses the traces worth training on: every trace stays, labelled with the first reason that speaks against it.
+
+Reasons, in this order: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error, unverified,
+short_reasoning, long_completion, exact_duplicate, near_duplicate, same_path, over_cap. The last four compare a prompt's
+remaining samples with each other, in the order of their sample index.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+from pydantic import Field
+
+from filters.dedupe import exact_duplicates, near_duplicates
+from filters.equations import path_of
+from generators.records import SELECTED, Config, replace_durably
+from generators.work import Progress, StageCounts, counts_by_reason, no_progress
+
+READ_ROWS = 4000  # texts held in memory at a time
+SOLVE_RATES = ("0", "0-25%", "25-50%", "50-75%", "75-100%", "100%")
+
+
+class SelectConfig(Config):
+    """Which correct traces are kept."""
+
+    max_per_prompt: int = Field(4, gt=0)
+    """Kept traces of one prompt, the first ones by sample index."""
+    near_duplicate_threshold: float | None = Field(0.8, gt=0, le=1)
+    """Jaccard similarity of 5-word shingles from which samples of a prompt are duplicates; null looks for none."""
+    distinct: Literal["none", "equations"] = "equations"
+    """`equations` keeps one trace of those that calculate the same equations in the same order (arXiv 2308.01825)."""
+    require_reasoning: bool = False
+    """Drop completions that have no reasoning."""
+    min_reasoning_tokens: int | None = Field(None, gt=0)
+    """Reasoning tokens are counted as the reasoning's share, by characters, of the completion's tokens."""
+    max_completion_tokens: int | None = Field(None, gt=0)
+    """Longer completions are dropped."""
+    keep_unverified: bool = False
+    """Keep traces that have no verdict because their prompt has no verifier."""
+
+
+def select(
+    traces: Path, verdicts: Path, prompts: Path, out: Path, config: SelectConfig, *, progress: Progress = no_progress
+) -> StageCounts:
+    """Write `out`/selected.parquet (generators.records.SELECTED): all traces, in their order, with a `drop_reason`.
+
+    Notes: histogram of solve rates over prompts, prompts with a correct trace, mean number of distinct paths among
+    these. Tokens: completion tokens of kept traces. A verifiable trace without a verdict is a ValueError.
+    """
+    rows = pl.scan_parquet(traces).select(facts()).collect()
+    judged = pl.read_parquet(verdicts).drop("seconds").rename({"reason": "verdict_reason"})
+    rows = rows.join(judged, on="trace_id", how="left", maintain_order="left").with_row_index("row")
+    check_verdicts(rows, verdicts, prompts)
+    rows = rows.with_columns(own_reason(config).alias("drop_reason"))
+    labels, paths = compare_samples(traces, rows.filter(pl.col("drop_reason").is_null()), config, progress)
+    rows = rows.join(labels, on="row", how="left", maintain_order="left").with_columns(
+        pl.coalesce("drop_reason", "among_samples").alias("drop_reason")
+    )
+    write_selected(traces, rows, out / "selected.parquet")
+    tokens = int(rows.filter(pl.col("drop_reason").is_null())["completion_tokens"].sum())
+    return counts_by_reason(rows["drop_reason"], tokens=tokens, notes=notes_of(rows, paths))
+
+
+def facts() -> list[pl.Expr]:
+    """What is decided without the text itself: ids, lengths and how the sample ended."""
+    reasoning = pl.col("reasoning").fill_null("").str.len_chars()
+    length = reasoning + pl.col("answer").fill_null("").str.len_chars()
+    share = pl.when(length > 0).then(reasoning / length).otherwise(0.0)
+    return [
+        pl.col("trace_id", "prompt_id", "sample_index", "finish_reason", "completion_tokens"),
+        pl.col("reasoning").fill_null("").str.strip_chars().eq("").alias("unreasoned"),
+        (share * pl.col("completion_tokens")).alias("reasoning_tokens"),
+    ]
+
+
+def check_verdicts(rows: pl.DataFrame, verdicts: Path, prompts: Path) -> None:
+    """Every trace of a prompt with a verifier has a verdict, else a ValueError says which one lacks it."""
+    verifiable = pl.read_parquet(prompts, columns=["prompt_id", "verifier"]).filter(pl.col("verifier").is_not_null())
+    unjudged = rows.filter(pl.col("status").is_null()).join(verifiable.select("prompt_id"), on="prompt_id", how="semi")
+    if unjudged.height:
+        raise ValueError(
+            f"{verdicts}: no verdict for trace {unjudged['trace_id'][0]}, whose prompt has a verifier "
+            f"({unjudged.height} such traces); run verify over these traces first"
+        )
+
+
+def own_reason(config: SelectConfig) -> pl.Expr:
+    """The first reason that a trace gives by itself; null where it gives none."""
+    status = pl.col("status")
+    reasons: list[tuple[str, pl.Expr]] = [
+        ("error", pl.col("finish_reason") == "error"),
+        ("truncated", pl.col("finish_reason") == "length"),
+        ("no_reasoning", pl.col("unreasoned") & config.require_reasoning),
+        *((name, status == name) for name in ("wrong", "unparseable", "timeout")),
+        ("verifier_error", status == "error"),
+        ("unverified", status.is_null() & (not config.keep_unverified)),
+    ]
+    if config.min_reasoning_tokens is not None:
+        reasons.append(("short_reasoning", pl.col("reasoning_tokens") < config.min_reasoning_tokens))
+    if config.max_completion_tokens is not None:
+        reasons.append(("long_completion", pl.col("completion_tokens") > config.max_completion_tokens))
+    return pl.coalesce(pl.when(holds).then(pl.lit(name)) for name, holds in reasons)
+
+
+LABELS = {"row": pl.UInt32, "cluster_id": pl.String, "among_samples": pl.String}
+
+
+def compare_samples(
+    traces: Path, rows: pl.DataFrame, config: SelectConfig, progress: Progress
+) -> tuple[pl.DataFrame, list[int]]:
+    """(cluster and reason of each row, as LABELS; number of distinct paths of each prompt)."""
+    labels: list[tuple[int, str, str | None]] = []
+    paths: list[int] = []
+    with progress("traces", rows.height) as bar:
+        for batch in batches(rows):
+            texts = read_texts(traces, batch)
+            for samples in texts.sort("prompt_id", "sample_index", "row").partition_by("prompt_id"):
+                found = label_samples(samples, config)
+                labels += found
+                paths.append(sum(reason in (None, "over_cap") for _, _, reason in found))
+            bar.update(batch.height)
+    return pl.DataFrame(labels, schema=LABELS, orient="row"), paths
+
+
+def batches(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Whole prompts, some READ_ROWS rows at a time, in the order of the file so that each reads a short stretch of it."""
+    sizes = rows.group_by("prompt_id", maintain_order=True).len()
+    numbered = sizes.select("prompt_id", batch=(pl.col("len").cum_sum() - 1) // READ_ROWS)
+    yield from rows.join(numbered, on="prompt_id", how="left", maintain_order="left").partition_by(
+        "batch", maintain_order=True, include_key=False
+    )
+
+
+def read_texts(traces: Path, batch: pl.DataFrame) -> pl.DataFrame:
+    """The batch's rows with reasoning and answer."""
+    first, last = int(batch["row"].min()), int(batch["row"].max())  # type: ignore[arg-type]
+    stretch = pl.scan_parquet(traces).select("reasoning", "answer").with_row_index("row").slice(first, last - first + 1)
+    return stretch.join(batch.lazy(), on="row", how="inner").collect()
+
+
+def label_samples(samples: pl.DataFrame, config: SelectConfig) -> list[tuple[int, str, str | None]]:
+    """(row, cluster id, reason) of one prompt's remaining samples, given in their order."""
+    rows: list[dict[str, Any]] = samples.to_dicts()
+    texts = [f"{row['reasoning'] or ''}\n{row['answer'] or ''}" for row in rows]
+    exact = exact_duplicates(texts)
+    threshold = config.near_duplicate_threshold
+    near = exact if threshold is None else near_duplicates(texts, threshold)
+    seen: set[tuple[str, ...]] = set()
+    kept = 0
+    labels = []
+    for index, row in enumerate(rows):
+        path = path_of(row["reasoning"] or row["answer"] or "") if config.distinct == "equations" else ()
+        reason = None
+        if exact[index] != index:
+            reason = "exact_duplicate"
+        elif near[index] != index:
+            reason = "near_duplicate"
+        elif path and path in seen:
+            reason = "same_path"
+        elif kept == config.max_per_prompt:
+            reason = "over_cap"
+        kept += reason is None
+        seen |= {path} if reason in (None, "over_cap") else set()
+        labels.append((row["row"], rows[near[index]]["trace_id"], reason))
+    return labels
+
+
+def write_selected(traces: Path, rows: pl.DataFrame, path: Path) -> None:
+    """Join the labels to the traces, without holding the texts in memory."""
+    added = [name for name in SELECTED if name not in pl.read_parquet_schema(traces)]
+    labels = rows.select("trace_id", *added).lazy()
+    partial = path.with_name(path.name + ".partial")
+    selected = pl.scan_parquet(traces).join(labels, on="trace_id", how="left", maintain_order="left")
+    selected.select(*SELECTED).cast(SELECTED).sink_parquet(partial, compression="zstd")
+    replace_durably(partial, path)
+
+
+def notes_of(rows: pl.DataFrame, paths: list[int]) -> dict[str, Any]:
+    """Figures over prompts for the report; a solve rate is correct verdicts over all verdicts of a prompt."""
+    judged = rows.filter(pl.col("status").is_not_null())
+    rates = judged.group_by("prompt_id").agg(rate=(pl.col("status") == "correct").mean())["rate"].to_list()
+    histogram = dict.fromkeys(SOLVE_RATES, 0)
+    for rate in rates:
+        histogram[SOLVE_RATES[0 if rate == 0 else 5 if rate == 1 else 1 + int(rate * 4)]] += 1
+    return {
+        "prompts": rows["prompt_id"].n_unique(),
+        "prompts_solved": sum(rate > 0 for rate in rates),
+        "solve_rates": histogram,
+        "mean_distinct_paths": round(sum(paths) / len(paths), 3) if paths else 0.0,
+    }

@@ -1,0 +1,154 @@
+"""Judges every trace whose prompt can be judged: traces.parquet to verdicts.parquet, one verdict a trace.
+
+A trace of a prompt without a verifier gets no verdict; `select` decides what becomes of it. A sample that
+failed while it was generated is an `error` with its own reason, and no verifier sees it.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from filters.pool import Pool
+from filters.verdicts import Item, Verdict, load_verifier
+from generators.records import VERDICT, Config, frame, write_frame
+from generators.work import Progress, StageCounts, Stream, Worker, no_progress, stream_local
+
+TRACE_COLUMNS = ["trace_id", "prompt_id", "reasoning", "answer", "finish_reason", "error"]
+PROMPT_COLUMNS = ["prompt_id", "messages", "verifier", "reference"]
+
+
+class VerifyConfig(Config):
+    """How traces are judged."""
+
+    timeout_s: float = Field(5.0, gt=0)
+    """Wall-clock seconds a trace may take; beyond them its status is `timeout`."""
+    memory_mib: int = Field(2048, gt=0)
+    """Resident memory a verifier's process may reach; beyond it the status is `error`."""
+    default_verifier: str | None = None
+    """For prompts that name no verifier and have a reference; null leaves them without a verdict."""
+    shard_rows: int = Field(1000, gt=0)
+    """Traces handed to a worker, and kept, at a time."""
+
+
+def verify(
+    traces: Path,
+    prompts: Path,
+    out: Path,
+    config: VerifyConfig,
+    *,
+    workers: int | None = None,
+    stream: Stream = stream_local,
+    progress: Progress = no_progress,
+) -> StageCounts:
+    """Write `out`/verdicts.parquet (generators.records.VERDICT), in the order of the traces.
+
+    `workers` is the number of verifier processes beside each worker of `stream` (default: one a core). Finished
+    shards stay in `out`/parts, so that an interrupted call, repeated, judges only the rest. Kept rows are the
+    correct ones; the others are counted by status, and as `unverified` where the prompt has no verifier.
+    A trace of an unknown prompt and an unknown verifier are a ValueError before anything is judged.
+    """
+    questions = prompts_by_id(prompts, config.default_verifier)
+    for name in sorted({question["verifier"] for question in questions.values() if question["verifier"]}):
+        load_verifier(name)
+    check_prompts(traces, prompts, questions)
+    rows = int(pl.scan_parquet(traces).select(pl.len()).collect().item())
+    starts = range(0, rows, config.shard_rows)
+    parts = {start: out / "parts" / f"{start:09d}-{config.shard_rows}.parquet" for start in starts}
+    todo = [start for start in starts if not parts[start].exists()]
+    done = sum(min(config.shard_rows, rows - start) for start in starts if parts[start].exists())
+    shards = (read_shard(traces, questions, start, config.shard_rows) for start in todo)
+    build = partial(build_worker, config.timeout_s, config.memory_mib, workers)
+    with progress("traces", rows, done) as bar:
+        for start, verdicts in stream(build, shards):
+            write_frame(frame(verdicts, VERDICT), parts[start])
+            bar.update(min(config.shard_rows, rows - start))
+    judged = pl.concat([pl.read_parquet(path) for path in parts.values()]) if parts else frame([], VERDICT)
+    write_frame(judged, out / "verdicts.parquet")
+    return counts_of(judged, rows)
+
+
+def prompts_by_id(prompts: Path, default_verifier: str | None) -> dict[str, dict[str, Any]]:
+    """Messages, verifier and reference of each prompt; the default fills in where there is something to compare with."""
+    rows = pl.read_parquet(prompts, columns=PROMPT_COLUMNS).to_dicts()
+    for row in rows:
+        if row["verifier"] is None and row["reference"] is not None:
+            row["verifier"] = default_verifier
+    return {row["prompt_id"]: row for row in rows}
+
+
+def check_prompts(traces: Path, prompts: Path, questions: dict[str, dict[str, Any]]) -> None:
+    """A trace whose prompt is missing is a ValueError that names both."""
+    known = pl.LazyFrame({"prompt_id": list(questions)}, schema={"prompt_id": pl.String})
+    asked = pl.scan_parquet(traces).select("trace_id", "prompt_id")
+    lost = asked.join(known, on="prompt_id", how="anti").collect()
+    if lost.height:
+        trace_id, prompt_id = lost.row(0)
+        raise ValueError(
+            f"{traces}: trace {trace_id} is of prompt {prompt_id}, which {prompts} does not hold "
+            f"({lost.height} such traces); both must come from the same run"
+        )
+
+
+Shard = tuple[int, list[dict[str, Any]]]  # first row, one dict a trace that has a verifier
+
+
+def read_shard(traces: Path, questions: dict[str, dict[str, Any]], start: int, rows: int) -> Shard:
+    """The traces from row `start` on, each with its prompt's messages, verifier and reference."""
+    data = pl.scan_parquet(traces).select(TRACE_COLUMNS).slice(start, rows).collect()
+    joined = [trace | questions[trace["prompt_id"]] for trace in data.iter_rows(named=True)]
+    return start, [row for row in joined if row["verifier"]]
+
+
+def build_worker(timeout_s: float, memory_mib: int, workers: int | None) -> Worker:
+    """A worker with a pool of its own, which ends when the worker is let go."""
+    pool = Pool(workers, timeout_s=timeout_s, memory_mib=memory_mib)
+
+    def judge(shard: Shard) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        start, rows = shard
+        yield start, judge_rows(pool, rows)
+
+    return judge
+
+
+def judge_rows(pool: Pool, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A VERDICT row for each trace, in order."""
+    sampled = [row for row in rows if row["finish_reason"] != "error"]
+    verdicts = iter(pool.run([(row["verifier"], item_of(row)) for row in sampled]))
+    return [verdict_row(row, failed_sample(row) if row["finish_reason"] == "error" else next(verdicts)) for row in rows]
+
+
+def item_of(row: dict[str, Any]) -> Item:
+    """What the verifier is handed of a trace and its prompt."""
+    return Item(row["answer"] or "", row["reference"], row["reasoning"], row["messages"], row["finish_reason"])
+
+
+def failed_sample(row: dict[str, Any]) -> Verdict:
+    """The verdict on a sample that the teacher did not deliver."""
+    return Verdict("error", 0.0, f"the sample failed: {row['error'] or 'no reason was recorded'}")
+
+
+def verdict_row(row: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
+    """The verdict under its trace's id."""
+    return {
+        "trace_id": row["trace_id"],
+        "verifier": row["verifier"],
+        "status": verdict.status,
+        "score": verdict.score,
+        "reason": verdict.reason,
+        "seconds": verdict.seconds,
+    }
+
+
+def counts_of(verdicts: pl.DataFrame, rows_in: int) -> StageCounts:
+    """Correct rows are kept, the rest is counted by status; notes: verdicts by verifier."""
+    by_status = Counter(verdicts["status"].to_list())
+    kept = by_status.pop("correct", 0)
+    by_status["unverified"] = rows_in - verdicts.height
+    dropped = {status: n for status, n in sorted(by_status.items()) if n}
+    by_verifier = dict(sorted(Counter(verdicts["verifier"].to_list()).items()))
+    return StageCounts(rows_in, kept, dropped, notes={"verdicts_by_verifier": by_verifier})
