@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import polars as pl
@@ -24,6 +24,7 @@ from generators.sampling import SampleRequest, SamplingConfig
 from generators.work import Progress, StageCounts, Stream, no_progress, stream_local
 
 TEACHERS = Path(__file__).resolve().parent / "teachers"
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 log = logging.getLogger(__name__)
 
 
@@ -96,13 +97,13 @@ def generate(
     A sample that failed is a row with finish_reason "error", and is tried again when the stage runs again.
     """
     module, options = load_teacher(config.teacher, config.options)
-    asked = pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null())
+    asked = pl.read_parquet(prompts)
     if hasattr(module, "import_traces"):
-        traces, counts = module.import_traces(asked, options)
+        traces, dropped = module.import_traces(asked, config.model, options)
         write_frame(traces, out / "traces.parquet")
-        return counts
+        return count(traces, [], 0.0, dropped, conflicts(asked, traces))
     columns = signature(config)
-    requests = requests_for(asked, config.sampling, columns)
+    requests = requests_for(asked.filter(pl.col("drop_reason").is_null()), config.sampling, columns)
     with Ledger(ledger or out / "ledger", write=True) as kept:
         missing = [request for request in requests if request.trace_id not in kept]
         build = partial(module.build, model_path(config.model), config.sampling, options)
@@ -160,8 +161,20 @@ def collect(kept: Ledger, requests: Sequence[SampleRequest]) -> pl.DataFrame:
     return traces
 
 
-def count(traces: pl.DataFrame, sampled: Sequence[str], seconds: float) -> StageCounts:
-    """What the report says of the samples; a run without any reasoning is warned of."""
+def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
+    """How many traces answer a question for which the prompts' source holds several references."""
+    doubtful = prompts.filter(pl.col("drop_reason") == "conflicting_reference")["prompt_id"].unique()
+    return {"conflicting_reference": int(traces["prompt_id"].is_in(doubtful.to_list()).sum())}
+
+
+def count(
+    traces: pl.DataFrame,
+    sampled: Sequence[str],
+    seconds: float,
+    dropped: Mapping[str, int] = EMPTY,
+    notes: Mapping[str, Any] = EMPTY,
+) -> StageCounts:
+    """What the report says of the samples; a run without any reasoning, or with failures, is warned of."""
     good = traces.filter(pl.col("finish_reason") != "error")
     failed = len(traces) - len(good)
     new_tokens = int(good.filter(pl.col("trace_id").is_in(list(sampled)))["completion_tokens"].sum() or 0)
@@ -169,12 +182,13 @@ def count(traces: pl.DataFrame, sampled: Sequence[str], seconds: float) -> Stage
     if len(good) and silent == len(good):
         log.warning("none of %d completions has reasoning: the teacher did not think between <think> tags", len(good))
     if failed:
-        errors = traces.filter(pl.col("finish_reason") == "error")
-        log.warning("%d of %d samples failed, for example: %s", failed, len(traces), errors["error"][0])
+        example = traces.filter(pl.col("finish_reason") == "error")["error"][0]
+        log.warning("%d of %d samples failed, for example: %s", failed, len(traces), example)
+    reasons = {**dropped, **({"error": failed} if failed else {})}
     return StageCounts(
-        rows_in=len(traces),
+        rows_in=len(traces) + sum(dropped.values()),
         rows_kept=len(good),
-        dropped={"error": failed} if failed else {},
+        dropped=reasons,
         tokens=int(good["completion_tokens"].sum() or 0),
         notes={
             "truncated": int((good["finish_reason"] == "length").sum()),
@@ -182,5 +196,6 @@ def count(traces: pl.DataFrame, sampled: Sequence[str], seconds: float) -> Stage
             "sampled": len(sampled),
             "reused": len(traces) - len(sampled),
             "tokens_per_second": round(new_tokens / seconds) if sampled else None,
+            **notes,
         },
     )

@@ -184,7 +184,7 @@ def prompt_row(row: Mapping[str, Any], config: FilePrompts | DatasetPrompts, pla
         "domain": domain,
         "verifier": text_of(column(row, fields.verifier, "verifier", place), "the verifier", place) or config.verifier,
         "reference": _reference(row, fields.reference, place),
-        "source": text_of(column(row, fields.source, "source", place), "the source", place) or config.path,
+        "source": text_of(column(row, fields.source, "source", place), "the source", place) or Path(config.path).name,
         "license": text_of(column(row, fields.license, "license", place), "the license", place) or config.license,
     }
 
@@ -200,7 +200,9 @@ def prompt_messages(row: Mapping[str, Any], config: FilePrompts | DatasetPrompts
     else:
         question = text_of(column(row, fields.question, "question", place), "the question", place)
         if question is None and lookup(row, fields.question or "question") is ABSENT:
-            raise ValueError(missing(row, "fields.question or fields.messages", "question", place))
+            raise ValueError(
+                missing(row, "question", "the prompt (name it in fields.question or fields.messages)", place)
+            )
         text = (question or "").strip()
         text = config.prompt_template.replace("{question}", text) if text and config.prompt_template else text
         messages = [{"role": "user", "content": text}]

@@ -112,15 +112,15 @@ def column(row: Mapping[str, Any], named: str | None, usual: str, place: str) ->
     if value is not ABSENT:
         return value
     if named is not None:
-        raise ValueError(missing(row, f"fields.{usual} = {named!r}", named, place))
+        raise ValueError(missing(row, named, f"the {usual}", place))
     return None
 
 
-def missing(row: Mapping[str, Any], wanted: str, name: str, place: str) -> str:
+def missing(row: Mapping[str, Any], name: str, use: str, place: str) -> str:
     """The sentence for a column that is not there."""
     close = difflib.get_close_matches(name, list(row), n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"{place}: no column for {wanted}; the row has {', '.join(map(repr, row)) or 'none'}{hint}"
+    return f"{place}: no column {name!r} for {use}; there are {', '.join(map(repr, row)) or 'none'}{hint}"
 
 
 def text_of(value: Any, what: str, place: str) -> str | None:

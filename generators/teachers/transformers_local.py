@@ -19,6 +19,8 @@ from generators.sampling import SampleRequest, SamplingConfig, sampled_row, toke
 class Options(Config):
     """How the model is run; none of these changes what is sampled, beyond rounding of the arithmetic."""
 
+    EXECUTION = frozenset({"slots", "device", "dtype"})
+
     slots: int = Field(default=256, ge=1, description="sequences decoded side by side")
     device: str = Field(default="auto", description="auto (cuda where there is one), cpu, cuda, cuda:1")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
