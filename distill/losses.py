@@ -10,12 +10,13 @@ K stored targets, B buckets a divergence is taken over (V, or K + 1 with a tail)
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
 
-Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_kl"]
+from distill.settings import Divergence
+
 SMALLEST_TAIL = 1e-30  # keeps logarithms of an empty tail finite; its terms then vanish
 
 
@@ -102,7 +103,7 @@ def distillation_loss(
         teacher = teacher and teacher.rows(index_N)
     size = vocab_size or student_head.shape[0]
     wanted = torch.is_grad_enabled() and (student_hidden.requires_grad or student_head.requires_grad)
-    chunk = chunk_tokens or _default_chunk(size, student_hidden.device)
+    chunk = chunk_tokens or default_chunk(size, student_hidden.device)
     terms = _Terms(alpha, temperature, divergence, beta, size, chunk, wanted)
     total, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, student_head, labels, teacher, terms)
     tokens = labels.shape[0]
@@ -142,9 +143,17 @@ def _check(
         raise ValueError(f"vocab_size is {vocab_size}; the smaller head has {smallest} rows")
 
 
-def _default_chunk(vocab_size: int, device: torch.device) -> int:
+def default_chunk(vocab_size: int, device: torch.device) -> int:
     """Tokens a chunk: fp32 logits of 16 MiB near a CPU's caches, 512 MiB to fill a GPU; enough rows for a product."""
     return max(256, (2**22 if device.type == "cpu" else 2**27) // vocab_size)
+
+
+def logits_of(hidden_CH: Tensor, weight_VH: Tensor) -> Tensor:
+    """Logits in fp32 at least; where the device can, also bf16 products are not rounded to bf16 on their way."""
+    statistics = torch.promote_types(hidden_CH.dtype, torch.float32)
+    if hidden_CH.device.type == "cuda" and hidden_CH.dtype != statistics:
+        return torch.mm(hidden_CH, weight_VH.T, out_dtype=statistics)
+    return (hidden_CH @ weight_VH.T).to(statistics)
 
 
 class _ChunkedLoss(torch.autograd.Function):
@@ -165,7 +174,7 @@ class _ChunkedLoss(torch.autograd.Function):
             for start in range(0, labels_N.shape[0], terms.chunk_tokens):
                 rows = slice(start, start + terms.chunk_tokens)
                 hidden_CH = hidden_NH[rows].to(dtype)
-                logits_CV = (hidden_CH @ weight_VH.T).to(statistics)
+                logits_CV = logits_of(hidden_CH, weight_VH)
                 chunk_sums, grad_CV = _chunk_terms(logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms)
                 sums += chunk_sums
                 if grad_hidden_NH is not None and grad_head_VH is not None:
@@ -219,7 +228,7 @@ def _ones_column(like_CV: Tensor, value: float) -> Tensor:
 def _online(log_p_CV: Tensor, teacher: OnlineTeacher, terms: _Terms) -> tuple[Tensor, Tensor]:
     """(summed divergence, its gradient to the tempered logits) against the teacher's whole distribution."""
     with torch.no_grad():
-        logits_CV = (teacher.hidden @ teacher.head[: terms.vocab_size].T).to(log_p_CV.dtype)
+        logits_CV = logits_of(teacher.hidden, teacher.head[: terms.vocab_size]).to(log_p_CV.dtype)
     log_q_CV = torch.log_softmax(logits_CV / terms.temperature, dim=-1)
     return DIVERGENCES[terms.divergence](log_q_CV, log_p_CV, terms.beta)
 

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 ANNOTATION = re.compile(r"<<([^<>\n]*=[^<>\n]*)>>")
 SPELLINGS = [
     (re.compile(r"\\[dt]?frac\s?\{([^{}\n]*)\}\s?\{([^{}\n]*)\}"), r"(\1)/(\2)"),
-    (re.compile(r"\\(?:times|cdot)(?![a-z])|[×·⋅]|\*\*"), lambda match: "^" if match.group() == "**" else "*"),
+    (re.compile(r"\*\*"), "^"),
+    (re.compile("\\\\(?:times|cdot)(?![a-z])|[\u00d7\u00b7\u22c5]"), "*"),
     (re.compile(r"\\div(?![a-z])|÷"), "/"),
     (re.compile(r"\\(?:left|right)(?![a-z])|\\(?:text|mathrm)\s?\{[^{}\n]*\}|\\[,!;: ()\[\]$%]|[$€£]"), ""),
     (re.compile(r"\{"), "("),

@@ -10,13 +10,14 @@ ANSWER_TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 BOXED = re.compile(r"\\f?boxed\s*\{")
 # Full-width ASCII to plain, unusual minus signs to "-", zero-width characters and byte order marks away.
 # NFKC would do more than is safe: it turns x² into x2.
-PLAIN = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x2212: ord("-"), 0xFE63: ord("-"), 0x3000: ord(" ")}
+PLAIN: dict[int, int | None] = {0x2212: ord("-"), 0xFE63: ord("-"), 0x3000: ord(" ")}
+PLAIN |= {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 PLAIN |= dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The text after the thinking, what its last mark holds (None where it has none), and how many boxes it has."""
+    """The text after the thinking, what its last mark holds (None where it has none), and the number of boxes."""
 
     text: str
     marked: str | None
@@ -29,13 +30,18 @@ def final_answer(item: Item) -> Answer | Judgement:
     if not text or text.startswith("<think>"):
         return unparseable("thinking never ended" if item.reasoning or text else "the answer is empty")
     marked = marked_answer(text)
+    if item.bare and marked[0] is None:
+        marked = text, 0
     if item.finish_reason == "length" and marked[0] is None:
         return unparseable("cut off before the final answer")
     return Answer(text, *marked)
 
 
 def marked_answer(text: str) -> tuple[str | None, int]:
-    """(what the last `\\boxed{}` holds, else the last `<answer>`, else what follows the last `####`; number of boxes)."""
+    """(what the last `\\boxed{}` holds, else the last `<answer>`, else what follows the last `####`; the boxes).
+
+    Boxes inside a tag go before those outside it.
+    """
     within_tag = ANSWER_TAG.findall(text)
     scope = within_tag[-1] if within_tag else text
     if boxes := boxed(scope):

@@ -92,7 +92,7 @@ class Pool:
 def encode(name: str, item: Item) -> tuple[str, bytes]:
     """(verifier name, the line for the worker): the item's fields in the order of `Item`."""
     messages = [{"role": m["role"], "content": m["content"]} for m in item.messages]
-    fields = [name, item.answer, item.reference, item.reasoning, messages, item.finish_reason]
+    fields = [name, item.answer, item.reference, item.reasoning, messages, item.finish_reason, item.bare]
     return name, json.dumps(fields).encode() + b"\n"
 
 
@@ -125,7 +125,7 @@ class _Worker:
 
     def __init__(self, address_space_mib: int) -> None:
         arguments = [sys.executable, "-c", START, json.dumps(sys.path), str(os.getpid()), str(address_space_mib)]
-        one_thread = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
         self.process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,

@@ -124,7 +124,7 @@ def compare_samples(
 
 
 def batches(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Whole prompts, some READ_ROWS rows at a time, in the order of the file so that each reads a short stretch of it."""
+    """Whole prompts, some READ_ROWS rows at a time, in the file's order so that each reads a short stretch of it."""
     sizes = rows.group_by("prompt_id", maintain_order=True).len()
     numbered = sizes.select("prompt_id", batch=(pl.col("len").cum_sum() - 1) // READ_ROWS)
     yield from rows.join(numbered, on="prompt_id", how="left", maintain_order="left").partition_by(
@@ -172,7 +172,7 @@ def write_selected(traces: Path, rows: pl.DataFrame, path: Path) -> None:
     labels = rows.select("trace_id", *added).lazy()
     partial = path.with_name(path.name + ".partial")
     selected = pl.scan_parquet(traces).join(labels, on="trace_id", how="left", maintain_order="left")
-    selected.select(*SELECTED).cast(SELECTED).sink_parquet(partial, compression="zstd")
+    selected.select(*SELECTED).cast(pl.Schema(SELECTED)).sink_parquet(partial, compression="zstd")
     replace_durably(partial, path)
 
 

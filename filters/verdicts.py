@@ -24,6 +24,7 @@ class Item:
     reasoning: str | None = None  # inside <think>; None = there was none
     messages: Sequence[Mapping[str, str]] = ()  # the prompt
     finish_reason: str = "stop"  # stop, length, error
+    bare: bool = False  # the answer is the final answer itself, with no text around it
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def verify(
 
 
 def prompts_by_id(prompts: Path, default_verifier: str | None) -> dict[str, dict[str, Any]]:
-    """Messages, verifier and reference of each prompt; the default fills in where there is something to compare with."""
+    """Messages, verifier and reference of each prompt; the default fills in where there is a reference."""
     rows = pl.read_parquet(prompts, columns=PROMPT_COLUMNS).to_dicts()
     for row in rows:
         if row["verifier"] is None and row["reference"] is not None:

@@ -12,7 +12,9 @@ OPEN, CLOSE = "<think>", "</think>"
 def render_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str:
     """The prompt's text up to where the assistant begins; a tokenizer without a template is a ValueError."""
     if not tokenizer.chat_template:
-        raise ValueError(f"the tokenizer {tokenizer.name_or_path!r} has no chat template; set one in its tokenizer_config.json")
+        raise ValueError(
+            f"the tokenizer {tokenizer.name_or_path!r} has no chat template; set one in its tokenizer_config.json"
+        )
     return tokenizer.apply_chat_template([dict(m) for m in messages], tokenize=False, add_generation_prompt=True)
 
 

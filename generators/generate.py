@@ -102,6 +102,8 @@ def generate(
         traces, dropped = module.import_traces(asked, config.model, options)
         write_frame(traces, out / "traces.parquet")
         return count(traces, [], 0.0, dropped, conflicts(asked, traces))
+    if not config.model:
+        raise ValueError(f"generate.model is missing: the teacher {config.teacher} samples with a model")
     columns = signature(config)
     requests = requests_for(asked.filter(pl.col("drop_reason").is_null()), config.sampling, columns)
     with Ledger(ledger or out / "ledger", write=True) as kept:

@@ -1,6 +1,6 @@
 """What is asked of a teacher: decoding parameters, and one request a sample with the row that answers it."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,11 +68,13 @@ def sampled_row(
     prompt: TokenizedPrompt,
     tokenizer: Any,
     token_ids: Sequence[int],
-    stop_ids: Collection[int],
     finish_reason: str,
 ) -> dict[str, Any]:
-    """The trace row of a completion: its exact token ids, and its text split into reasoning and answer."""
-    spoken = token_ids[:-1] if token_ids and token_ids[-1] in stop_ids else token_ids
+    """The trace row of a completion: its exact token ids, and its text split into reasoning and answer.
+
+    finish_reason "stop" says that the last id is the stop token, which is no part of the text.
+    """
+    spoken = token_ids[:-1] if finish_reason == "stop" else token_ids
     # special tokens are kept: where <think> is one, skipping them would lose the split
     text = tokenizer.decode(spoken, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     reasoning, answer = split_reasoning(text, prompt.opened)

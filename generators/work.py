@@ -67,7 +67,9 @@ class StageCounts:
 
     def __post_init__(self) -> None:
         lost = self.rows_in - self.rows_kept - sum(self.dropped.values())
-        assert lost == 0, f"{lost} rows unaccounted for: in {self.rows_in}, kept {self.rows_kept}, dropped {self.dropped}"
+        assert lost == 0, (
+            f"{lost} rows unaccounted for: in {self.rows_in}, kept {self.rows_kept}, dropped {self.dropped}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON values."""

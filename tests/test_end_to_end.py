@@ -57,7 +57,13 @@ def test_every_stage_is_complete_and_adds_up(finished: Path) -> None:
 
 def test_the_report_holds_every_model(finished: Path) -> None:
     html = (finished / "report" / "report.html").read_text()
-    for label in ("teacher", "student before", "SFT on unfiltered traces", "SFT on rejection-sampled traces", "SFT + KL"):
+    for label in (
+        "teacher",
+        "student before",
+        "SFT on unfiltered traces",
+        "SFT on rejection-sampled traces",
+        "SFT + KL",
+    ):
         assert label in html
     assert "http://" not in html.replace("http://www.w3.org", "") and "<script src" not in html
 

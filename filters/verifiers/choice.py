@@ -13,7 +13,7 @@ LAST_LINE = re.compile(r"^[\s*$(]*([A-J])[\s*$).:]*$")
 
 
 def verify(item: Item) -> Judgement:
-    """Takes the letter from `\\boxed{}` or `<answer>`, else from the last "answer is X", else from a line of its own."""
+    """Takes the letter from `\\boxed{}` or `<answer>`, else from the last "answer is X", else from its own line."""
     reference = LETTER.match(item.reference or "")
     if not reference:
         return broken(f"the reference {item.reference!r} is not a letter")

@@ -75,7 +75,7 @@ def by_arithmetic(answer: Answer, reference: str) -> Judgement | None:
 
 
 def exact_number(text: str) -> Fraction | None:
-    """The value of an integer, a decimal (1,234.5; 2e-3; 2\\times10^{-3}) or a fraction of integers; None for anything else."""
+    """The value of an integer, a decimal (1,234.5; 2e-3; 2\\times10^{-3}) or a fraction of integers; else None."""
     text = MARKUP.sub("", text).removesuffix(".")
     if match := NUMBER.fullmatch(text):
         sign, whole, decimals, *exponents = match.groups()
@@ -105,8 +105,8 @@ def by_math_verify(answer: Answer, reference: str) -> Judgement:
     gold = parsed_reference(reference)
     if not gold:
         return broken(f"the reference {shown(reference)} could not be read as mathematics")
-    marked = searched is answer.marked
-    said = parse(f"\\boxed{{{searched}}}" if marked else searched, parsing_timeout=None)
+    boxed_up = searched is answer.marked and not delimited(searched)
+    said = parse(f"\\boxed{{{searched}}}" if boxed_up else searched, parsing_timeout=None)
     if not said:
         return unparseable("no answer found")
     text = shown(str(said[-1]))
@@ -120,8 +120,12 @@ def by_math_verify(answer: Answer, reference: str) -> Judgement:
 @lru_cache(maxsize=256)
 def parsed_reference(reference: str) -> tuple[Any, ...]:
     """Math-Verify's reading of a bare gold answer; several samples of a prompt share it."""
-    delimited = any(mark in reference for mark in ("$", "\\(", "\\[", "\\boxed"))
-    return tuple(parse(reference if delimited else f"${reference}$", parsing_timeout=None))
+    return tuple(parse(reference if delimited(reference) else f"${reference}$", parsing_timeout=None))
+
+
+def delimited(text: str) -> bool:
+    """Whether Math-Verify will find formulas in the text without help."""
+    return any(mark in text for mark in ("$", "\\(", "\\[", "\\boxed"))
 
 
 def too_large(text: str) -> str | None:

@@ -65,9 +65,12 @@ class LocalTeacher:
 
         self.tokenizer, self.sampling = tokenizer, sampling
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
-        self.stops = frozenset(stop_ids(model, tokenizer))
         self.decoder = SlotDecoder(
-            model, slots=slots, stop_ids=self.stops, temperature=sampling.temperature, top_p=sampling.top_p
+            model,
+            slots=slots,
+            stop_ids=stop_ids(model, tokenizer),
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
         )
 
     def __call__(self, shard: Sequence[SampleRequest]) -> Iterator[dict[str, Any]]:
@@ -85,7 +88,7 @@ class LocalTeacher:
                 jobs.append(Job(request, ids, request.seed, room))
         for done in self.decoder.run(jobs):
             prompt = prompts[done.key.prompt_id]
-            yield sampled_row(done.key, prompt, self.tokenizer, done.token_ids, self.stops, done.finish_reason)
+            yield sampled_row(done.key, prompt, self.tokenizer, done.token_ids, done.finish_reason)
 
     def room(self, prompt_tokens: int) -> int:
         """How many tokens may follow a prompt."""

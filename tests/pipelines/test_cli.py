@@ -129,7 +129,9 @@ def test_a_second_run_on_the_same_folder_is_refused(folder: Path) -> None:
 def test_a_full_disk_is_said_and_what_was_finished_is_kept(folder: Path) -> None:
     disk = folder / "disk"
     disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small disk needs root")
     try:

@@ -1,0 +1,83 @@
+"""Corpus rows as token ids: the prompt as the chat template renders it, and the completion to learn."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from generators.chat import completion_text, render_prompt
+
+ROWS_AT_ONCE = 2048  # tokenized in one call, so that text and ids of the whole corpus never lie side by side
+
+
+@dataclass(frozen=True)
+class Example:
+    """One document: token_ids [L] int32, of which those from `target_start` on are to be learnt."""
+
+    trace_id: str
+    token_ids: NDArray[np.int32]
+    target_start: int
+
+    @property
+    def targets(self) -> int:
+        """How many tokens are to be learnt."""
+        return len(self.token_ids) - self.target_start
+
+
+def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[list[Example], Counter[str]]:
+    """The examples of a corpus file in its order, and how many rows were dropped by reason."""
+    examples: list[Example] = []
+    dropped: Counter[str] = Counter()
+    for encoded in _encode_file(path, tokenizer, max_tokens):
+        if isinstance(encoded, Example):
+            examples.append(encoded)
+        else:
+            dropped[encoded] += 1
+    return examples, dropped
+
+
+def _encode_file(path: Path, tokenizer: Any, max_tokens: int) -> Iterator[Example | str]:
+    rows = pl.read_parquet(path, columns=["trace_id", "messages"])
+    for part in rows.iter_slices(ROWS_AT_ONCE):
+        yield from encode(part.to_dicts(), tokenizer, max_tokens)
+
+
+def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -> list[Example | str]:
+    """An Example for each corpus row, or why it is dropped: `no_assistant_turn` or `too_long`.
+
+    Only the last turn is learnt. It is tokenized apart from the prompt, as it is when the model writes it.
+    """
+    wanted = [row for row in rows if _ends_with_assistant(row)]
+    prompts = [render_prompt(tokenizer, row["messages"][:-1]) for row in wanted]
+    completions = [
+        completion_text(tokenizer, prompt, row["messages"][-1]["content"])
+        for prompt, row in zip(prompts, wanted, strict=True)
+    ]
+    ids = _tokenize(tokenizer, prompts + completions)
+    pairs = zip(ids[: len(wanted)], ids[len(wanted) :], strict=True)
+    return [
+        _example(row, *next(pairs), max_tokens) if _ends_with_assistant(row) else "no_assistant_turn" for row in rows
+    ]
+
+
+def _ends_with_assistant(row: Mapping[str, Any]) -> bool:
+    messages = row["messages"]
+    return len(messages) > 1 and messages[-1]["role"] == "assistant" and bool(messages[-1]["content"])
+
+
+def _tokenize(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    if not texts:
+        return []
+    return tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+
+
+def _example(row: Mapping[str, Any], prompt: list[int], completion: list[int], max_tokens: int) -> Example | str:
+    if len(prompt) + len(completion) > max_tokens:
+        return "too_long"
+    assert prompt and completion, f"row {row['trace_id']}: {len(prompt)} prompt and {len(completion)} completion tokens"
+    return Example(row["trace_id"], np.array(prompt + completion, dtype=np.int32), len(prompt))

@@ -1,0 +1,149 @@
+"""The teacher's soft targets for every corpus row: one forward pass over kept traces, never logits while sampling."""
+
+import functools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from distill.data import Example, load_examples
+from distill.losses import default_chunk, logits_of
+from distill.packing import alike, collate
+from distill.settings import ScoreConfig
+from distill.student import (
+    check_vocabularies,
+    head,
+    head_rows,
+    hidden_states,
+    load_model,
+    load_tokenizer,
+    longest_row,
+    pick_device,
+    pick_dtype,
+    tokenizer_fingerprint,
+)
+from distill.targets import RowTargets, StoreMetadata, TargetStore, target_key
+from generators.models import model_path, model_revision
+from generators.work import Progress, StageCounts, Stream, Worker, no_progress, stream_local
+
+Keyed = tuple[str, Example]
+ROWS_MEASURED = 500  # of the store, for the notes
+
+
+def score(
+    corpus: Sequence[Path],
+    out: Path,
+    config: ScoreConfig,
+    *,
+    revision: str | None = None,
+    stream: Stream = stream_local,
+    progress: Progress = no_progress,
+) -> StageCounts:
+    """Write `out/targets`, a TargetStore of every row of the `corpus` files but those that are too long.
+
+    Rows that the store has already are not scored again. `revision` is of the teacher; None finds it from its
+    files. Notes: bytes a token, and the mean tail mass at each temperature.
+    """
+    metadata, tokenizer = _store_metadata(config, revision)
+    examples, dropped = _examples(corpus, tokenizer, longest_row(config.teacher, config.sequence_tokens))
+    keyed = {target_key(e.token_ids, e.target_start, metadata.teacher, metadata.revision): e for e in examples}
+    with TargetStore(out / "targets", "a", metadata) as store:
+        todo = {key: example for key, example in keyed.items() if not store.has(key)}
+        with progress("rows", len(keyed), len(keyed) - len(todo)) as bar:
+            build = functools.partial(build_scorer, config, metadata.vocab_size)
+            for key, row in stream(build, _shards(todo, config.batch_tokens)):
+                store.append(key, row)
+                bar.update(1)
+        notes = _notes(store, list(keyed))
+    targets = sum(example.targets for example in examples)
+    rows_in = len(examples) + sum(dropped.values())
+    return StageCounts(rows_in, len(examples), dict(sorted(dropped.items())), targets, notes)
+
+
+def build_scorer(config: ScoreConfig, vocab_size: int) -> Worker:
+    """A worker with the teacher in memory: takes shards of (key, example), gives (key, RowTargets)."""
+    device = pick_device(config.device)
+    model = load_model(config.teacher, pick_dtype(config.dtype, device), device).eval()
+    return functools.partial(_score_shard, model, config, vocab_size)
+
+
+def _score_shard(
+    model: Any, config: ScoreConfig, vocab_size: int, shard: Sequence[Keyed]
+) -> Iterator[tuple[str, RowTargets]]:
+    lengths = [len(example.token_ids) for _, example in shard]
+    for group in alike(lengths, config.batch_tokens):
+        rows = [shard[i] for i in group]
+        targets = _score_rows(model, config, vocab_size, [example for _, example in rows])
+        yield from zip([key for key, _ in rows], targets, strict=True)
+
+
+@torch.inference_mode()
+def _score_rows(model: Any, config: ScoreConfig, vocab_size: int, examples: Sequence[Example]) -> list[RowTargets]:
+    batch = collate([[e] for e in examples], max(len(e.token_ids) for e in examples), 0).to(model.device)
+    hidden_NH, weight_VH = hidden_states(model, batch), head(model)[:vocab_size]
+    size = default_chunk(vocab_size, hidden_NH.device)
+    chunks = [summarise(logits_of(part, weight_VH), config) for part in hidden_NH.split(size)]
+    ids, logits, tails = (torch.cat(parts).cpu().numpy() for parts in zip(*chunks, strict=True))
+    cuts = np.cumsum([example.targets for example in examples])[:-1]
+    split = zip(np.split(ids, cuts), np.split(logits, cuts), np.split(tails, cuts), strict=True)
+    return [RowTargets(*arrays, config.temperatures) for arrays in split]
+
+
+def summarise(logits_CV: Tensor, config: ScoreConfig) -> tuple[Tensor, Tensor, Tensor]:
+    """(token ids [C, K] int32, logits below the top one [C, K] fp16, log tails [C, T] fp32) of a teacher's logits."""
+    kept_CK, ids_CK = logits_CV.topk(min(config.top_k, logits_CV.shape[1]), dim=-1)
+    rest_CV = (logits_CV - kept_CK[:, :1]).scatter_(1, ids_CK, -torch.inf)
+    tails_CT = torch.stack([torch.logsumexp(rest_CV / t, dim=-1) for t in config.temperatures], dim=1)
+    return ids_CK.to(torch.int32), (kept_CK - kept_CK[:, :1]).to(torch.float16), tails_CT.to(torch.float32)
+
+
+def _store_metadata(config: ScoreConfig, revision: str | None) -> tuple[StoreMetadata, Any]:
+    """Whose targets these will be, and the tokenizer that renders the rows."""
+    teacher = load_tokenizer(config.teacher)
+    tokenizer = load_tokenizer(config.tokenizer) if config.tokenizer else teacher
+    rows = head_rows(config.teacher)
+    vocab_size = check_vocabularies(tokenizer, teacher, head_rows(config.tokenizer or config.teacher), rows)
+    metadata = StoreMetadata(
+        teacher=config.teacher,
+        revision=revision or model_revision(model_path(config.teacher)) or "unknown",
+        tokenizer=tokenizer_fingerprint(tokenizer),
+        vocab_size=vocab_size,
+        top_k=min(config.top_k, vocab_size),
+        temperatures=config.temperatures,
+    )
+    return metadata, tokenizer
+
+
+def _examples(corpus: Sequence[Path], tokenizer: Any, max_tokens: int) -> tuple[list[Example], Counter[str]]:
+    examples: list[Example] = []
+    dropped: Counter[str] = Counter()
+    for path in corpus:
+        more, reasons = load_examples(path, tokenizer, max_tokens)
+        examples += more
+        dropped += reasons
+    return examples, dropped
+
+
+def _shards(todo: Mapping[str, Example], batch_tokens: int) -> Iterable[list[Keyed]]:
+    """One forward pass each: rows of similar length, so that little is padding."""
+    rows = list(todo.items())
+    for group in alike([len(example.token_ids) for _, example in rows], batch_tokens):
+        yield [rows[i] for i in group]
+
+
+def _notes(store: TargetStore, keys: Sequence[str]) -> dict[str, Any]:
+    """What the store costs and misses, measured on rows spread evenly over the corpus."""
+    sample = [store.get(key) for key in keys[:: max(1, len(keys) // ROWS_MEASURED)]]
+    tokens = sum(len(row.logits) for row in sample)
+    if not tokens:
+        return {}
+    stored = sum(row.token_ids.nbytes + row.logits.nbytes + row.log_tails.nbytes for row in sample)
+    tails = {
+        f"{t:g}": sum(float(np.exp(row.log_tail(t)).sum()) for row in sample) / tokens
+        for t in store.metadata.temperatures
+    }
+    return {"bytes_per_token": stored / tokens, "mean_tail_mass": tails, "rows_measured": len(sample)}

@@ -1,0 +1,78 @@
+"""Settings of `score` and `train`; they load without torch, so that recipes can be checked quickly."""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from generators.records import Config
+
+Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_kl"]
+DType = Literal["auto", "float32", "bfloat16"]
+
+
+class ScoreConfig(Config):
+    """One forward pass of the teacher over the corpus, keeping its top-K logits and tails for a grid of T."""
+
+    teacher: str = Field(description="model folder, embedded:NAME or a name on the hub")
+    tokenizer: str | None = Field(
+        None, description="whose tokenizer and chat template render the rows; None = teacher's"
+    )
+    top_k: int = Field(32, ge=1, description="tokens kept a position; the rest is one bucket")
+    temperatures: tuple[float, ...] = Field((1.0, 2.0, 4.0), min_length=1, description="grid on which T is exact")
+    sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long")
+    batch_tokens: int = Field(16384, ge=1, description="padded tokens of one forward pass")
+    dtype: DType = Field("auto", description="of the teacher; auto = bfloat16 on a GPU, float32 on a CPU")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
+
+    EXECUTION: ClassVar[frozenset[str]] = frozenset({"batch_tokens"})
+
+    @model_validator(mode="after")
+    def _check(self) -> "ScoreConfig":
+        if any(not t > 0 for t in self.temperatures) or len(set(self.temperatures)) < len(self.temperatures):
+            raise ValueError(f"temperatures are {list(self.temperatures)}; they must be above 0 and differ")
+        return self
+
+
+class TrainConfig(Config):
+    """Full fine-tuning of a student on `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`."""
+
+    student: str = Field(description="model folder, embedded:NAME or a name on the hub")
+    alpha: float = Field(1.0, ge=0.0, le=1.0, description="weight of the hard labels; 1 = plain SFT")
+    temperature: float = Field(1.0, gt=0.0)
+    soft_targets: Literal["none", "stored", "online"] = Field("none", description="where the teacher's term comes from")
+    teacher: str | None = Field(None, description="the model run beside the student; for soft_targets = online")
+    divergence: Divergence = "forward_kl"
+    beta: float = Field(0.5, gt=0.0, lt=1.0, description="the teacher's share of the mixture in jsd and skew_kl")
+
+    tokens: int | None = Field(None, ge=1, description="stop after this many tokens of prompts and completions")
+    epochs: int | None = Field(None, ge=1, description="passes over the corpus; 2 where `tokens` is not set either")
+    sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long; length of packed rows")
+    batch_tokens: int = Field(8192, ge=1, description="tokens of prompts and completions an optimizer step")
+    micro_batch_tokens: int | None = Field(None, ge=1, description="of one pass, padding counted; None = by device")
+    layout: Literal["padded", "packed"] = Field("padded", description="one document a row, or several (see packing.py)")
+
+    learning_rate: float = Field(1e-4, gt=0.0, description="peak")
+    warmup_ratio: float = Field(0.03, ge=0.0, le=1.0, description="share of the steps")
+    final_lr_ratio: float = Field(0.1, ge=0.0, le=1.0, description="of the peak, at the end of the cosine")
+    weight_decay: float = Field(0.0, ge=0.0, description="of matrices; norms and biases are not decayed")
+    betas: tuple[float, float] = (0.9, 0.95)
+    grad_clip: float = Field(1.0, gt=0.0, description="largest norm of the whole gradient")
+    dtype: DType = Field("auto", description="of products, beside fp32 weights; auto = bfloat16 on a GPU")
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
+    seed: int = 0
+    validate_every: int = Field(50, ge=1, description="optimizer steps")
+    checkpoint_every_s: float = Field(300.0, ge=0.0, description="seconds between checkpoints; 0 = every step")
+
+    EXECUTION: ClassVar[frozenset[str]] = frozenset({"checkpoint_every_s", "micro_batch_tokens"})
+
+    @model_validator(mode="after")
+    def _check(self) -> "TrainConfig":
+        if self.tokens is not None and self.epochs is not None:
+            raise ValueError(f"tokens is {self.tokens} and epochs is {self.epochs}; set one of them")
+        if self.alpha < 1.0 and self.soft_targets == "none":
+            raise ValueError(f"alpha is {self.alpha}, so soft_targets must be stored or online, not none")
+        if (self.soft_targets == "online") != (self.teacher is not None):
+            raise ValueError(
+                f"soft_targets is {self.soft_targets} and teacher is {self.teacher}; online, and only it, needs one"
+            )
+        return self

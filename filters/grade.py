@@ -1,0 +1,182 @@
+"""Grades a file of model outputs, whatever made it: one verdict a row, without the rest of the toolkit's schema."""
+
+import gzip
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from filters.pool import Pool, Task
+from filters.verdicts import Item, Verdict, load_verifier
+from generators.chat import split_reasoning
+from generators.records import replace_durably
+from generators.work import Progress, no_progress
+
+CHUNK_ROWS = 500
+SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+MISSING = object()
+
+Row = Mapping[str, Any]
+
+
+@dataclass
+class Agreement:
+    """How often "status is correct" and a row's own label say the same."""
+
+    rows: int = 0
+    agree: int = 0
+    correct_only_here: int = 0  # correct here, label false
+    correct_only_there: int = 0  # label true, not correct here
+
+    def add(self, correct: bool, label: bool) -> None:
+        """Count one row."""
+        self.rows += 1
+        self.agree += correct == label
+        self.correct_only_here += correct and not label
+        self.correct_only_there += label and not correct
+
+
+@dataclass
+class GradeSummary:
+    """What `grade` found."""
+
+    rows: int = 0
+    by_status: dict[str, int] = field(default_factory=dict)
+    by_suite: dict[str, dict[str, int]] = field(default_factory=dict)  # statuses, where rows have a `suite`
+    agreement: dict[str, Agreement] = field(default_factory=dict)  # by suite ("all" without), where they have a `label`
+    verifier_seconds: float = 0.0
+
+
+def grade(
+    file: Path,
+    out: Path,
+    *,
+    verifier: str = "math_answer",
+    gold_field: str = "gold",
+    response_field: str = "response",
+    answer_only: bool = False,
+    timeout_s: float = 5.0,
+    memory_mib: int = 2048,
+    workers: int | None = None,
+    progress: Progress = no_progress,
+) -> GradeSummary:
+    """Write to `out` one JSON line a row of `file` (.jsonl, .jsonl.gz, .parquet), in its order.
+
+    Lines hold `row` (from 1), `id` where the row has one, `status`, `score`, `reason`, `seconds`. Field names may be
+    nested: `meta.gold`. `answer_only`: the response is the final answer itself, with no text around it.
+    A missing file is a FileNotFoundError; a line that is no JSON object, a missing or mistyped field, an empty file
+    and an unknown verifier are a ValueError before anything is graded.
+    """
+    load_verifier(verifier)
+    total = check_rows(file, gold_field, response_field)
+    suites: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    summary = GradeSummary()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = out.with_name(out.name + ".partial")
+    with (
+        Pool(workers, timeout_s=timeout_s, memory_mib=memory_mib) as pool,
+        partial.open("w", encoding="utf-8") as lines,
+        progress("rows", total) as bar,
+    ):
+        rows = read_rows(file)
+        while chunk := list(islice(rows, CHUNK_ROWS)):
+            tasks = [task_of(row, verifier, gold_field, response_field, answer_only) for _, row in chunk]
+            for (number, row), verdict in zip(chunk, pool.run(tasks), strict=True):
+                lines.write(json.dumps(verdict_line(number, row, verdict)) + "\n")
+                count(summary, suites, row, verdict)
+            bar.update(len(chunk))
+    replace_durably(partial, out)
+    statuses = sum(suites.values(), Counter())
+    summary.by_status = dict(sorted(statuses.items()))
+    summary.by_suite = {suite: dict(sorted(found.items())) for suite, found in suites.items() if suite != "all"}
+    return summary
+
+
+def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
+    """(number from 1, row) of each row, as the file is read; blank lines are passed over."""
+    if not file.is_file():
+        raise FileNotFoundError(f"{file}: there is no such file")
+    if not file.name.endswith(SUFFIXES):
+        raise ValueError(f"{file}: the name must end in one of {', '.join(SUFFIXES)}")
+    if file.suffix == ".parquet":
+        rows = pl.scan_parquet(file).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
+        yield from enumerate((row for batch in rows for row in batch.iter_rows(named=True)), 1)
+        return
+    with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
+        yield from parsed_lines(file, lines)
+
+
+def parsed_lines(file: Path, lines: Iterable[str]) -> Iterator[tuple[int, Row]]:
+    """(line number, object) of each line that is not blank."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{file}: line {number} is not JSON: {error.msg} at column {error.colno}") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"{file}: line {number} is a JSON {type(row).__name__}; it must be an object")
+        yield number, row
+
+
+def check_rows(file: Path, gold_field: str, response_field: str) -> int:
+    """The number of rows, once every one of them has been seen to hold both fields."""
+    total = 0
+    for number, row in read_rows(file):
+        total += 1
+        for name in (gold_field, response_field):
+            value = value_at(row, name)
+            if value is MISSING:
+                raise ValueError(f"{file}: row {number} has no field {name!r}; it has {', '.join(map(repr, row))}")
+            if not isinstance(value, str | int | float) and not (value is None and name == response_field):
+                raise ValueError(
+                    f"{file}: row {number}, field {name!r} is a {type(value).__name__}; it must be text or a number"
+                )
+    if total == 0:
+        raise ValueError(f"{file}: it has no rows to grade")
+    return total
+
+
+def value_at(row: Row, name: str) -> Any:
+    """The field's value, or MISSING; a name with dots that is no field itself is a path into nested objects."""
+    if name in row:
+        return row[name]
+    value: Any = row
+    for part in name.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return MISSING
+        value = value[part]
+    return value
+
+
+def task_of(row: Row, verifier: str, gold_field: str, response_field: str, answer_only: bool) -> Task:
+    """What the verifier is handed of a row; a response of null is an empty one."""
+    response = value_at(row, response_field)
+    text = "" if response is None else str(response)
+    reasoning, answer = (None, text) if answer_only else split_reasoning(text)
+    finish_reason = row.get("finish_reason")
+    ended = finish_reason if finish_reason in ("length", "error") else "stop"
+    return verifier, Item(answer, str(value_at(row, gold_field)), reasoning, finish_reason=ended, bare=answer_only)
+
+
+def verdict_line(number: int, row: Row, verdict: Verdict) -> dict[str, Any]:
+    """The line that is written for a row."""
+    found = {"row": number, "id": row["id"]} if "id" in row else {"row": number}
+    seconds = round(verdict.seconds, 6)
+    return {**found, "status": verdict.status, "score": verdict.score, "reason": verdict.reason, "seconds": seconds}
+
+
+def count(summary: GradeSummary, suites: defaultdict[str, Counter[str]], row: Row, verdict: Verdict) -> None:
+    """Add a row to the summary."""
+    suite = str(row.get("suite", "all"))
+    summary.rows += 1
+    summary.verifier_seconds += verdict.seconds
+    suites[suite][verdict.status] += 1
+    if isinstance(row.get("label"), bool):
+        summary.agreement.setdefault(suite, Agreement()).add(verdict.status == "correct", row["label"])

@@ -1,0 +1,252 @@
+"""Trains the embedded teacher and student on problems of generators/tasks, all of the split `teacher`.
+
+    python -m generators.teachers.toy.train_toy --out generators/teachers/toy        # one GPU, minutes
+    python -m generators.teachers.toy.train_toy --out /tmp/toy --smoke               # a CPU, under a minute
+
+The teacher learns from traces of a scribe that slips now and then and mostly does not notice, so it reasons
+as R1-like models do: step by step, in several orders and wordings, with a check here and a correction there,
+and sometimes wrong. The student sees the same kind of traces for far fewer steps: it knows the format, and
+calculates badly. Both share one tokenizer.
+"""
+
+import argparse
+import json
+import multiprocessing
+import platform
+import random
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from generators.tasks.problem import Scribe, family_names, load_family, split_of, trace
+
+PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|' + message.role + '|>' + message.content + '<|end|>' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+VOCABULARY = 512
+LEVELS = (1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Habits:
+    """Chances per calculation of the scribe the model learns from."""
+
+    slip: float = 0.06
+    noticed: float = 0.04
+    check: float = 0.08
+
+
+@dataclass(frozen=True)
+class Size:
+    """A model and how long it is trained."""
+
+    hidden: int
+    layers: int
+    heads: int
+    mlp: int
+    steps: int
+    learning_rate: float
+
+
+TEACHER = Size(hidden=192, layers=6, heads=6, mlp=512, steps=6000, learning_rate=2e-3)
+STUDENT = Size(hidden=128, layers=4, heads=4, mlp=320, steps=600, learning_rate=3e-3)
+TOKENS_A_STEP = 48_000
+
+
+def main() -> None:
+    """Tokenizer, teacher, student, in one go."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--examples", type=int, default=600_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--smoke", action="store_true", help="tiny and short, to see that it runs")
+    options = parser.parse_args()
+    teacher, student, examples = TEACHER, STUDENT, options.examples
+    if options.smoke:
+        teacher, student, examples = (Size(64, 2, 2, 128, 20, 2e-3) for _ in range(2)), None, 2000
+        teacher, student = teacher
+    clock = time.time()
+    texts = write_examples(examples, options.seed, Habits())
+    tokenizer = train_tokenizer(texts[:50_000])
+    encoded = encode(tokenizer, texts)
+    print(
+        f"{len(texts):,} examples, {sum(len(ids) for _, ids in encoded):,} tokens, {time.time() - clock:.0f} s",
+        flush=True,
+    )
+    facts: dict[str, Any] = {"examples": len(texts), "habits": Habits().__dict__, "versions": versions()}
+    for name, size in (("teacher", teacher), ("student", student)):
+        model = build(size, tokenizer)
+        facts[name] = {"size": size.__dict__, **train(model, encoded, size, options.seed, name)}
+        save(model, tokenizer, options.out / name)
+    (options.out / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
+
+
+def write_examples(count: int, seed: int, habits: Habits) -> list[tuple[str, str]]:
+    """(question, completion) pairs of the split `teacher`, families in turn, made in parallel."""
+    workers = multiprocessing.cpu_count()
+    shares = [(seed * 1000 + i, count // workers + 1, habits) for i in range(workers)]
+    with multiprocessing.Pool(workers) as pool:
+        return [pair for part in pool.starmap(_examples, shares) for pair in part][:count]
+
+
+def _examples(seed: int, count: int, habits: Habits) -> list[tuple[str, str]]:
+    rng = random.Random(seed)
+    families = [load_family(name) for name in family_names()]
+    pairs: list[tuple[str, str]] = []
+    while len(pairs) < count:
+        problem = families[len(pairs) % len(families)].make(rng, rng.choice(LEVELS))
+        if split_of(problem.key) == "teacher":
+            scribe = Scribe(rng, habits.slip, habits.noticed, habits.check)
+            pairs.append((problem.question, trace(problem, scribe)[0]))
+    return pairs
+
+
+def train_tokenizer(texts: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast:
+    """Byte-level BPE in which every digit is a token of its own."""
+    tokenizer = Tokenizer(models.BPE())
+    digits, bytes_ = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, bytes_])
+    tokenizer.decoder = decoders.ByteLevel()
+    special = [PAD, END, SYSTEM, USER, ASSISTANT]
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY - 2,
+        special_tokens=special,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    cleaned = (part.replace("<think>", "").replace("</think>", "") for pair in texts for part in pair)
+    tokenizer.train_from_iterator(cleaned, trainer)
+    # Not special: they must stay in the decoded text.
+    tokenizer.add_tokens([AddedToken(tag, normalized=False, special=False) for tag in ("<think>", "</think>")])
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, additional_special_tokens=[SYSTEM, USER, ASSISTANT]
+    )
+    fast.chat_template = TEMPLATE
+    fast.model_max_length = 1024
+    fast.padding_side = "left"
+    return fast
+
+
+def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[tuple[str, str]]) -> list[tuple[int, list[int]]]:
+    """(length of the prompt, token ids) of each example."""
+    prompts = tokenizer([f"{USER}{question}{END}{ASSISTANT}" for question, _ in texts], add_special_tokens=False)
+    completions = tokenizer([completion + END for _, completion in texts], add_special_tokens=False)
+    pairs = zip(prompts["input_ids"], completions["input_ids"], strict=True)
+    return [(len(prompt), prompt + completion) for prompt, completion in pairs]
+
+
+def build(size: Size, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
+    """A fresh Qwen2-architecture model with tied embeddings."""
+    torch.manual_seed(0)
+    config = Qwen2Config(
+        vocab_size=len(tokenizer),
+        hidden_size=size.hidden,
+        num_hidden_layers=size.layers,
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.heads // 2,
+        intermediate_size=size.mlp,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        bos_token_id=None,
+    )
+    return Qwen2ForCausalLM(config)
+
+
+def train(
+    model: Qwen2ForCausalLM, encoded: Sequence[tuple[int, list[int]]], size: Size, seed: int, name: str
+) -> dict[str, Any]:
+    """AdamW, warm-up and cosine to a tenth, loss on completions only; gives tokens, minutes and the last losses."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device).train()
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=size.learning_rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True
+    )
+    batches = batches_of(encoded, seed)
+    clock, tokens, losses = time.time(), 0, []
+    for step in range(size.steps):
+        ids, labels = (part.to(device, non_blocking=True) for part in next(batches))
+        for group in optimizer.param_groups:
+            group["lr"] = size.learning_rate * schedule(step, size.steps)
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = model(input_ids=ids).logits
+        loss = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        tokens += ids.numel()
+        if step % 500 == 499 or step == size.steps - 1:
+            losses.append(round(loss.item(), 4))
+            print(
+                f"{name} step {step + 1} loss {losses[-1]} {tokens / (time.time() - clock):,.0f} tokens/s", flush=True
+            )
+    return {"tokens": tokens, "minutes": round((time.time() - clock) / 60, 2), "losses": losses}
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the peak learning rate."""
+    warm = min(1.0, (step + 1) / max(1, steps // 20))
+    return warm * (0.1 + 0.45 * (1 + torch.cos(torch.tensor(step / steps * torch.pi)).item()))
+
+
+def batches_of(encoded: Sequence[tuple[int, list[int]]], seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Right-padded batches of about TOKENS_A_STEP tokens of similar length, without end."""
+    rng = random.Random(seed)
+    while True:
+        order = list(range(len(encoded)))
+        rng.shuffle(order)
+        for start in range(0, len(order), 20_000):
+            window = sorted(order[start : start + 20_000], key=lambda i: len(encoded[i][1]))
+            groups = list(grouped(window, encoded))
+            rng.shuffle(groups)
+            yield from (padded([encoded[i] for i in group]) for group in groups)
+
+
+def grouped(window: Sequence[int], encoded: Sequence[tuple[int, list[int]]]) -> Iterator[list[int]]:
+    """Cut an order by length into batches."""
+    group: list[int] = []
+    for i in window:
+        if group and (len(group) + 1) * len(encoded[i][1]) > TOKENS_A_STEP:
+            yield group
+            group = []
+        group.append(i)
+
+
+def padded(rows: Sequence[tuple[int, list[int]]]) -> tuple[Tensor, Tensor]:
+    """(ids, labels), both [rows, longest]; prompts and padding are not learned from."""
+    width = max(len(ids) for _, ids in rows)
+    ids, labels = torch.zeros(len(rows), width, dtype=torch.long), torch.full((len(rows), width), -100)
+    for i, (prompt, row) in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row)
+        labels[i, prompt : len(row)] = torch.tensor(row[prompt:])
+    return ids, labels
+
+
+def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+    """A Hugging Face folder with bf16 weights."""
+    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    model.to("cpu", torch.bfloat16).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def versions() -> dict[str, str]:
+    """What trained it, and where."""
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor()
+    return {"torch": torch.__version__, "transformers": transformers.__version__, "device": device}
+
+
+if __name__ == "__main__":
+    main()

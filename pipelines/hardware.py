@@ -1,0 +1,29 @@
+"""One line about the machine: processor, cores, memory, GPUs. No names of hosts or users."""
+
+import os
+import platform
+import re
+from collections import Counter
+from pathlib import Path
+
+import psutil
+
+
+def hardware() -> str:
+    """For example `AMD EPYC 7763, 16 cores, 62 GiB memory, 2 x NVIDIA H100`, without loading torch."""
+    memory_gib = psutil.virtual_memory().total / 2**30
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gpus = Counter(_gpu_models(Path("/proc/driver/nvidia/gpus")))
+    parts = [_processor(), f"{cores} cores", f"{memory_gib:.0f} GiB memory"]
+    return ", ".join([*parts, *(f"{n} x {model}" for model, n in sorted(gpus.items()))])
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    found = re.search(r"^model name\s*:\s*(.+)$", info.read_text(), re.MULTILINE) if info.exists() else None
+    return found[1].strip() if found else platform.processor() or platform.machine()
+
+
+def _gpu_models(drivers: Path) -> list[str]:
+    texts = [path.read_text() for path in sorted(drivers.glob("*/information"))]
+    return [found[1].strip() for text in texts if (found := re.search(r"^Model:\s*(.+)$", text, re.MULTILINE))]

@@ -1,0 +1,106 @@
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from filters.grade import Agreement, grade
+
+ROWS = [
+    {"id": "a", "gold": "12", "response": "<think>3*4</think>So \\boxed{12}.", "suite": "easy", "label": True},
+    {"id": "b", "gold": "12", "response": "so the answer is 13", "suite": "easy", "label": False},
+    {"id": "c", "gold": "#### 7", "response": "<think>and so on", "suite": "hard", "label": True},
+    {"id": "d", "gold": 0.5, "response": "It is $\\frac{1}{2}$", "suite": "hard", "label": True},
+]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def graded(file: Path, tmp_path: Path, **more: Any) -> list[dict[str, Any]]:
+    grade(file, tmp_path / "out.jsonl", verifier="math_answer", workers=1, **more)
+    return [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+
+
+def test_one_line_a_row_and_a_summary_by_suite(tmp_path: Path) -> None:
+    summary = grade(write(tmp_path / "in.jsonl", ROWS), tmp_path / "out.jsonl", verifier="math_answer", workers=1)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [(line["row"], line["id"], line["status"]) for line in lines] == [
+        (1, "a", "correct"),
+        (2, "b", "wrong"),
+        (3, "c", "unparseable"),
+        (4, "d", "correct"),
+    ]
+    assert [line["reason"] for line in lines[1:3]] == ["got 13, reference 12", "thinking never ended"]
+    assert set(lines[0]) == {"row", "id", "status", "score", "reason", "seconds"}
+    assert (summary.rows, summary.by_status) == (4, {"correct": 2, "unparseable": 1, "wrong": 1})
+    assert summary.by_suite["hard"] == {"correct": 1, "unparseable": 1}
+    assert summary.agreement == {"easy": Agreement(2, 2), "hard": Agreement(2, 1, 0, 1)}
+
+
+def test_every_format_gives_the_same_lines(tmp_path: Path) -> None:
+    rows = [{**row, "gold": str(row["gold"])} for row in ROWS]
+    plain = write(tmp_path / "in.jsonl", rows)
+    (tmp_path / "in.jsonl.gz").write_bytes(gzip.compress(plain.read_bytes()))
+    pl.DataFrame(rows).write_parquet(tmp_path / "in.parquet")
+    found = [graded(tmp_path / name, tmp_path) for name in ("in.jsonl", "in.jsonl.gz", "in.parquet")]
+    for lines in found:
+        for line in lines:
+            del line["seconds"]
+    assert found[0] == found[1] == found[2]
+
+
+def test_nested_fields_and_bare_answers(tmp_path: Path) -> None:
+    file = write(tmp_path / "in.jsonl", [{"meta": {"gold": "x^2+x"}, "out.text": "x(x+1)"}])
+    fields = {"gold_field": "meta.gold", "response_field": "out.text"}
+    assert graded(file, tmp_path, **fields, answer_only=True)[0]["status"] == "correct"
+    assert graded(file, tmp_path, **fields)[0]["status"] != "correct"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"gold": "1", "response": "1"}\n{"gold": "1"', "line 2 is not JSON"),
+        ("[1, 2]\n", "line 1 is a JSON list; it must be an object"),
+        (
+            '{"gold": "1", "response": "1"}\n{"gold": "1", "output": "1"}\n',
+            "row 2 has no field 'response'; it has 'gold', ",
+        ),
+        ('{"gold": null, "response": "1"}\n', "row 1, field 'gold' is a NoneType"),
+        ('{"gold": "1", "response": {"text": "1"}}\n', "row 1, field 'response' is a dict"),
+        ("\n", "it has no rows to grade"),
+    ],
+)
+def test_bad_files_are_refused_before_grading(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "in.jsonl").write_text(text)
+    with pytest.raises(ValueError, match=message) as caught:
+        graded(tmp_path / "in.jsonl", tmp_path)
+    assert str(tmp_path / "in.jsonl") in str(caught.value)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_a_missing_file_and_an_unknown_suffix_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="there is no such file"):
+        graded(tmp_path / "in.jsonl", tmp_path)
+    (tmp_path / "in.csv").touch()
+    with pytest.raises(ValueError, match=r"must end in one of .jsonl, "):
+        graded(tmp_path / "in.csv", tmp_path)
+
+
+@pytest.mark.timeout(120)
+def test_real_outputs_are_graded_as_their_labels_say(tmp_path: Path, shared_data: Path) -> None:
+    with gzip.open(shared_data / "labelled_outputs_dev.jsonl.gz", "rt") as lines:
+        rows = [json.loads(line) for line in lines]
+    fast = [row for row in rows if row["suite"] in ("gsm8k_2021", "qwen_gsm8k", "qwen_math_cot_100", "qwen_amc23")]
+    file = write(tmp_path / "in.jsonl", [row for row in fast if row["gold"]])
+    summary = grade(file, tmp_path / "out.jsonl", verifier="math_answer", workers=1)
+    assert {suite: found.rows - found.agree for suite, found in summary.agreement.items()} == {
+        "gsm8k_2021": 0,
+        "qwen_gsm8k": 0,
+        "qwen_amc23": 0,
+        "qwen_math_cot_100": 1,  # the gold is written 10{,}000 and its label calls 10000 wrong
+    }

@@ -1,0 +1,98 @@
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from filters.pool import Pool
+from filters.verdicts import Item
+from filters.verifiers.math_answer import exact_number, too_large, verify
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "status", "reason"),
+    [
+        ("so \\boxed{12}", "12", "correct", "12 equals the reference 12"),
+        ("so \\boxed{13}", "12", "wrong", "got 13, reference 12"),
+        ("the eggs are 12.", "She has 3*4 = <<3*4=12>>12\n#### 12", "correct", "12 equals the reference 12"),
+        ("\\boxed{0.5}", "$\\frac{1}{2}$", "correct", "0.5 equals the reference \\frac{1}{2}"),
+        ("\\boxed{1,000}", "1000", "correct", "1,000 equals the reference 1000"),
+        ("\\boxed{2.45 \\times 10^6}", "2.45e6", "correct", None),
+        ("\\boxed{x(x+1)}", "\\boxed{x^2+x}", "correct", None),
+        ("\\boxed{1} and \\boxed{2}", "1, 2", "correct", None),
+        ("\\boxed{k < -5}", "(-\\infty,-5)", "correct", None),
+        ("<answer>49/216</answer>", "\\frac{49}{216}", "correct", None),
+        ("\uff15\u200b", "5", "correct", None),
+        ("first \\boxed{12}, but in the end \\boxed{13}", "12", "wrong", None),
+        ("thinking of 12</think>it is 13", "12", "wrong", None),
+        ("I cannot say", "12", "unparseable", "no answer found"),
+        ("", "12", "unparseable", "the answer is empty"),
+        ("9^{9^{9^9}}", "12", "unparseable", "the answer raises to a power of 10000 or more"),
+        ("12", "", "error", "the prompt has no reference answer"),
+    ],
+)
+def test_verdicts_and_reasons(answer: str, reference: str, status: str, reason: str | None) -> None:
+    judgement = verify(Item(answer, reference))
+    assert judgement.status == status, judgement
+    assert reason is None or judgement.reason == reason
+    assert judgement.score == float(status == "correct")
+
+
+def test_a_cut_off_completion_counts_only_when_it_had_answered() -> None:
+    assert verify(Item("\\boxed{12} as", "12", finish_reason="length")).status == "correct"
+    assert verify(Item("so it is 12", "12", finish_reason="length")).reason == "cut off before the final answer"
+    assert verify(Item("", "12", reasoning="hm", finish_reason="length")).reason == "thinking never ended"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("-1,234.50", Fraction("-1234.5")),
+        ("$.5$", Fraction(1, 2)),
+        ("\\dfrac{3}{4}", Fraction(3, 4)),
+        ("-3/4", Fraction(-3, 4)),
+        ("1e-3", Fraction(1, 1000)),
+        ("3 \\times 10^{8}", Fraction(3 * 10**8)),
+        ("7.", Fraction(7)),
+        ("1,22", None),
+        ("1/0", None),
+        ("12%", None),
+        ("", None),
+        (".", None),
+        ("e3", None),
+        ("2x", None),
+    ],
+)
+def test_plain_numbers_are_read_exactly(text: str, value: Fraction | None) -> None:
+    assert exact_number(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", ["2^{100}", "2^{3^2}", "e^{x^2}", "10^{10}", "2^{2019} + 3^{2^{3}}", "x^{2^{2}}", "1" * 150]
+)
+def test_ordinary_powers_are_evaluated(text: str) -> None:
+    assert too_large(text) is None
+
+
+@pytest.mark.parametrize("text", ["9^{9^{9^9}}", "9^{99999999}", "\\sqrt{2^{10^{8}}+1}", "2**(10**8)", "1" * 200])
+def test_monsters_are_not(text: str) -> None:
+    assert too_large(text)
+
+
+def test_pairs_of_the_math_verify_tests(shared_data: Path) -> None:
+    pairs = [json.loads(line) for line in (shared_data / "verifier_pairs_dev.jsonl").read_text().splitlines()]
+    with Pool(1) as pool:
+        verdicts = pool.run([("math_answer", Item(pair["prediction"], pair["gold"])) for pair in pairs])
+    agree = [(v.status == "correct") == p["expected"] for v, p in zip(verdicts, pairs, strict=True)]
+    assert sum(agree) >= 131  # the others need options of Math-Verify that are not ours
+
+
+def test_adversarial_answers_neither_hang_nor_crash(shared_data: Path) -> None:
+    rows = [json.loads(line) for line in (shared_data / "verifier_adversarial_dev.jsonl").read_text().splitlines()]
+    forms = ("{}", "\\boxed{{{}}}")
+    tasks = [("math_answer", Item(form.format(row["prediction"]), row["gold"])) for row in rows for form in forms]
+    with Pool(1, timeout_s=1.0, memory_mib=512) as pool:
+        verdicts = pool.run(tasks)
+    for row, verdict in zip([row for row in rows for _ in forms], verdicts, strict=True):
+        assert verdict.status != "error", (row, verdict)
+        assert row["expected"] is None or (verdict.status == "correct") == row["expected"], (row, verdict)

@@ -1,0 +1,228 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from generators.generate import GenerateConfig, generate, load_teacher
+from generators.ledger import Ledger
+from generators.prompts import FilePrompts, prompts
+from generators.records import TRACE
+from generators.work import stream_local
+
+ROOT = Path(__file__).resolve().parents[2]
+CONTENT = ["trace_id", "seed", "token_ids", "reasoning", "answer", "finish_reason"]
+
+
+def ask(folder: Path, count: int = 12) -> Path:
+    """A prompts.parquet of sums."""
+    file = folder / "sums.jsonl"
+    file.write_text(
+        "".join(json.dumps({"question": f"{i}+{i}=?", "reference": str(2 * i)}) + "\n" for i in range(count))
+    )
+    prompts(folder, FilePrompts(source="file", path=str(file)))
+    return folder / "prompts.parquet"
+
+
+def config(model: Path, n: int = 2, **more) -> GenerateConfig:
+    sampling = {"n": n, "temperature": 1.0, "top_p": 0.9, "max_new_tokens": 16}
+    options = {"slots": 8, "device": "cpu"}
+    return GenerateConfig(teacher="transformers_local", model=str(model), sampling=sampling, options=options, **more)
+
+
+def traces(folder: Path) -> pl.DataFrame:
+    return pl.read_parquet(folder / "traces.parquet")
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory) -> Path:
+    return ask(tmp_path_factory.mktemp("prompts"))
+
+
+@pytest.fixture(scope="module")
+def whole(tiny, asked, tmp_path_factory) -> pl.DataFrame:
+    """Traces of an undisturbed run with four samples a prompt."""
+    out = tmp_path_factory.mktemp("whole")
+    generate(asked, out, config(tiny, n=4))
+    return traces(out)
+
+
+def test_traces_stand_in_the_order_of_prompts_and_samples(whole, asked):
+    ids = pl.read_parquet(asked)["prompt_id"].to_list()
+    assert list(whole.select("prompt_id", "sample_index").iter_rows()) == [(i, s) for i in ids for s in range(4)]
+    assert whole.schema == pl.Schema(TRACE)
+    assert whole["trace_id"].n_unique() == whole["seed"].n_unique() == 48
+
+
+def test_more_samples_keep_those_there_are(tiny, asked, whole, tmp_path):
+    first = generate(asked, tmp_path, config(tiny, n=2))
+    assert (first.notes["sampled"], first.notes["reused"]) == (24, 0)
+    more = generate(asked, tmp_path, config(tiny, n=4))
+    assert (more.notes["sampled"], more.notes["reused"]) == (24, 24)
+    assert traces(tmp_path).select(CONTENT).equals(whole.select(CONTENT))
+    fewer = generate(asked, tmp_path, config(tiny, n=1))
+    assert (fewer.notes["sampled"], len(traces(tmp_path))) == (0, 12)
+
+
+def test_another_temperature_keeps_nothing(tiny, asked, tmp_path):
+    generate(asked, tmp_path, config(tiny, n=1))
+    warmer = config(tiny, n=1)
+    warmer = warmer.model_copy(update={"sampling": warmer.sampling.model_copy(update={"temperature": 0.5})})
+    assert generate(asked, tmp_path, warmer).notes["sampled"] == 12
+
+
+def test_shards_slots_and_order_of_work_change_nothing(tiny, asked, whole, tmp_path):
+    def backwards(build, shards):
+        return reversed(list(stream_local(build, reversed(list(shards)))))
+
+    sharded = config(tiny, n=4, shard=7)
+    sharded = sharded.model_copy(update={"options": {"slots": 24}})
+    generate(asked, tmp_path, sharded, stream=backwards)
+    assert traces(tmp_path).select(CONTENT).equals(whole.select(CONTENT))
+
+
+def test_a_moved_model_is_the_same_model(tiny, asked, whole, tmp_path):
+    elsewhere = tmp_path / "moved"
+    elsewhere.symlink_to(tiny)
+    generate(asked, tmp_path, config(elsewhere, n=4))
+    assert traces(tmp_path).select(CONTENT).equals(whole.select(CONTENT))
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from generators.generate import GenerateConfig, generate
+from generators.work import stream_local
+
+def slow(build, shards):
+    for row in stream_local(build, shards):
+        time.sleep(0.05)
+        yield row
+
+asked, out, config = Path(sys.argv[1]), Path(sys.argv[2]), GenerateConfig.model_validate_json(sys.argv[3])
+generate(asked, out, config, stream=slow)
+"""
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_been(tiny, asked, whole, tmp_path):
+    asking = config(tiny, n=4)
+    command = [sys.executable, "-c", KILLED, str(asked), str(tmp_path), asking.model_dump_json()]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    log = tmp_path / "ledger" / "000001.log"
+    while process.poll() is None and (not log.exists() or log.read_bytes().count(b"\n") < 10):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "traces.parquet").exists()
+    before = log.read_bytes().count(b"\n")
+    counts = generate(asked, tmp_path, asking)
+    assert counts.notes["sampled"] == 48 - before
+    assert counts.notes["reused"] == before
+    assert log.read_bytes().count(b"\n") == 48
+    assert traces(tmp_path).select(CONTENT).equals(whole.select(CONTENT))
+
+
+TEACHER = """
+from pathlib import Path
+from generators.records import Config
+
+class Options(Config):
+    fails: tuple[int, ...] = ()
+    reasons: bool = False
+
+def build(model, sampling, options):
+    def work(shard):
+        for request in shard:
+            if request.sample_index in options.fails:
+                yield request.failed("out of luck")
+            else:
+                reasoning = "hm" if options.reasons else None
+                yield request.row(reasoning=reasoning, answer="4", finish_reason="stop", completion_tokens=3)
+    return work
+"""
+
+
+@pytest.fixture
+def outside(tmp_path, monkeypatch) -> GenerateConfig:
+    """A teacher that is nobody's but the user's: a dotted path."""
+    package = tmp_path / "outside"
+    package.mkdir()
+    (package / "teacher.py").write_text(TEACHER)
+    (package / "config.json").write_text("{}")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "outside"]:
+        monkeypatch.delitem(sys.modules, name)
+    return GenerateConfig(teacher="outside.teacher", model=str(package), sampling={"n": 2})
+
+
+def test_failed_samples_are_rows_and_are_tried_again(outside, asked, tmp_path, caplog):
+    failing = outside.model_copy(update={"options": {"fails": [1], "reasons": True}})
+    counts = generate(asked, tmp_path, failing)
+    assert (counts.rows_in, counts.rows_kept, counts.dropped) == (24, 12, {"error": 12})
+    assert set(traces(tmp_path).filter(pl.col("sample_index") == 1)["error"]) == {"out of luck"}
+    assert "12 of 24 samples failed, for example: out of luck" in caplog.text
+    again = generate(asked, tmp_path, outside.model_copy(update={"options": {"reasons": True}}))
+    assert (again.notes["sampled"], again.notes["reused"], again.dropped) == (12, 12, {})
+    assert traces(tmp_path)["error"].null_count() == 24
+    assert len(list(Ledger(tmp_path / "ledger").rows())) == 24
+
+
+def test_a_run_without_any_reasoning_says_so(outside, asked, tmp_path, caplog):
+    counts = generate(asked, tmp_path, outside)
+    assert "none of 24 completions has reasoning" in caplog.text
+    assert counts.notes["without_reasoning"] == 24
+    assert counts.tokens == 72
+
+
+def test_a_finished_stage_loads_no_model(outside, asked, tmp_path):
+    generate(asked, tmp_path, outside)
+
+    def none(build, shards):
+        assert not list(shards)
+        return iter(())
+
+    assert generate(asked, tmp_path, outside, stream=none).notes["reused"] == 24
+
+
+def test_a_ledger_elsewhere_is_shared_by_runs(outside, asked, tmp_path):
+    for run in ("a", "b"):
+        (tmp_path / run).mkdir()
+    generate(asked, tmp_path / "a", outside, ledger=tmp_path / "ledger")
+    assert generate(asked, tmp_path / "b", outside, ledger=tmp_path / "ledger").notes["reused"] == 24
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "sentence"),
+    [
+        ("transformer_local", {}, "there is no teacher 'transformer_local'; there are replay, transformers_local"),
+        ("nobody.knows", {}, "there is no teacher 'nobody.knows'"),
+        ("transformers_local", {"slot": 8}, "no option slot; its options are slots, device, dtype"),
+        ("transformers_local", {"slots": 0}, "option slots = 0: .* greater than or equal to 1"),
+    ],
+)
+def test_a_wrong_teacher_or_option_is_named(name, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load_teacher(name, options)
+
+
+def test_how_the_work_is_done_is_no_part_of_what_is_made(tiny):
+    a, b = config(tiny), config(tiny, shard=3)
+    b = b.model_copy(update={"options": {"slots": 512, "dtype": "bfloat16"}})
+    assert a.identity() == b.identity()
+    assert a.identity() != config(tiny, n=3).identity()
+
+
+def test_missing_models_are_named(asked, tmp_path):
+    for model, sentence in [
+        ("embedded:professor", "no embedded model 'embedded:professor'"),
+        (str(tmp_path), "has no config.json"),
+        ("/nowhere/model", "there is no model folder /nowhere/model"),
+        ("", "generate.model is missing"),
+    ]:
+        with pytest.raises(ValueError, match=sentence):
+            generate(asked, tmp_path / "out", GenerateConfig(teacher="transformers_local", model=model))
