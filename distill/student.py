@@ -1,5 +1,6 @@
 """Models to train or to score with: loading, their hidden states and heads, and whether two vocabularies agree."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,16 @@ def check_vocabularies(student: Any, teacher: Any, student_rows: int, teacher_ro
     return size
 
 
+def stored_dtype(name: str) -> torch.dtype:
+    """The dtype a model's weights are stored in, from its configuration; float32 where that does not say."""
+    return AutoConfig.from_pretrained(model_path(name)).get_text_config().dtype or torch.float32
+
+
 def save_model(model: Any, tokenizer: Any, folder: Path, card: str) -> None:
     """A model folder in the Hugging Face format with safetensors; it appears whole, or not at all."""
     partial = folder.with_name(folder.name + ".partial")
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     (partial / "README.md").write_text(card, encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)  # of a run that was stopped right after saving
     partial.rename(folder)

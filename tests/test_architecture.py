@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("distill", "generators", "filters", "pipelines")
-CONTRACT = ("generators.records", "generators.work", "generators.chat")
+CONTRACT = ("generators.records", "generators.work", "generators.chat", "generators.models")
 HOMES = {"ray": "pipelines/cluster.py", "vllm": "generators/teachers/vllm_engine.py"}
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MAX_FILE, MAX_FUNCTION = 400, 80

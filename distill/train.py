@@ -1,0 +1,286 @@
+"""Full fine-tuning of a student on a corpus, with hard labels, the teacher's soft targets, or both.
+
+The loss of an optimizer step is the sum over all its target tokens divided by their number, however the step is
+cut into micro-batches. Weights and optimizer are fp32; products run in `dtype`. A run that was interrupted goes
+on from its checkpoint and ends with the same bits.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from distill.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint, seed_everything
+from distill.data import Example, load_examples
+from distill.losses import LossOutput, OnlineTeacher, StoredTargets, Teacher, distillation_loss
+from distill.packing import Batch, batches, plan_steps
+from distill.schedule import learning_rate
+from distill.settings import TrainConfig
+from distill.student import (
+    check_vocabularies,
+    head,
+    head_rows,
+    hidden_states,
+    load_model,
+    load_tokenizer,
+    longest_row,
+    pick_device,
+    pick_dtype,
+    save_model,
+    stored_dtype,
+    tokenizer_fingerprint,
+)
+from distill.targets import TargetStore, target_key
+from generators.work import Progress, StageCounts, no_progress
+
+DEFAULT_EPOCHS = 2  # DeepSeek-R1's students were trained for 2 to 3 (arXiv 2501.12948)
+MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
+
+TeacherOf = Callable[[Batch], Teacher | None]
+
+
+def train(
+    corpus: Path,
+    validation: Path,
+    targets: Path | None,
+    out: Path,
+    config: TrainConfig,
+    *,
+    progress: Progress = no_progress,
+) -> StageCounts:
+    """Write `out/model` (Hugging Face format) and `out/log.jsonl` (a line a step; another where validated).
+
+    corpus, validation: parquet with records.CORPUS columns. targets: the TargetStore that `score` wrote, for
+    soft_targets = stored. A corpus without a usable row, a row without targets, or a teacher with another
+    vocabulary is a ValueError.
+    """
+    seed_everything(config.seed)
+    device = pick_device(config.device)
+    tokenizer = load_tokenizer(config.student)
+    longest = longest_row(config.student, config.sequence_tokens)
+    examples, dropped = load_examples(corpus, tokenizer, longest)
+    held_out, _ = load_examples(validation, tokenizer, longest)
+    if not examples:
+        raise ValueError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
+    vocab_size, teacher_of = open_teacher(config, tokenizer, targets, device, [*examples, *held_out])
+    student = load_model(config.student, torch.float32, device).train()
+    trainer = Trainer(config, student, teacher_of, vocab_size, tokenizer.pad_token_id or 0)
+    tokens, seconds = fit(trainer, examples, held_out, out, progress)
+    save_model(student.to(stored_dtype(config.student)), tokenizer, out / "model", card(config, tokens))
+    drop_checkpoint(out)
+    rows_in = len(examples) + sum(dropped.values())
+    notes = {"tokens_per_second": round(tokens / seconds), "device": str(device)} if seconds else {}
+    return StageCounts(rows_in, len(examples), dict(sorted(dropped.items())), tokens, notes)
+
+
+def open_teacher(
+    config: TrainConfig, tokenizer: Any, targets: Path | None, device: torch.device, examples: Sequence[Example]
+) -> tuple[int | None, TeacherOf]:
+    """(size of the shared vocabulary, what gives a batch its teacher)."""
+    if config.soft_targets == "none":
+        return None, lambda batch: None
+    if config.soft_targets == "online":
+        assert config.teacher is not None  # TrainConfig checks it
+        rows = head_rows(config.student), head_rows(config.teacher)
+        size = check_vocabularies(tokenizer, load_tokenizer(config.teacher), *rows)
+        model = load_model(config.teacher, pick_dtype(config.dtype, device), device).eval().requires_grad_(False)
+        return size, lambda batch: OnlineTeacher(_teacher_hidden(model, batch), head(model))
+    if targets is None:
+        raise ValueError("soft_targets is stored, but there is no store of targets; run score first")
+    store = TargetStore(targets)
+    _check_store(store, tokenizer, config, examples)
+    return store.metadata.vocab_size, lambda batch: stored_targets(store, batch, config.temperature)
+
+
+@torch.no_grad()
+def _teacher_hidden(model: Any, batch: Batch) -> torch.Tensor:
+    with torch.autocast(batch.labels.device.type, enabled=False):  # the teacher's weights are in its dtype already
+        return hidden_states(model, batch)
+
+
+def _check_store(store: TargetStore, tokenizer: Any, config: TrainConfig, examples: Sequence[Example]) -> None:
+    if store.metadata.tokenizer != tokenizer_fingerprint(tokenizer):
+        raise ValueError(
+            f"the targets in {store.folder} were made with another tokenizer than {config.student}'s; score again "
+            f'with score.tokenizer = "{config.student}"'
+        )
+    missing = [example.trace_id for example in examples if not store.has(key_of(store, example))]
+    if missing:
+        raise ValueError(f"{store.folder} has no targets for {len(missing)} rows, first {missing[0]}; run score again")
+
+
+def key_of(store: TargetStore, example: Example) -> str:
+    """Under which a store keeps an example's targets."""
+    return target_key(example.token_ids, example.target_start, store.metadata.teacher, store.metadata.revision)
+
+
+def stored_targets(store: TargetStore, batch: Batch, temperature: float) -> StoredTargets:
+    """A batch's targets at T from the store, its documents in the batch's order."""
+    rows = [store.get(key_of(store, example)) for example in batch.examples]
+    parts = (
+        np.concatenate([row.token_ids for row in rows]).astype(np.int64),
+        np.concatenate([row.log_probs(temperature) for row in rows]),
+        np.concatenate([row.log_tail(temperature) for row in rows]),
+    )
+    return StoredTargets(*(torch.from_numpy(part).to(batch.labels.device) for part in parts))
+
+
+@dataclass
+class Trainer:
+    """A student, its teacher, and how a batch becomes a loss."""
+
+    config: TrainConfig
+    model: Any
+    teacher_of: TeacherOf
+    vocab_size: int | None
+    pad_id: int
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.device
+
+    def loss(self, batch: Batch, denominator: float) -> LossOutput:
+        """The batch's part of a mean over `denominator` target tokens."""
+        dtype = pick_dtype(self.config.dtype, self.device)
+        lower = torch.autocast(self.device.type, dtype) if dtype != torch.float32 else nullcontext()
+        with lower:
+            return distillation_loss(
+                hidden_states(self.model, batch),
+                head(self.model),
+                batch.labels,
+                alpha=self.config.alpha,
+                temperature=self.config.temperature,
+                teacher=self.teacher_of(batch),
+                divergence=self.config.divergence,
+                beta=self.config.beta,
+                ignore_index=None,
+                denominator=denominator,
+                vocab_size=self.vocab_size,
+            )
+
+    def batches(self, examples: Sequence[Example]) -> Iterator[Batch]:
+        """Micro-batches on the student's device."""
+        row = self.config.sequence_tokens if self.config.layout == "packed" else None
+        limit = self.config.micro_batch_tokens or MICRO_BATCH_TOKENS[self.device.type]
+        for batch in batches(examples, limit, self.pad_id, row):
+            yield batch.to(self.device)
+
+    def gradients(self, examples: Sequence[Example]) -> dict[str, float]:
+        """Accumulate the gradient of the mean loss over a step's target tokens; its loss, ce and kl (without T^2)."""
+        tokens = sum(example.targets for example in examples)
+        sums = torch.zeros(3, dtype=torch.float64)
+        for batch in self.batches(examples):
+            output = self.loss(batch, tokens)
+            output.loss.backward()
+            sums += _sums(output, tokens)
+        return dict(zip(("loss", "ce", "kl"), sums.tolist(), strict=True))
+
+    @torch.no_grad()
+    def validate(self, examples: Sequence[Example]) -> dict[str, float | None]:
+        """Mean CE and divergence a target token of held-out rows; val_kl is None without a teacher."""
+        tokens = sum(example.targets for example in examples)
+        self.model.eval()
+        sums = sum((_sums(self.loss(batch, tokens), tokens) for batch in self.batches(examples)), torch.zeros(3))
+        self.model.train()
+        with_teacher = self.config.soft_targets != "none"
+        return {"val_ce": float(sums[1]), "val_kl": float(sums[2]) if with_teacher else None}
+
+
+def _sums(output: LossOutput, tokens: int) -> torch.Tensor:
+    parts = (output.loss.detach(), output.ce_sum / tokens, output.kl_sum / tokens)
+    return torch.stack([part.double() for part in parts]).cpu()
+
+
+def fit(
+    trainer: Trainer, examples: Sequence[Example], held_out: Sequence[Example], out: Path, progress: Progress
+) -> tuple[int, float]:
+    """Take every planned step that was not taken before; tokens of the whole run, seconds of this call."""
+    config = trainer.config
+    plan = plan_of(config, examples)
+    optimizer = make_optimizer(trainer.model, config)
+    done = load_checkpoint(out, trainer.model, optimizer) or {"step": 0, "tokens": 0, "log_bytes": 0}
+    total = sum(len(examples[i].token_ids) for step in plan for i in step)
+    clock = saved_at = time.perf_counter()
+    with open_log(out / "log.jsonl", done["log_bytes"]) as log, progress("tokens", total, done["tokens"]) as bar:
+        step, tokens = done["step"], done["tokens"]
+        if not step and held_out:
+            _write(log, {"step": 0, "tokens": 0, **trainer.validate(held_out)})
+        for step, indices in enumerate(plan[step:], start=step + 1):
+            chosen = [examples[i] for i in indices]
+            facts = take_step(trainer, optimizer, chosen, learning_rate(step, len(plan), config))
+            new = sum(len(example.token_ids) for example in chosen)
+            tokens += new
+            _write(log, {"step": step, "tokens": tokens, **facts})
+            if held_out and (step % config.validate_every == 0 or step == len(plan)):
+                _write(log, {"step": step, "tokens": tokens, **trainer.validate(held_out)})
+            bar.update(new)
+            if time.perf_counter() - saved_at >= config.checkpoint_every_s and step < len(plan):
+                save_checkpoint(
+                    out, trainer.model, optimizer, {"step": step, "tokens": tokens, "log_bytes": log.tell()}
+                )
+                saved_at = time.perf_counter()
+    return tokens, time.perf_counter() - clock
+
+
+def plan_of(config: TrainConfig, examples: Sequence[Example]) -> list[NDArray[np.int64]]:
+    """Indices of the documents of every optimizer step."""
+    lengths = np.array([len(example.token_ids) for example in examples], dtype=np.int64)
+    epochs = None if config.tokens is not None else config.epochs or DEFAULT_EPOCHS
+    return plan_steps(lengths, config.batch_tokens, config.seed, epochs=epochs, tokens=config.tokens)
+
+
+def make_optimizer(model: Any, config: TrainConfig) -> torch.optim.AdamW:
+    """AdamW that decays matrices and leaves norms and biases alone."""
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [w for w in weights if w.ndim >= 2], "weight_decay": config.weight_decay},
+        {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
+
+
+def take_step(
+    trainer: Trainer, optimizer: torch.optim.Optimizer, examples: Sequence[Example], rate: float
+) -> dict[str, float]:
+    """One optimizer step; its loss, ce, kl, gradient norm before clipping and learning rate."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    facts = trainer.gradients(examples)
+    norm = torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), trainer.config.grad_clip, error_if_nonfinite=True)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return {**facts, "grad_norm": float(norm), "learning_rate": rate}
+
+
+def open_log(path: Path, valid_bytes: int) -> Any:
+    """The log for appending after its first `valid_bytes`: lines of steps since the checkpoint are taken again."""
+    path.touch()
+    log = open(path, "r+", encoding="utf-8")  # noqa: SIM115 - the caller closes it
+    log.truncate(valid_bytes)
+    log.seek(valid_bytes)
+    return log
+
+
+def _write(log: Any, line: Mapping[str, Any]) -> None:
+    log.write(json.dumps(line) + "\n")
+    log.flush()
+
+
+def card(config: TrainConfig, tokens: int) -> str:
+    """The model card of a trained student."""
+    loss = (
+        "hard labels (SFT)" if config.alpha == 1.0 else f"alpha {config.alpha:g} x CE + KL at T {config.temperature:g}"
+    )
+    facts = json.dumps(config.model_dump(mode="json"), indent=1)
+    return (
+        f"---\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- distillation\n---\n\n"
+        f"# A distilled student\n\nTrained from `{config.student}` with distill-toolkit: {loss}, {tokens:,} tokens.\n\n"
+        f"```json\n{facts}\n```\n"
+    )
