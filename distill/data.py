@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from generators.chat import completion_text, render_prompt
 
-ROWS_AT_ONCE = 2048  # tokenized in one call, so that text and ids of the whole corpus never lie side by side
+ROWS_AT_ONCE = 2048  # tokenized in one call: enough for every core, while ids as Python lists take ten times an array
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def _encode_file(path: Path, tokenizer: Any, max_tokens: int) -> Iterator[Exampl
 
 
 def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -> list[Example | str]:
-    """An Example for each corpus row, or why it is dropped: `no_assistant_turn` or `too_long`.
+    """An Example for each corpus row, or why it is dropped: `no_assistant_turn`, `no_tokens` or `too_long`.
 
     Only the last turn is learnt. It is tokenized apart from the prompt, as it is when the model writes it.
     """
@@ -77,7 +77,8 @@ def _tokenize(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
 
 
 def _example(row: Mapping[str, Any], prompt: list[int], completion: list[int], max_tokens: int) -> Example | str:
+    if not prompt or not completion:
+        return "no_tokens"  # the first target is predicted from the prompt's last token
     if len(prompt) + len(completion) > max_tokens:
         return "too_long"
-    assert prompt and completion, f"row {row['trace_id']}: {len(prompt)} prompt and {len(completion)} completion tokens"
     return Example(row["trace_id"], np.array(prompt + completion, dtype=np.int32), len(prompt))

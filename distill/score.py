@@ -65,25 +65,23 @@ def score(
 
 
 def build_scorer(config: ScoreConfig, vocab_size: int) -> Worker:
-    """A worker with the teacher in memory: takes shards of (key, example), gives (key, RowTargets)."""
+    """A worker with the teacher in memory: takes (key, example) pairs of one pass, gives (key, RowTargets)."""
     device = pick_device(config.device)
-    model = load_model(config.teacher, pick_dtype(config.dtype, device), device).eval()
+    model = load_model(config.teacher, pick_dtype(config.dtype, device), device)
     return functools.partial(_score_shard, model, config, vocab_size)
 
 
 def _score_shard(
     model: Any, config: ScoreConfig, vocab_size: int, shard: Sequence[Keyed]
 ) -> Iterator[tuple[str, RowTargets]]:
-    lengths = [len(example.token_ids) for _, example in shard]
-    for group in alike(lengths, config.batch_tokens):
-        rows = [shard[i] for i in group]
-        targets = _score_rows(model, config, vocab_size, [example for _, example in rows])
-        yield from zip([key for key, _ in rows], targets, strict=True)
+    targets = row_targets(model, config, vocab_size, [example for _, example in shard])
+    yield from zip([key for key, _ in shard], targets, strict=True)
 
 
 @torch.inference_mode()
-def _score_rows(model: Any, config: ScoreConfig, vocab_size: int, examples: Sequence[Example]) -> list[RowTargets]:
-    batch = collate([[e] for e in examples], max(len(e.token_ids) for e in examples), 0).to(model.device)
+def row_targets(model: Any, config: ScoreConfig, vocab_size: int, examples: Sequence[Example]) -> list[RowTargets]:
+    """The teacher's targets for each example, from one forward pass; head rows beyond `vocab_size` are cut."""
+    batch = collate([[example] for example in examples], pad_id=0).to(model.device)
     hidden_NH, weight_VH = hidden_states(model, batch), head(model)[:vocab_size]
     size = default_chunk(vocab_size, hidden_NH.device)
     chunks = [summarise(logits_of(part, weight_VH), config) for part in hidden_NH.split(size)]

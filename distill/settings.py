@@ -28,8 +28,9 @@ class ScoreConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> "ScoreConfig":
-        if any(not t > 0 for t in self.temperatures) or len(set(self.temperatures)) < len(self.temperatures):
-            raise ValueError(f"temperatures are {list(self.temperatures)}; they must be above 0 and differ")
+        grid = self.temperatures
+        if any(not 0.0 < t < float("inf") for t in grid) or len(set(grid)) < len(grid):
+            raise ValueError(f"temperatures are {list(grid)}; they must be above 0, finite and differ")
         return self
 
 

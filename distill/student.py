@@ -13,6 +13,11 @@ from distill.settings import DType
 from generators.models import model_path
 from generators.records import content_id
 
+# Settings by which models of transformers scale or cap the product of hidden states and head.
+LOGIT_CHANGES = (
+    "final_logit_softcapping", "logits_soft_cap", "logit_scale", "logits_scaling", "lm_head_multiplier",
+)  # fmt: skip
+
 
 def load_tokenizer(name: str) -> Any:
     """The tokenizer of a model folder, an embedded model or a hub name."""
@@ -32,12 +37,12 @@ def head_rows(name: str) -> int:
 
 
 def load_model(name: str, dtype: torch.dtype, device: torch.device) -> Any:
-    """A causal language model whose logits are `hidden @ head.T`; any other head is a ValueError."""
+    """A causal language model, its dropout off, whose logits are `hidden @ head.T`; any other head is a ValueError."""
     model: Any = AutoModelForCausalLM.from_pretrained(model_path(name), dtype=dtype)
     if getattr(model.get_output_embeddings(), "bias", None) is not None:
         raise ValueError(f"the output head of {name} has a bias; the distillation loss works on heads without")
-    for key in ("final_logit_softcapping", "logit_scale", "logits_scaling"):
-        if getattr(model.config, key, None) not in (None, 1.0):
+    for key in LOGIT_CHANGES:
+        if getattr(model.config.get_text_config(), key, None) not in (None, 1.0):
             raise ValueError(f"{name} changes its logits by {key}; the distillation loss works on plain heads")
     return model.to(device)
 
@@ -102,6 +107,7 @@ def stored_dtype(name: str) -> torch.dtype:
 def save_model(model: Any, tokenizer: Any, folder: Path, card: str) -> None:
     """A model folder in the Hugging Face format with safetensors; it appears whole, or not at all."""
     partial = folder.with_name(folder.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped while saving
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     (partial / "README.md").write_text(card, encoding="utf-8")
