@@ -1,0 +1,110 @@
+"""Tiny random models of one vocabulary, and a small corpus for them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+
+from distill.data import Example
+from generators.records import CORPUS, frame, write_frame
+
+TEMPLATE = (
+    "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+# transformers gives every Qwen2 folder a Qwen2Tokenizer, which would add <|endoftext|> where it is missing.
+SPECIAL = ["<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|endoftext|>"]
+PADDING_ROWS = 5  # of every head, beyond the tokenizer
+
+
+def _tokenizer(template: str = TEMPLATE, think: str = "<think>") -> PreTrainedTokenizerFast:
+    """One token a byte, the roles, and the tags of reasoning."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {token: i for i, token in enumerate([*SPECIAL, think, "</think>", *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(SPECIAL)
+    tokenizer.add_tokens([think, "</think>"])
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<|end|>")
+    wrapped.chat_template = template
+    return wrapped
+
+
+def _model(seed: int = 0, hidden_size: int = 32, **more: Any) -> Qwen2ForCausalLM:
+    """A random Qwen2 whose next-token distributions are neither flat nor certain."""
+    torch.manual_seed(seed)
+    shape = {"num_hidden_layers": 2, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
+    rows = len(_tokenizer()) + PADDING_ROWS
+    sizes = {"vocab_size": rows, "hidden_size": hidden_size, "max_position_embeddings": 256, **shape, **more}
+    model = Qwen2ForCausalLM(Qwen2Config(**sizes, bos_token_id=None, eos_token_id=0))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(8)
+    return model.eval()
+
+
+@pytest.fixture(scope="session")
+def make_tokenizer() -> Callable[..., PreTrainedTokenizerFast]:
+    """Makes a tokenizer; `template` and `think` (what opens reasoning) may be others."""
+    return _tokenizer
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., Qwen2ForCausalLM]:
+    """Makes a random model with heads five rows larger than the tokenizer."""
+    return _model
+
+
+@pytest.fixture(scope="session")
+def save(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
+    """Saves a model and a tokenizer and gives their folder's name."""
+
+    def save(model: Any, tokenizer: Any) -> str:
+        folder = tmp_path_factory.mktemp("models")
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return str(folder)
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def teacher(save: Callable[..., str]) -> str:
+    """Folder of a random teacher."""
+    return save(_model(1, 48), _tokenizer())
+
+
+@pytest.fixture(scope="session")
+def examples() -> list[Example]:
+    """Documents of 3 to 40 random tokens, of which at least the first is prompt."""
+    draw = np.random.default_rng(0)
+    documents = []
+    for i, length in enumerate([3, 17, 40, 8, 23, 5, 31, 12, 9]):
+        ids = draw.integers(0, len(_tokenizer()), length).astype(np.int32)
+        documents.append(Example(f"t{i}", ids, int(draw.integers(1, length))))
+    return documents
+
+
+@pytest.fixture
+def write_corpus(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a corpus file of (question, assistant's message) pairs or of whole conversations."""
+
+    def write(rows: Sequence[tuple[str, str] | list[dict[str, str]]], name: str = "corpus.parquet") -> Path:
+        written = [{"trace_id": f"t{i}", "messages": _messages(row)} for i, row in enumerate(rows)]
+        write_frame(frame(written, CORPUS), tmp_path / name)
+        return tmp_path / name
+
+    return write
+
+
+def _messages(row: tuple[str, str] | list[dict[str, str]]) -> list[dict[str, str]]:
+    if isinstance(row, list):
+        return row
+    return [{"role": "user", "content": row[0]}, {"role": "assistant", "content": row[1]}]
