@@ -30,6 +30,29 @@ NUMBER = re.compile(
 )
 FRACTION = re.compile(r"([+-]?)\\[dt]?frac\{(\d+)\}\{(\d+)\}|([+-]?)(\d+)/(\d+)")
 MARKUP = re.compile(r"\\[,!;: ]|\\left|\\right|[\s$]|\\text\{\s*\}")
+BASED = re.compile(r"([0-9A-Fa-f]+)_\{?(\d+)\}?")
+DELIMITER = re.compile(r"(?<!\\)(?:\$|\\[()\[\]])")
+DOLLARS = re.compile(r"(\$\$?)([^$]+)\1")
+PROSE = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or)\b)[A-Za-z]{2,}")
+NOT_UNITS = r"(?:sin|cos|tan|cot|sec|csc|log|exp|sqrt|and|hundred|thousand|million|billion|trillion|dozen)\b"
+QUANTITY = re.compile(rf"([-+]?[\d.,/]*\d)\s+((?!{NOT_UNITS})[A-Za-z]{{3,}}[A-Za-z ]*)\.?")
+CHOICE = re.compile(r"(?:\\text(?:bf)?\s*\{)?\s*\(?([A-J])\)?\s*\}?")
+LABELLED = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*\(?([A-J])\s*[).:](?!\s*[-+*/^=,])")
+LABEL = re.compile(r"(?<![A-Za-z\\])[A-J]\s*[).]")
+UNIT = re.compile(
+    r"[\d}][\s~]*(?:\\[,;! ])*(?:\\(?:text|mathrm|textrm)\s*\{)?\s*([A-Za-z]+)\.?\s*\}?(?:\^\{?\d\}?)?\.?$"
+)
+# Math-Verify drops units. Only two that are both here, and not the same, make equal numbers differ.
+UNITS = {
+    name: names
+    for names in (
+        *("mm millimeter millimeters", "cm centimeter centimeters", "m meter meters", "km kilometer kilometers"),
+        *("in inch inches", "ft foot feet", "yd yard yards", "mi mile miles", "mg milligram milligrams"),
+        *("g gram grams", "kg kilogram kilograms", "s sec second seconds", "min minute minutes", "h hr hour hours"),
+        *("day days", "week weeks", "month months", "year years", "dollar dollars", "cent cents", "am", "pm"),
+    )
+    for name in names.split()
+}
 MANY_DIGITS = re.compile(r"\d{200}")
 HUGE_POWER = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*\d{5}")
 POWER_IN_EXPONENT = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*(\d+)\s*(?:\^|\*\*)\s*[{(]*\s*(\d+)")
@@ -43,7 +66,7 @@ def verify(item: Item) -> Judgement:
     if isinstance(answer, Judgement):
         return answer
     reference = bare_reference(item.reference or "")
-    return by_arithmetic(answer, reference) or by_math_verify(answer, reference)
+    return by_letter(answer, reference) or by_arithmetic(answer, reference) or by_math_verify(answer, reference)
 
 
 def bare_reference(reference: str) -> str:
@@ -51,9 +74,19 @@ def bare_reference(reference: str) -> str:
     text = reference.rpartition("####")[2].strip()
     if len(boxes := boxed(text)) == 1:
         text = boxes[0]
-    if text.startswith("$") and text.endswith("$") and text.count("$") in (2, 4):
-        text = text.strip("$").strip()
-    return text
+    text = text.replace("\\$", "")
+    whole = DOLLARS.fullmatch(text)
+    return whole.group(2).strip() if whole else text
+
+
+def by_letter(answer: Answer, reference: str) -> Judgement | None:
+    """A judgement where the reference is the letter of a choice and the mark holds `(B) 12`; None otherwise."""
+    expected, said = CHOICE.fullmatch(reference), LABELLED.match(answer.marked or "")
+    if not expected or not said or len(LABEL.findall(answer.marked or "")) != 1:
+        return None
+    if said.group(1) == expected.group(1):
+        return correct(f"{said.group(1)} is the reference")
+    return wrong(f"got {said.group(1)}, reference {expected.group(1)}")
 
 
 def by_arithmetic(answer: Answer, reference: str) -> Judgement | None:
@@ -66,12 +99,22 @@ def by_arithmetic(answer: Answer, reference: str) -> Judgement | None:
         return None
     got, expected = exact_number(said), exact_number(reference)
     if got is None or expected is None:
-        return None
+        return by_base(said, reference)
     if got == expected:
         return correct(f"{said} equals the reference {reference}")
     if got.denominator == expected.denominator == 1:
         return wrong(f"got {said}, reference {reference}")
     return None
+
+
+def by_base(said: str, reference: str) -> Judgement | None:
+    """A judgement where both sides name the base that their digits are in, which Math-Verify drops."""
+    got, expected = (BASED.fullmatch(MARKUP.sub("", side)) for side in (said, reference))
+    if not got or not expected:
+        return None
+    if got.groups() == expected.groups():
+        return correct(f"{said} equals the reference {reference}")
+    return wrong(f"got {said}, reference {reference}")
 
 
 def exact_number(text: str) -> Fraction | None:
@@ -90,27 +133,30 @@ def exact_number(text: str) -> Fraction | None:
 
 def searched_text(answer: Answer) -> str:
     """What the mark holds; the end of the text where there is none, or where several boxes make up the answer."""
-    return answer.text[-SEARCHED_CHARS:] if answer.marked is None or answer.boxes > 1 else answer.marked
+    text = answer.text[-SEARCHED_CHARS:] if answer.marked is None or answer.boxes > 1 else answer.marked
+    return text.replace("\\$", "")
 
 
 def by_math_verify(answer: Answer, reference: str) -> Judgement:
     """Math-Verify's verdict with both sides named."""
     searched = searched_text(answer)
-    if searched == reference:
+    if without_delimiters(searched) == without_delimiters(reference):
         return correct(f"{shown(searched)} is the reference")
-    if searched is answer.marked and len(searched) > MARKED_CHARS:
+    whole = answer.marked is not None and answer.boxes <= 1
+    if whole and len(searched) > MARKED_CHARS:
         return unparseable(f"the answer has {len(searched)} characters; at most {MARKED_CHARS} are read")
     if excess := too_large(searched):
         return unparseable(f"the answer {excess}")
     gold = parsed_reference(reference)
     if not gold:
         return broken(f"the reference {shown(reference)} could not be read as mathematics")
-    boxed_up = searched is answer.marked and not delimited(searched)
-    said = parse(f"\\boxed{{{searched}}}" if boxed_up else searched, parsing_timeout=None)
+    said = parse(as_box(searched) if whole else searched, parsing_timeout=None)
     if not said:
         return unparseable("no answer found")
     text = shown(str(said[-1]))
     if equivalent(list(gold), said, allow_set_relation_comp=True, timeout_seconds=None):
+        if whole and units_differ(searched, reference):
+            return wrong(f"got {shown(searched)}, reference {shown(reference)}: another unit")
         return correct(f"{text} equals the reference {shown(reference)}")
     if all(isinstance(value, str) for value in said):
         return unparseable(f"{text} could not be read as mathematics")
@@ -120,7 +166,32 @@ def by_math_verify(answer: Answer, reference: str) -> Judgement:
 @lru_cache(maxsize=256)
 def parsed_reference(reference: str) -> tuple[Any, ...]:
     """Math-Verify's reading of a bare gold answer; several samples of a prompt share it."""
-    return tuple(parse(reference if delimited(reference) else f"${reference}$", parsing_timeout=None))
+    helped = QUANTITY.fullmatch(reference) or delimited(reference)
+    return tuple(parse(as_box(reference) if helped else f"${reference}$", parsing_timeout=None))
+
+
+def as_box(marked: str) -> str:
+    """What a mark holds, in the form that Math-Verify reads as one formula; prose with formulas stays as it is."""
+    if quantity := QUANTITY.fullmatch(marked):
+        marked = f"{quantity.group(1)} \\text{{ {quantity.group(2)}}}"
+    elif delimited(marked):
+        formula = without_delimiters(marked)
+        if "\\boxed" in formula or PROSE.search(formula):
+            return marked
+        marked = formula
+    return f"\\boxed{{{marked}}}"
+
+
+def units_differ(said: str, reference: str) -> bool:
+    """Whether the sides end in two different units, such as cm and m or am and pm."""
+    units = (UNIT.search(without_delimiters(side)) for side in (said, reference))
+    kinds = [UNITS.get(unit.group(1).lower()) for unit in units if unit]
+    return len(kinds) == 2 and None not in kinds and kinds[0] != kinds[1]
+
+
+def without_delimiters(text: str) -> str:
+    """The text without dollars and `\\(`, every run of white space one blank."""
+    return " ".join(DELIMITER.sub("", text).split())
 
 
 def delimited(text: str) -> bool:
