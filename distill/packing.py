@@ -114,10 +114,7 @@ def pack(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
 
 
 def collate(rows: Sequence[Sequence[Example]], pad_id: int) -> Batch:
-    """Rows of documents as tensors, as wide as the longest row.
-
-    Padding comes last, and is a document of its own in a packed row, so nothing attends to it.
-    """
+    """Rows of documents as tensors, as wide as the longest row; padding comes last, where nothing attends to it."""
     width = max(sum(len(example.token_ids) for example in row) for row in rows)
     packed = any(len(row) > 1 for row in rows)
     token_ids = np.full((len(rows), width), pad_id, dtype=np.int64)
@@ -134,8 +131,6 @@ def collate(rows: Sequence[Sequence[Example]], pad_id: int) -> Batch:
             sources.append(np.arange(first - 1, r * width + stop - 1))
             labels.append(example.token_ids[example.target_start :])
             start = stop
-        if position_ids is not None:
-            position_ids[r, start:] = np.arange(width - start)
     return Batch(
         [example for row in rows for example in row],
         torch.from_numpy(token_ids),

@@ -47,7 +47,7 @@ class TrainConfig(Config):
 
     tokens: int | None = Field(None, ge=1, description="stop after this many tokens of prompts and completions")
     epochs: int | None = Field(None, ge=1, description="passes over the corpus; 2 where `tokens` is not set either")
-    sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long; length of packed rows")
+    sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long; limit of packed rows")
     batch_tokens: int = Field(8192, ge=1, description="tokens of prompts and completions an optimizer step")
     micro_batch_tokens: int | None = Field(None, ge=1, description="of one pass, padding counted; None = by device")
     layout: Literal["padded", "packed"] = Field("padded", description="one document a row, or several (see packing.py)")

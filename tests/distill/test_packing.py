@@ -40,6 +40,7 @@ def test_a_step_ends_with_the_document_that_fills_it() -> None:
 def test_a_budget_ends_with_the_document_that_reaches_it(tokens: int) -> None:
     order = np.concatenate(plan_steps(LENGTHS, 200, seed=0, tokens=tokens))
     assert LENGTHS[order].sum() >= tokens > LENGTHS[order[:-1]].sum()
+    assert np.concatenate(plan_steps(np.full(5, 10), 200, seed=0, tokens=20)).size == 2
     longer = np.concatenate(plan_steps(LENGTHS, 200, seed=0, tokens=6000))
     assert (longer[: len(order)] == order).all()  # a longer run begins as the shorter one
 
@@ -59,11 +60,11 @@ def test_groups_of_similar_length_stay_within_the_limit_unless_one_row_is_longer
     assert list(alike([7, 300, 5], 20)) == [[2, 0], [1]]
 
 
-def test_a_packed_row_restarts_positions_at_each_document_and_at_its_padding() -> None:
+def test_a_packed_row_restarts_positions_at_each_document() -> None:
     batch = collate([[example([11, 12, 13], 2), example([14, 15])], [example([16, 17, 18])]], pad_id=0)
     assert batch.token_ids.tolist() == [[11, 12, 13, 14, 15], [16, 17, 18, 0, 0]]
     assert batch.position_ids is not None
-    assert batch.position_ids.tolist() == [[0, 1, 2, 0, 1], [0, 1, 2, 0, 1]]
+    assert batch.position_ids.tolist() == [[0, 1, 2, 0, 1], [0, 1, 2, 3, 4]]
     assert batch.labels.tolist() == [13, 15, 17, 18]
     assert batch.token_ids.flatten()[batch.sources].tolist() == [12, 14, 16, 17]
     assert [len(e.token_ids) for e in batch.examples] == [3, 2, 3]
