@@ -32,6 +32,8 @@ FRACTION = re.compile(r"([+-]?)\\[dt]?frac\{(\d+)\}\{(\d+)\}|([+-]?)(\d+)/(\d+)"
 MARKUP = re.compile(r"\\[,!;: ]|\\left|\\right|[\s$]|\\text\{\s*\}")
 BASED = re.compile(r"([0-9A-Fa-f]+)_\{?(\d+)\}?")
 DELIMITER = re.compile(r"(?<!\\)(?:\$|\\[()\[\]])")
+LAYOUT = re.compile(r"\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,!;: ]|\s")
+SIZED_FRACTION = re.compile(r"\\[dt]frac(?![A-Za-z])")
 DOLLARS = re.compile(r"(\$\$?)([^$]+)\1")
 PROSE = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or)\b)[A-Za-z]{2,}")
 NOT_UNITS = r"(?:sin|cos|tan|cot|sec|csc|log|exp|sqrt|and|hundred|thousand|million|billion|trillion|dozen)\b"
@@ -140,7 +142,7 @@ def searched_text(answer: Answer) -> str:
 def by_math_verify(answer: Answer, reference: str) -> Judgement:
     """Math-Verify's verdict with both sides named."""
     searched = searched_text(answer)
-    if without_delimiters(searched) == without_delimiters(reference):
+    if spelled(searched) == spelled(reference):
         return correct(f"{shown(searched)} is the reference")
     whole = answer.marked is not None and answer.boxes <= 1
     if whole and len(searched) > MARKED_CHARS:
@@ -192,6 +194,11 @@ def units_differ(said: str, reference: str) -> bool:
 def without_delimiters(text: str) -> str:
     """The text without dollars and `\\(`, every run of white space one blank."""
     return " ".join(DELIMITER.sub("", text).split())
+
+
+def spelled(text: str) -> str:
+    """The text without what only lays it out: formulas that differ in nothing else are equal, readable or not."""
+    return LAYOUT.sub("", SIZED_FRACTION.sub(r"\\frac", DELIMITER.sub("", text))).removesuffix(".")
 
 
 def delimited(text: str) -> bool:
