@@ -3,18 +3,20 @@
 import gzip
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from rich.console import Group
+from rich.table import Table
 
 from filters.pool import Pool, Task
 from filters.verdicts import Item, Verdict, load_verifier
 from generators.chat import split_reasoning
-from generators.records import replace_durably
+from generators.records import STATUSES, replace_durably
 from generators.work import Progress, no_progress
 
 CHUNK_ROWS = 500
@@ -50,6 +52,40 @@ class GradeSummary:
     by_suite: dict[str, dict[str, int]] = field(default_factory=dict)  # statuses, where rows have a `suite`
     agreement: dict[str, Agreement] = field(default_factory=dict)  # by suite ("all" without), where they have a `label`
     verifier_seconds: float = 0.0
+
+    def table(self) -> Group:
+        """A line a suite with its statuses and, where rows have a `label`, one with its agreement with them."""
+        several = {**self.by_suite, "all": self.by_status} if len(self.by_suite) > 1 else {"all": self.by_status}
+        counts = [(suite, *(str(found.get(status, 0)) for status in STATUSES)) for suite, found in several.items()]
+        tables = [suite_table(STATUSES, counts)]
+        if self.agreement:
+            labelled = {**(self.agreement if len(self.agreement) > 1 else {}), "all": sum_of(self.agreement.values())}
+            cells = [(suite, *agreement_cells(agreement)) for suite, agreement in labelled.items()]
+            headings = ("labelled", "agree", "correct here only", "by label only")
+            tables += [suite_table(headings, cells)]
+        return Group(*tables)
+
+
+def suite_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> Table:
+    """Suites to the left, where they may wrap, numbers to the right, where they may not."""
+    table = Table(box=None)
+    table.add_column("suite", overflow="fold")
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for line in lines:
+        table.add_row(*line)
+    return table
+
+
+def sum_of(suites: Iterable[Agreement]) -> Agreement:
+    """The agreement over all suites."""
+    return Agreement(*(sum(column) for column in zip(*map(astuple, suites), strict=True)))
+
+
+def agreement_cells(agreement: Agreement) -> tuple[str, ...]:
+    """The rows, the share that agrees, and the two ways to differ."""
+    share = f"{100 * agreement.agree / agreement.rows:.2f}%"
+    return str(agreement.rows), share, str(agreement.correct_only_here), str(agreement.correct_only_there)
 
 
 def grade(

@@ -1,10 +1,12 @@
 import gzip
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 from filters.grade import Agreement, grade
 
@@ -40,6 +42,22 @@ def test_one_line_a_row_and_a_summary_by_suite(tmp_path: Path) -> None:
     assert (summary.rows, summary.by_status) == (4, {"correct": 2, "unparseable": 1, "wrong": 1})
     assert summary.by_suite["hard"] == {"correct": 1, "unparseable": 1}
     assert summary.agreement == {"easy": Agreement(2, 2), "hard": Agreement(2, 1, 0, 1)}
+
+
+def test_the_table_shows_statuses_and_agreement_within_80_columns(tmp_path: Path) -> None:
+    summary = grade(write(tmp_path / "in.jsonl", ROWS), tmp_path / "out.jsonl", verifier="math_answer", workers=1)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary.table())
+    assert [line.split() for line in console.export_text().splitlines()] == [
+        ["suite", "correct", "wrong", "unparseable", "timeout", "error"],
+        ["easy", "1", "1", "0", "0", "0"],
+        ["hard", "1", "0", "1", "0", "0"],
+        ["all", "2", "1", "1", "0", "0"],
+        ["suite", "labelled", "agree", "correct", "here", "only", "by", "label", "only"],
+        ["easy", "2", "100.00%", "0", "0"],
+        ["hard", "2", "50.00%", "0", "1"],
+        ["all", "4", "75.00%", "0", "1"],
+    ]
 
 
 def test_every_format_gives_the_same_lines(tmp_path: Path) -> None:
