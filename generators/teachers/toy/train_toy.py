@@ -25,11 +25,11 @@ import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
-from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from generators.tasks.problem import Scribe, family_names, load_family, split_of, trace
 
-PAD, END, SYSTEM, USER, ASSISTANT = "<|pad|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
+PAD, END, SYSTEM, USER, ASSISTANT = "<|endoftext|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>"
 TEMPLATE = (
     "{% for message in messages %}{{ '<|' + message.role + '|>' + message.content + '<|end|>' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
@@ -61,7 +61,32 @@ class Size:
 
 TEACHER = Size(hidden=192, layers=6, heads=6, mlp=512, steps=6000, learning_rate=2e-3)
 STUDENT = Size(hidden=128, layers=4, heads=4, mlp=320, steps=600, learning_rate=3e-3)
-TOKENS_A_STEP = 48_000
+ROWS_A_STEP = 448
+
+
+@dataclass(frozen=True)
+class Rows:
+    """All examples where the model is: ids [N, longest] int16, lengths and prompts [N]; prompts are not learned."""
+
+    ids: Tensor
+    lengths: Tensor
+    prompts: Tensor
+
+    @classmethod
+    def of(cls, encoded: Sequence[tuple[int, list[int]]], device: torch.device) -> "Rows":
+        lengths = torch.tensor([len(ids) for _, ids in encoded])
+        flat = torch.tensor([i for _, ids in encoded for i in ids], dtype=torch.int16)
+        ids = torch.zeros(len(encoded), int(lengths.max()), dtype=torch.int16)
+        ids[torch.arange(ids.shape[1]) < lengths[:, None]] = flat
+        prompts = torch.tensor([prompt for prompt, _ in encoded])
+        return cls(ids.to(device), lengths.to(device), prompts.to(device))
+
+    def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """(ids, labels) of some rows, right-padded to their longest."""
+        width = int(self.lengths[rows].max())
+        ids, place = self.ids[rows, :width].long(), torch.arange(width, device=self.ids.device)
+        learned = (place >= self.prompts[rows, None]) & (place < self.lengths[rows, None])
+        return ids, ids.masked_fill(~learned, -100)
 
 
 def main() -> None:
@@ -87,7 +112,7 @@ def main() -> None:
     facts: dict[str, Any] = {"examples": len(texts), "habits": Habits().__dict__, "versions": versions()}
     for name, size in (("teacher", teacher), ("student", student)):
         model = build(size, tokenizer)
-        facts[name] = {"size": size.__dict__, **train(model, encoded, size, options.seed, name)}
+        facts[name] = {"size": size.__dict__, **train(model, rows, size, options.seed, name)}
         save(model, tokenizer, options.out / name)
     (options.out / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
 
@@ -113,10 +138,14 @@ def _examples(seed: int, count: int, habits: Habits) -> list[tuple[str, str]]:
 
 
 def train_tokenizer(texts: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast:
-    """Byte-level BPE in which every digit is a token of its own."""
+    """Byte-level BPE split as Qwen2's, every digit a token of its own.
+
+    Libraries give any folder of model type qwen2 the pre-tokenizer of Qwen2 and its `<|endoftext|>`, whatever its
+    tokenizer.json says; with another one the ids at inference would not be those of training.
+    """
+    qwen = Qwen2Tokenizer().backend_tokenizer
     tokenizer = Tokenizer(models.BPE())
-    digits, bytes_ = pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, bytes_])
+    tokenizer.normalizer, tokenizer.pre_tokenizer = qwen.normalizer, qwen.pre_tokenizer
     tokenizer.decoder = decoders.ByteLevel()
     special = [PAD, END, SYSTEM, USER, ASSISTANT]
     trainer = trainers.BpeTrainer(
@@ -130,7 +159,11 @@ def train_tokenizer(texts: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast
     # Not special: they must stay in the decoded text.
     tokenizer.add_tokens([AddedToken(tag, normalized=False, special=False) for tag in ("<think>", "</think>")])
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=END, additional_special_tokens=[SYSTEM, USER, ASSISTANT]
+        tokenizer_object=tokenizer,
+        unk_token=PAD,
+        pad_token=PAD,
+        eos_token=END,
+        additional_special_tokens=[SYSTEM, USER, ASSISTANT],
     )
     fast.chat_template = TEMPLATE
     fast.model_max_length = 1024
@@ -166,21 +199,20 @@ def build(size: Size, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
 
 
 def train(
-    model: Qwen2ForCausalLM, encoded: Sequence[tuple[int, list[int]]], size: Size, seed: int, name: str
+    model: Qwen2ForCausalLM, rows: Rows, size: Size, seed: int, name: str
 ) -> dict[str, Any]:
     """AdamW, warm-up and cosine to a tenth, loss on completions only; gives tokens, minutes and the last losses."""
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    model.to(device).train()
+    model.to(rows.ids.device).train()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=size.learning_rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True
     )
-    batches = batches_of(encoded, seed)
+    batches = batches_of(rows, seed)
     clock, tokens, losses = time.time(), 0, []
     for step in range(size.steps):
-        ids, labels = (part.to(device, non_blocking=True) for part in next(batches))
+        ids, labels = next(batches)
         for group in optimizer.param_groups:
             group["lr"] = size.learning_rate * schedule(step, size.steps)
-        with torch.autocast(device.type, torch.bfloat16):
+        with torch.autocast(rows.ids.device.type, torch.bfloat16):
             logits = model(input_ids=ids).logits
         loss = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100)
         loss.backward()
@@ -202,37 +234,16 @@ def schedule(step: int, steps: int) -> float:
     return warm * (0.1 + 0.45 * (1 + torch.cos(torch.tensor(step / steps * torch.pi)).item()))
 
 
-def batches_of(encoded: Sequence[tuple[int, list[int]]], seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Right-padded batches of about TOKENS_A_STEP tokens of similar length, without end."""
-    rng = random.Random(seed)
+def batches_of(rows: Rows, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Right-padded batches of ROWS_A_STEP rows of similar length, without end."""
+    random_order = torch.Generator().manual_seed(seed)
     while True:
-        order = list(range(len(encoded)))
-        rng.shuffle(order)
-        for start in range(0, len(order), 20_000):
-            window = sorted(order[start : start + 20_000], key=lambda i: len(encoded[i][1]))
-            groups = list(grouped(window, encoded))
-            rng.shuffle(groups)
-            yield from (padded([encoded[i] for i in group]) for group in groups)
-
-
-def grouped(window: Sequence[int], encoded: Sequence[tuple[int, list[int]]]) -> Iterator[list[int]]:
-    """Cut an order by length into batches."""
-    group: list[int] = []
-    for i in window:
-        if group and (len(group) + 1) * len(encoded[i][1]) > TOKENS_A_STEP:
-            yield group
-            group = []
-        group.append(i)
-
-
-def padded(rows: Sequence[tuple[int, list[int]]]) -> tuple[Tensor, Tensor]:
-    """(ids, labels), both [rows, longest]; prompts and padding are not learned from."""
-    width = max(len(ids) for _, ids in rows)
-    ids, labels = torch.zeros(len(rows), width, dtype=torch.long), torch.full((len(rows), width), -100)
-    for i, (prompt, row) in enumerate(rows):
-        ids[i, : len(row)] = torch.tensor(row)
-        labels[i, prompt : len(row)] = torch.tensor(row[prompt:])
-    return ids, labels
+        order = torch.randperm(len(rows.lengths), generator=random_order).to(rows.ids.device)
+        for window in order.split(20_000):
+            alike = window[rows.lengths[window].argsort()]
+            groups = alike.split(ROWS_A_STEP)
+            for i in torch.randperm(len(groups), generator=random_order).tolist():
+                yield rows.batch(groups[i])
 
 
 def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
