@@ -113,7 +113,10 @@ def _check_store(store: TargetStore, tokenizer: Any, config: TrainConfig, exampl
         )
     missing = [example.trace_id for example in examples if not store.has(key_of(store, example))]
     if missing:
-        raise ValueError(f"{store.folder} has no targets for {len(missing)} rows, first {missing[0]}; run score again")
+        raise ValueError(
+            f"{store.folder} has no targets for {len(missing)} rows, first {missing[0]}: run score again, "
+            f'with score.tokenizer = "{config.student}" if the chat templates of student and teacher differ'
+        )
 
 
 def key_of(store: TargetStore, example: Example) -> str:
@@ -209,10 +212,10 @@ def fit(
     total = sum(len(examples[i].token_ids) for step in plan for i in step)
     clock = saved_at = time.perf_counter()
     with open_log(out / "log.jsonl", done["log_bytes"]) as log, progress("tokens", total, done["tokens"]) as bar:
-        step, tokens = done["step"], done["tokens"]
-        if not step and held_out:
+        first, tokens = done["step"], done["tokens"]
+        if not first and held_out:
             _write(log, {"step": 0, "tokens": 0, **trainer.validate(held_out)})
-        for step, indices in enumerate(plan[step:], start=step + 1):
+        for step, indices in enumerate(plan[first:], start=first + 1):
             chosen = [examples[i] for i in indices]
             facts = take_step(trainer, optimizer, chosen, learning_rate(step, len(plan), config))
             new = sum(len(example.token_ids) for example in chosen)

@@ -187,9 +187,11 @@ def _ablate(options: argparse.Namespace) -> None:
 
 def _in_session(options: argparse.Namespace, recipe: "Recipe", work: Callable[["Session"], None]) -> None:
     from generators.records import write_text
+    from pipelines.progress import quiet_libraries
     from pipelines.report import terminal_table
     from pipelines.session import open_session
 
+    quiet_libraries()
     folder = options.out or Path("runs") / recipe.name
     resolved = recipe.model_dump(mode="json")
     with open_session(folder, resolved, recipe.execution, until=options.until, redo=options.redo, say=_say) as session:

@@ -9,16 +9,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 from pydantic import Field
 
-from filters.stats import majority_scores, mean_interval
+from filters.extract import marked_answer
+from filters.stats import majority, pass_at_1
 from filters.verify import VerifyConfig, verify
 from generators.generate import GenerateConfig, generate
 from generators.prompts import PromptsConfig
 from generators.records import Config, write_frame, write_text
 from generators.sampling import SamplingConfig
 from generators.work import Progress, StageCounts, Stream, no_progress, stream_local
+
+FEWEST_VOTES = 3  # fewer samples a problem have no majority to speak of
 
 
 class EvaluateConfig(Config):
@@ -37,7 +41,7 @@ class EvaluateConfig(Config):
 
 
 def evaluate(
-    model: str,
+    model: str | Path,
     prompts: Path,
     out: Path,
     config: EvaluateConfig,
@@ -52,7 +56,7 @@ def evaluate(
 
     `facts` (name, label, train_tokens) go into scores.json as they are.
     """
-    sampled = generate(prompts, out, config.generation(model), stream=stream, progress=progress)
+    sampled = generate(prompts, out, config.generation(str(model)), stream=stream, progress=progress)
     counts = verify(out / "traces.parquet", prompts, out, verifying, stream=stream, progress=progress, workers=workers)
     write_scores([out], prompts, out, facts or {})
     return StageCounts(counts.rows_in, counts.rows_kept, counts.dropped, sampled.tokens, sampled.notes)
@@ -60,26 +64,30 @@ def evaluate(
 
 def write_scores(runs: Sequence[Path], prompts: Path, out: Path, facts: Mapping[str, Any]) -> StageCounts:
     """Scores of one model from one evaluation, or from one a training seed, over the same problems."""
-    samples = pl.concat([_samples(run, prompts) for run in runs])
+    by_run = [_samples(run, prompts) for run in runs]
+    samples = pl.concat(by_run)
     problems = samples.group_by("prompt_id", maintain_order=True).agg(
         pl.col("source").first(), pl.col("correct").mean().alias("pass@1"), pl.len().alias("samples")
     )
     write_frame(problems, out / "problems.parquet")
-    by_seed = [float(_samples(run, prompts)["correct"].mean() or 0.0) for run in runs]
+    k = len(by_run[0]) // max(1, by_run[0]["prompt_id"].n_unique())
+    tokens = samples["completion_tokens"].sum() or 0
     scores = {
+        "train_tokens": None,
         **facts,
         **_interval(problems),
-        **_majority(samples),
+        "cons@k": sum(map(_consensus, by_run)) / len(runs) if k >= FEWEST_VOTES else None,
+        "k": k,
         "problems": len(problems),
-        "samples": len(samples) // max(1, len(problems)),
-        "mean_completion_tokens": round(float(samples["completion_tokens"].mean() or 0), 1),
+        "samples": len(samples) // len(problems),
+        "mean_completion_tokens": round(tokens / len(samples), 1),
         "truncated": int((samples["finish_reason"] == "length").sum()),
         "by_group": {str(group[0]): _group(rows) for group, rows in problems.group_by("source", maintain_order=True)},
         "seeds": len(runs),
-        "pass@1_by_seed": by_seed,
+        "pass@1_by_seed": [float(np.mean(rows["correct"].to_numpy())) for rows in by_run],
     }
     write_text(json.dumps(scores, indent=1), out / "scores.json")
-    return StageCounts(len(samples), len(samples), tokens=int(samples["completion_tokens"].sum() or 0))
+    return StageCounts(len(samples), len(samples), tokens=int(tokens))
 
 
 def _samples(run: Path, prompts: Path) -> pl.DataFrame:
@@ -87,22 +95,26 @@ def _samples(run: Path, prompts: Path) -> pl.DataFrame:
     traces, verdicts = pl.read_parquet(run / "traces.parquet"), pl.read_parquet(run / "verdicts.parquet")
     rows = traces.join(verdicts, on="trace_id").join(pl.read_parquet(prompts), on="prompt_id")
     correct = (pl.col("status") == "correct").cast(pl.Float64)
-    columns = ("prompt_id", "source", "answer", "reference", "completion_tokens", "finish_reason")
+    columns = ("prompt_id", "source", "answer", "completion_tokens", "finish_reason")
     return rows.select(*columns, correct.alias("correct"))
 
 
 def _interval(problems: pl.DataFrame) -> dict[str, Any]:
-    mean, low, high = mean_interval(problems["pass@1"].to_numpy())
-    return {"pass@1": mean, "ci95": [low, high], "half_width": (high - low) / 2}
+    estimate = pass_at_1(problems["pass@1"].to_numpy())
+    facts = {"pass@1": estimate.value, "ci95": [estimate.low, estimate.high]}
+    return {**facts, "half_width": (estimate.high - estimate.low) / 2, "interval_note": estimate.note}
 
 
 def _group(problems: pl.DataFrame) -> dict[str, Any]:
     return {**_interval(problems), "problems": len(problems)}
 
 
-def _majority(samples: pl.DataFrame) -> dict[str, Any]:
-    """cons@k; with fewer than three samples a problem there is no majority to speak of."""
-    k = int(samples.group_by("prompt_id").len()["len"].min() or 0)
-    if k < 3:
-        return {"cons@k": None, "k": k}
-    return {"cons@k": majority_scores(samples["prompt_id"], samples["answer"], samples["correct"]), "k": k}
+def _consensus(samples: pl.DataFrame) -> float:
+    """cons@k: the share of problems whose most frequent answer is correct. All correct answers are one answer."""
+    votes = samples.group_by("prompt_id", maintain_order=True).agg("answer", pl.col("correct").cast(pl.Boolean))
+    shares = [majority(_keys(answers, right), right) for _, answers, right in votes.iter_rows()]
+    return sum(shares) / len(shares)
+
+
+def _keys(answers: Sequence[str], correct: Sequence[bool]) -> list[str | bool | None]:
+    return [True if right else marked_answer(text)[0] for text, right in zip(answers, correct, strict=True)]

@@ -10,6 +10,13 @@ from generators.work import Bar
 LOG_EVERY_S = 15.0
 
 
+def quiet_libraries() -> None:
+    """Silence the bars of loading and saving models: the stage's own bar tells what goes on."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 @contextmanager
 def bar(stage: str, unit: str, total: int, done: int = 0) -> Iterator[Bar]:
     """A bar from `done` to `total`; what an earlier run finished does not count into the rate."""

@@ -10,6 +10,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -205,9 +206,9 @@ def check(recipe: Recipe) -> None:
     """What no single section can see: plug-ins exist, sections fit each other, temperatures are on the grid."""
     _resolves("generate.teacher", lambda: load_teacher(recipe.generate.teacher, recipe.generate.options))
     if recipe.evaluate:
-        _resolves("evaluate.teacher", lambda: load_teacher(recipe.evaluate.teacher, recipe.evaluate.options))
+        _resolves("evaluate.engine", partial(load_teacher, recipe.evaluate.engine, recipe.evaluate.options))
     for section, verifier in _verifiers(recipe):
-        _resolves(section, lambda name=verifier: load_verifier(name))
+        _resolves(section, partial(load_verifier, verifier))
     if recipe.students and recipe.train is None:
         raise RecipeError("[students] needs a [train] section, whose keys the students share")
     for name, student in recipe.all_students().items():

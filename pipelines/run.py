@@ -51,7 +51,13 @@ def build_corpus(recipe: Recipe, do: Session) -> None:
     do.stage("corpus", corpus, recipe.corpus, {"selected": SELECTED, "prompts": ASKED}, files=others)
     if recipe.score:
         scored = {"corpus": [ROWS, VALIDATION]}
-        do.stage("score", score, recipe.score, scored, models=[recipe.score.teacher])
+        do.stage(
+            "score",
+            score,
+            recipe.score,
+            scored,
+            models=[m for m in (recipe.score.teacher, recipe.score.tokenizer) if m],
+        )
     do.past("score")
 
 
@@ -109,7 +115,7 @@ def evaluate_student(name: str, student: StudentConfig, recipe: Recipe, do: Sess
 
 def evaluate_model(stage: str, model: str, recipe: Recipe, do: Session, facts: Mapping[str, Any]) -> None:
     """Sample and verify `model`, a training stage of this run or a model's name, on the evaluation problems."""
-    hands = {"verifying": recipe.verify, "workers": recipe.execution.verify_workers, "facts": facts}
+    hands: dict[str, Any] = {"verifying": recipe.verify, "workers": recipe.execution.verify_workers, "facts": facts}
     if model in do.runner.runs:
         do.stage(stage, evaluate, recipe.evaluate, {"model": f"{model}/model", "prompts": EXAMS}, **hands)
     else:

@@ -50,7 +50,7 @@ class Session:
         paths = {key: self._located(value) for key, value in inputs.items()}
         arguments = {**paths, **more} | ({"config": config} if config else {})
         arguments |= self._hands(name, function)
-        identity = {key: value.identity() for key, value in more.items() if isinstance(value, Config)}
+        identity: dict[str, Any] = {key: value.identity() for key, value in more.items() if isinstance(value, Config)}
         identity |= config.identity() if config else {}
         identity |= {f"revision of {model}": model_revision(model_path(model)) for model in models}
         self.runner.step(

@@ -63,7 +63,7 @@ class Runner:
         out = self.folder / name
         wanted = self._wanted(name, identity, upstream, files)
         manifest = read_manifest(out)
-        reason = _why_run(manifest, wanted, redo=name in self.redo)
+        reason = _why_run(manifest, wanted, redo=bool({name, name.partition("/")[0]} & self.redo))
         if manifest and reason is None:
             self.say(f"{name}: finished before, skipped")
             self.runs[name] = manifest["run_id"]

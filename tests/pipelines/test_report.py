@@ -1,5 +1,6 @@
-"""The report of a small made-up run: numbers as in the manifests, hostile text harmless, one file that asks for nothing."""
+"""The report of a made-up run: numbers as in the manifests, hostile text harmless, one file that asks for nothing."""
 
+import io
 import json
 import math
 import random
@@ -231,7 +232,7 @@ def ids_in(html: str) -> list[str]:
 
 
 def test_stage_manifests_are_counted(run: Path, tmp_path: Path) -> None:
-    manifests = [path for path in run.rglob("manifest.json")]
+    manifests = list(run.rglob("manifest.json"))
     counts = report(run, tmp_path)
     assert counts.rows_in == counts.rows_kept == len(manifests)
 
@@ -390,7 +391,7 @@ def test_one_setting_makes_a_chart_and_three_a_heat_map_of_the_best(tmp_path: Pa
 
 
 def test_the_terminal_table_has_the_same_numbers(run: Path) -> None:
-    console = Console(width=140, record=True, file=open("/dev/null", "w"))
+    console = Console(width=140, record=True, file=io.StringIO())
     console.print(terminal_table(run))
     text = console.export_text()
     assert re.search(r"teacher .* 82\.0% \[79\.0, 85\.0\] .* 87\.0% \(k=4\) .* 600 x 4 .* 88\.1 ", text)

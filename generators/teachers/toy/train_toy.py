@@ -5,8 +5,8 @@
 
 The teacher learns from traces of a scribe that slips now and then and mostly does not notice, so it reasons
 as R1-like models do: step by step, in several orders and wordings, with a check here and a correction there,
-and sometimes wrong. The student sees the same kind of traces for far fewer steps: it knows the format, and
-calculates badly. Both share one tokenizer.
+and sometimes wrong. The student is smaller and learns from a scribe that slips often and rarely looks again:
+it knows the format and can calculate, but carelessly. Both share one tokenizer.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import platform
 import random
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ import torch
 import transformers
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
+from torch.nn import functional as F
 from transformers import GenerationConfig, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM, Qwen2Tokenizer
 
 from generators.tasks.problem import Scribe, family_names, load_family, split_of, trace
@@ -42,9 +42,9 @@ LEVELS = (1, 2, 3)
 class Habits:
     """Chances per calculation of the scribe the model learns from."""
 
-    slip: float = 0.06
-    noticed: float = 0.04
-    check: float = 0.08
+    slip: float
+    noticed: float
+    check: float
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,12 @@ class Size:
     learning_rate: float
 
 
-TEACHER = Size(hidden=192, layers=6, heads=6, mlp=512, steps=6000, learning_rate=2e-3)
-STUDENT = Size(hidden=128, layers=4, heads=4, mlp=320, steps=600, learning_rate=3e-3)
+TEACHER = Size(hidden=192, layers=6, heads=6, mlp=512, steps=2500, learning_rate=2e-3)
+STUDENT = Size(hidden=128, layers=4, heads=4, mlp=320, steps=2000, learning_rate=3e-3)
+SMOKE = Size(hidden=64, layers=2, heads=2, mlp=128, steps=10, learning_rate=2e-3)
+TEACHER_HABITS = Habits(slip=0.06, noticed=0.04, check=0.08)
+STUDENT_HABITS = Habits(slip=0.20, noticed=0.02, check=0.02)
+EXAMPLES, SHARES, SEED = 360_000, 16, 1
 ROWS_A_STEP = 448
 
 
@@ -93,35 +97,27 @@ def main() -> None:
     """Tokenizer, teacher, student, in one go."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--examples", type=int, default=600_000)
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--smoke", action="store_true", help="tiny and short, to see that it runs")
     options = parser.parse_args()
-    teacher, student, examples = TEACHER, STUDENT, options.examples
-    if options.smoke:
-        teacher, student, examples = (Size(64, 2, 2, 128, 20, 2e-3) for _ in range(2)), None, 2000
-        teacher, student = teacher
-    clock = time.time()
-    texts = write_examples(examples, options.seed, Habits())
-    tokenizer = train_tokenizer(texts[:50_000])
-    encoded = encode(tokenizer, texts)
-    print(
-        f"{len(texts):,} examples, {sum(len(ids) for _, ids in encoded):,} tokens, {time.time() - clock:.0f} s",
-        flush=True,
-    )
-    facts: dict[str, Any] = {"examples": len(texts), "habits": Habits().__dict__, "versions": versions()}
-    for name, size in (("teacher", teacher), ("student", student)):
-        model = build(size, tokenizer)
-        facts[name] = {"size": size.__dict__, **train(model, rows, size, options.seed, name)}
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    count = 2000 if options.smoke else EXAMPLES
+    tokenizer = None
+    facts: dict[str, Any] = {"versions": versions(), "examples_each": count}
+    for name, size, habits in (("teacher", TEACHER, TEACHER_HABITS), ("student", STUDENT, STUDENT_HABITS)):
+        chosen = SMOKE if options.smoke else size
+        texts = write_examples(count, habits)
+        tokenizer = tokenizer or train_tokenizer(texts[:50_000])
+        model = build(chosen, tokenizer)
+        trained = train(model, Rows.of(encode(tokenizer, texts), device), chosen, name)
+        facts[name] = {**asdict(chosen), **asdict(habits), **trained}
         save(model, tokenizer, options.out / name)
     (options.out / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def write_examples(count: int, seed: int, habits: Habits) -> list[tuple[str, str]]:
+def write_examples(count: int, habits: Habits) -> list[tuple[str, str]]:
     """(question, completion) pairs of the split `teacher`, families in turn, made in parallel."""
-    workers = multiprocessing.cpu_count()
-    shares = [(seed * 1000 + i, count // workers + 1, habits) for i in range(workers)]
-    with multiprocessing.Pool(workers) as pool:
+    shares = [(i, count // SHARES + 1, habits) for i in range(SHARES)]
+    with multiprocessing.Pool() as pool:
         return [pair for part in pool.starmap(_examples, shares) for pair in part][:count]
 
 
@@ -198,15 +194,13 @@ def build(size: Size, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
     return Qwen2ForCausalLM(config)
 
 
-def train(
-    model: Qwen2ForCausalLM, rows: Rows, size: Size, seed: int, name: str
-) -> dict[str, Any]:
+def train(model: Qwen2ForCausalLM, rows: Rows, size: Size, name: str) -> dict[str, Any]:
     """AdamW, warm-up and cosine to a tenth, loss on completions only; gives tokens, minutes and the last losses."""
     model.to(rows.ids.device).train()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=size.learning_rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True
     )
-    batches = batches_of(rows, seed)
+    batches = batches_of(rows, SEED)
     clock, tokens, losses = time.time(), 0, []
     for step in range(size.steps):
         ids, labels = next(batches)
