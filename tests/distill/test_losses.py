@@ -117,7 +117,7 @@ def test_peaked_teacher_and_student_stay_finite_and_right(k: int) -> None:
     assert_same(output, reference(hidden, head, labels, q, 0.0, 1.0, kept=targets.token_ids), [hidden, head], 1e-9)
     halves = [t.detach().float().requires_grad_() for t in (hidden, head)]
     single = distillation_loss(halves[0], halves[1], labels, alpha=0.0, teacher=targets)
-    assert_same(single, reference(*halves, labels, q, 0.0, 1.0, kept=targets.token_ids), halves, 1e-3)
+    assert_same(single, reference(halves[0], halves[1], labels, q, 0.0, 1.0, kept=targets.token_ids), halves, 1e-3)
 
 
 def test_autocast_multiplies_in_bf16_with_fp32_statistics_and_gradients() -> None:

@@ -9,7 +9,7 @@ from filters.verdicts import Judgement
 
 def verify(item):
     command, _, argument = item.answer.partition(" ")
-    if item.reference:  # count every call
+    if item.reference and os.path.isabs(item.reference):  # a log of every call
         with open(item.reference, "a") as log:
             log.write(item.answer + "\\n")
     if command == "sleep":

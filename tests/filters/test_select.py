@@ -8,6 +8,7 @@ import pytest
 from filters import select as module
 from filters.select import SelectConfig, select
 from generators.records import PROMPT, SELECTED, TRACE, VERDICT, frame, write_frame
+from generators.work import StageCounts
 
 PROSE = "Consider what the question asks and take each of the parts in turn before adding anything up"
 
@@ -16,7 +17,7 @@ def sample(status: str | None, reasoning: str | None, answer: str = "12", **more
     return {"status": status, "reasoning": reasoning, "answer": answer, "finish_reason": "stop", **more}
 
 
-def run(folder: Path, prompts: list[list[dict[str, Any]]], **config: Any) -> tuple[pl.DataFrame, Any]:
+def run(folder: Path, prompts: list[list[dict[str, Any]]], **config: Any) -> tuple[pl.DataFrame, StageCounts]:
     """The selected traces of prompts given as lists of samples, and the counts."""
     traces, verdicts = [], []
     for number, samples in enumerate(prompts):
@@ -33,9 +34,13 @@ def run(folder: Path, prompts: list[list[dict[str, Any]]], **config: Any) -> tup
     tables = (("traces", traces, TRACE), ("verdicts", verdicts, VERDICT), ("prompts", questions, PROMPT))
     for name, rows, schema in tables:
         write_frame(frame(rows, schema), folder / f"{name}.parquet")
-    paths = [folder / f"{name}.parquet" for name, _, _ in tables]
-    counts = select(*paths, folder, SelectConfig(**config))
+    counts = select_in(folder, SelectConfig(**config))
     return pl.read_parquet(folder / "selected.parquet"), counts
+
+
+def select_in(folder: Path, config: SelectConfig) -> StageCounts:
+    traces, verdicts, prompts = (folder / f"{name}.parquet" for name in ("traces", "verdicts", "prompts"))
+    return select(traces, verdicts, prompts, folder, config)
 
 
 def reasons(selected: pl.DataFrame) -> list[str | None]:
@@ -109,7 +114,7 @@ def test_samples_scattered_over_the_file_and_small_batches_change_nothing(
     shuffled = pl.read_parquet(tmp_path / "traces.parquet").sample(fraction=1.0, shuffle=True, seed=1)
     write_frame(shuffled, tmp_path / "traces.parquet")
     monkeypatch.setattr(module, "READ_ROWS", 7)
-    select(*(tmp_path / f"{name}.parquet" for name in ("traces", "verdicts", "prompts")), tmp_path, SelectConfig())
+    select_in(tmp_path, SelectConfig())
     scattered = pl.read_parquet(tmp_path / "selected.parquet")
     assert scattered["trace_id"].equals(shuffled["trace_id"])
     assert scattered.sort("trace_id").equals(together.sort("trace_id"))

@@ -47,7 +47,7 @@ def test_figures_that_say_little_say_so() -> None:
 
 
 def test_majority_vote() -> None:
-    answers = [["12", "12", "13"], ["7", "8", None], [None, None, None], ["a", "b", "b"]]
+    answers: list[list[str | None]] = [["12", "12", "13"], ["7", "8", None], [None, None, None], ["a", "b", "b"]]
     correct = [[True, True, False], [True, False, False], [False] * 3, [True, False, False]]
     assert cons_at_k(answers, correct) == (1 + 0.5 + 0 + 0) / 4
 
