@@ -2,26 +2,37 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen2Tokenizer,
+)
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-SPECIAL = ["<|end|>", "<|user|>", "<|assistant|>", "<|system|>"]
-SHAPE = dict(hidden_size=48, num_hidden_layers=2, intermediate_size=96, num_attention_heads=6, num_key_value_heads=2)
+# <|endoftext|>: loading a Qwen2 folder would add it where it is missing, beyond the model's head
+SPECIAL = ["<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|endoftext|>"]
+HEADS = {"num_attention_heads": 6, "num_key_value_heads": 2}
+SHAPE = {"hidden_size": 192, "num_hidden_layers": 2, "intermediate_size": 96, **HEADS}
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte, the roles, `<think>` and `</think>`."""
+    """One token a byte, the roles, `<think>` and `</think>`; the same before and after it was saved with a Qwen2."""
+    qwen = Qwen2Tokenizer().backend_tokenizer
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: i for i, token in enumerate([*SPECIAL, "<think>", "</think>", *alphabet])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.normalizer, tokenizer.pre_tokenizer = qwen.normalizer, qwen.pre_tokenizer
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(SPECIAL)
     tokenizer.add_tokens(["<think>", "</think>"])
@@ -30,10 +41,14 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
     return wrapped
 
 
-def tiny_model(kind: str = "qwen2", seed: int = 0) -> torch.nn.Module:
+def tiny_model(kind: str = "qwen2", seed: int = 0) -> Any:
     """A random model whose next-token distributions are neither flat nor certain."""
     torch.manual_seed(seed)
-    config_of, model_of = {"qwen2": (Qwen2Config, Qwen2ForCausalLM), "llama": (LlamaConfig, LlamaForCausalLM)}[kind]
+    kinds: dict[str, tuple[Any, Any]] = {
+        "qwen2": (Qwen2Config, Qwen2ForCausalLM),
+        "llama": (LlamaConfig, LlamaForCausalLM),
+    }
+    config_of, model_of = kinds[kind]
     vocabulary = len(tiny_tokenizer())
     config = config_of(vocab_size=vocabulary, max_position_embeddings=256, bos_token_id=None, eos_token_id=0, **SHAPE)
     model = model_of(config).eval()
@@ -54,6 +69,6 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_model() -> Callable[[str], torch.nn.Module]:
+def make_model() -> Callable[[str], Any]:
     """Makes a tiny random model of a kind (qwen2, llama)."""
     return tiny_model

@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,7 +15,8 @@ from generators.generate import GenerateConfig, generate, load_teacher
 from generators.ledger import Ledger
 from generators.prompts import FilePrompts, prompts
 from generators.records import TRACE
-from generators.work import stream_local
+from generators.sampling import SamplingConfig
+from generators.work import Worker, stream_local
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = ["trace_id", "seed", "token_ids", "reasoning", "answer", "finish_reason"]
@@ -29,10 +32,12 @@ def ask(folder: Path, count: int = 12) -> Path:
     return folder / "prompts.parquet"
 
 
-def config(model: Path, n: int = 2, **more) -> GenerateConfig:
-    sampling = {"n": n, "temperature": 1.0, "top_p": 0.9, "max_new_tokens": 16}
+def config(model: Path, n: int = 2, shard: int | None = None) -> GenerateConfig:
+    sampling = SamplingConfig(n=n, temperature=1.0, top_p=0.9, max_new_tokens=16)
     options = {"slots": 8, "device": "cpu"}
-    return GenerateConfig(teacher="transformers_local", model=str(model), sampling=sampling, options=options, **more)
+    return GenerateConfig(
+        teacher="transformers_local", model=str(model), sampling=sampling, options=options, shard=shard
+    )
 
 
 def traces(folder: Path) -> pl.DataFrame:
@@ -40,26 +45,26 @@ def traces(folder: Path) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory) -> Path:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return ask(tmp_path_factory.mktemp("prompts"))
 
 
 @pytest.fixture(scope="module")
-def whole(tiny, asked, tmp_path_factory) -> pl.DataFrame:
+def whole(tiny: Path, asked: Path, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
     """Traces of an undisturbed run with four samples a prompt."""
     out = tmp_path_factory.mktemp("whole")
     generate(asked, out, config(tiny, n=4))
     return traces(out)
 
 
-def test_traces_stand_in_the_order_of_prompts_and_samples(whole, asked):
+def test_traces_stand_in_the_order_of_prompts_and_samples(whole: pl.DataFrame, asked: Path) -> None:
     ids = pl.read_parquet(asked)["prompt_id"].to_list()
     assert list(whole.select("prompt_id", "sample_index").iter_rows()) == [(i, s) for i in ids for s in range(4)]
     assert whole.schema == pl.Schema(TRACE)
     assert whole["trace_id"].n_unique() == whole["seed"].n_unique() == 48
 
 
-def test_more_samples_keep_those_there_are(tiny, asked, whole, tmp_path):
+def test_more_samples_keep_those_there_are(tiny: Path, asked: Path, whole: pl.DataFrame, tmp_path: Path) -> None:
     first = generate(asked, tmp_path, config(tiny, n=2))
     assert (first.notes["sampled"], first.notes["reused"]) == (24, 0)
     more = generate(asked, tmp_path, config(tiny, n=4))
@@ -69,15 +74,17 @@ def test_more_samples_keep_those_there_are(tiny, asked, whole, tmp_path):
     assert (fewer.notes["sampled"], len(traces(tmp_path))) == (0, 12)
 
 
-def test_another_temperature_keeps_nothing(tiny, asked, tmp_path):
+def test_another_temperature_keeps_nothing(tiny: Path, asked: Path, tmp_path: Path) -> None:
     generate(asked, tmp_path, config(tiny, n=1))
     warmer = config(tiny, n=1)
     warmer = warmer.model_copy(update={"sampling": warmer.sampling.model_copy(update={"temperature": 0.5})})
     assert generate(asked, tmp_path, warmer).notes["sampled"] == 12
 
 
-def test_shards_slots_and_order_of_work_change_nothing(tiny, asked, whole, tmp_path):
-    def backwards(build, shards):
+def test_shards_slots_and_order_of_work_change_nothing(
+    tiny: Path, asked: Path, whole: pl.DataFrame, tmp_path: Path
+) -> None:
+    def backwards(build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator[Any]:
         return reversed(list(stream_local(build, reversed(list(shards)))))
 
     sharded = config(tiny, n=4, shard=7)
@@ -86,7 +93,7 @@ def test_shards_slots_and_order_of_work_change_nothing(tiny, asked, whole, tmp_p
     assert traces(tmp_path).select(CONTENT).equals(whole.select(CONTENT))
 
 
-def test_a_moved_model_is_the_same_model(tiny, asked, whole, tmp_path):
+def test_a_moved_model_is_the_same_model(tiny: Path, asked: Path, whole: pl.DataFrame, tmp_path: Path) -> None:
     elsewhere = tmp_path / "moved"
     elsewhere.symlink_to(tiny)
     generate(asked, tmp_path, config(elsewhere, n=4))
@@ -109,7 +116,9 @@ generate(asked, out, config, stream=slow)
 """
 
 
-def test_a_killed_run_goes_on_as_if_nothing_had_been(tiny, asked, whole, tmp_path):
+def test_a_killed_run_goes_on_as_if_nothing_had_been(
+    tiny: Path, asked: Path, whole: pl.DataFrame, tmp_path: Path
+) -> None:
     asking = config(tiny, n=4)
     command = [sys.executable, "-c", KILLED, str(asked), str(tmp_path), asking.model_dump_json()]
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"})
@@ -148,7 +157,7 @@ def build(model, sampling, options):
 
 
 @pytest.fixture
-def outside(tmp_path, monkeypatch) -> GenerateConfig:
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GenerateConfig:
     """A teacher that is nobody's but the user's: a dotted path."""
     package = tmp_path / "outside"
     package.mkdir()
@@ -157,10 +166,12 @@ def outside(tmp_path, monkeypatch) -> GenerateConfig:
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "outside"]:
         monkeypatch.delitem(sys.modules, name)
-    return GenerateConfig(teacher="outside.teacher", model=str(package), sampling={"n": 2})
+    return GenerateConfig(teacher="outside.teacher", model=str(package), sampling=SamplingConfig(n=2))
 
 
-def test_failed_samples_are_rows_and_are_tried_again(outside, asked, tmp_path, caplog):
+def test_failed_samples_are_rows_and_are_tried_again(
+    outside: GenerateConfig, asked: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     failing = outside.model_copy(update={"options": {"fails": [1], "reasons": True}})
     counts = generate(asked, tmp_path, failing)
     assert (counts.rows_in, counts.rows_kept, counts.dropped) == (24, 12, {"error": 12})
@@ -172,24 +183,26 @@ def test_failed_samples_are_rows_and_are_tried_again(outside, asked, tmp_path, c
     assert len(list(Ledger(tmp_path / "ledger").rows())) == 24
 
 
-def test_a_run_without_any_reasoning_says_so(outside, asked, tmp_path, caplog):
+def test_a_run_without_any_reasoning_says_so(
+    outside: GenerateConfig, asked: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     counts = generate(asked, tmp_path, outside)
     assert "none of 24 completions has reasoning" in caplog.text
     assert counts.notes["without_reasoning"] == 24
     assert counts.tokens == 72
 
 
-def test_a_finished_stage_loads_no_model(outside, asked, tmp_path):
+def test_a_finished_stage_loads_no_model(outside: GenerateConfig, asked: Path, tmp_path: Path) -> None:
     generate(asked, tmp_path, outside)
 
-    def none(build, shards):
+    def none(build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator[Any]:
         assert not list(shards)
         return iter(())
 
     assert generate(asked, tmp_path, outside, stream=none).notes["reused"] == 24
 
 
-def test_a_ledger_elsewhere_is_shared_by_runs(outside, asked, tmp_path):
+def test_a_ledger_elsewhere_is_shared_by_runs(outside: GenerateConfig, asked: Path, tmp_path: Path) -> None:
     for run in ("a", "b"):
         (tmp_path / run).mkdir()
     generate(asked, tmp_path / "a", outside, ledger=tmp_path / "ledger")
@@ -205,19 +218,19 @@ def test_a_ledger_elsewhere_is_shared_by_runs(outside, asked, tmp_path):
         ("transformers_local", {"slots": 0}, "option slots = 0: .* greater than or equal to 1"),
     ],
 )
-def test_a_wrong_teacher_or_option_is_named(name, options, sentence):
+def test_a_wrong_teacher_or_option_is_named(name: str, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         load_teacher(name, options)
 
 
-def test_how_the_work_is_done_is_no_part_of_what_is_made(tiny):
+def test_how_the_work_is_done_is_no_part_of_what_is_made(tiny: Path) -> None:
     a, b = config(tiny), config(tiny, shard=3)
     b = b.model_copy(update={"options": {"slots": 512, "dtype": "bfloat16"}})
     assert a.identity() == b.identity()
     assert a.identity() != config(tiny, n=3).identity()
 
 
-def test_missing_models_are_named(asked, tmp_path):
+def test_missing_models_are_named(asked: Path, tmp_path: Path) -> None:
     for model, sentence in [
         ("embedded:professor", "no embedded model 'embedded:professor'"),
         (str(tmp_path), "has no config.json"),

@@ -24,7 +24,7 @@ def write(folder: Path, rows: list[dict]) -> None:
             kept.append(row)
 
 
-def test_what_was_appended_is_read_back(tmp_path):
+def test_what_was_appended_is_read_back(tmp_path: Path) -> None:
     odd = 'line\nbreak \r\x0b\u2028 "quotes" \\ é 你好'
     write(tmp_path, [trace(0, answer=odd), trace(1)])
     write(tmp_path, [trace(2)])
@@ -34,19 +34,19 @@ def test_what_was_appended_is_read_back(tmp_path):
     assert rows["t0"] == {**dict.fromkeys(TRACE), **trace(0, answer=odd)}
 
 
-def test_a_missing_folder_reads_as_empty(tmp_path):
+def test_a_missing_folder_reads_as_empty(tmp_path: Path) -> None:
     assert Ledger(tmp_path / "none").ids() == set()
     assert not (tmp_path / "none").exists()
 
 
-def test_it_is_read_while_it_is_written(tmp_path):
+def test_it_is_read_while_it_is_written(tmp_path: Path) -> None:
     with Ledger(tmp_path, write=True) as kept:
         kept.append(trace(0))
         assert Ledger(tmp_path).ids() == {"t0"}
 
 
 @pytest.mark.parametrize("torn", [b"1234", b'deadbeef {"trace_id": "t9"', b"\0" * 300])
-def test_a_torn_end_is_cut_off(tmp_path, torn, caplog):
+def test_a_torn_end_is_cut_off(tmp_path: Path, torn: bytes, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path, [trace(0), trace(1)])
     log = tmp_path / "000001.log"
     good = log.read_bytes()
@@ -58,7 +58,7 @@ def test_a_torn_end_is_cut_off(tmp_path, torn, caplog):
     assert {row["trace_id"] for row in Ledger(tmp_path).rows()} == {"t0", "t1", "t2"}
 
 
-def test_a_damaged_sample_costs_no_other(tmp_path, caplog):
+def test_a_damaged_sample_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path, [trace(0), trace(1), trace(2)])
     log = tmp_path / "000001.log"
     log.write_bytes(log.read_bytes().replace(b'"t1"', b'"tX"'))
@@ -66,7 +66,7 @@ def test_a_damaged_sample_costs_no_other(tmp_path, caplog):
     assert "000001.log, line 2: wrong checksum" in caplog.text
 
 
-def test_a_failed_sample_is_to_be_made_again_and_then_replaced(tmp_path):
+def test_a_failed_sample_is_to_be_made_again_and_then_replaced(tmp_path: Path) -> None:
     write(tmp_path, [trace(0, "error"), trace(1)])
     assert Ledger(tmp_path).ids() == {"t1"}
     assert len(list(Ledger(tmp_path).rows())) == 2
@@ -75,7 +75,7 @@ def test_a_failed_sample_is_to_be_made_again_and_then_replaced(tmp_path):
     assert [row["finish_reason"] for row in Ledger(tmp_path).rows()] == ["stop", "stop"]
 
 
-def test_a_grown_log_is_sealed_into_parquet(tmp_path, monkeypatch):
+def test_a_grown_log_is_sealed_into_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger, "SEAL_BYTES", 2000)
     write(tmp_path, [trace(i, "error" if i % 7 == 0 else "stop") for i in range(50)])
     write(tmp_path, [trace(0), trace(50)])
@@ -88,7 +88,9 @@ def test_a_grown_log_is_sealed_into_parquet(tmp_path, monkeypatch):
     assert sorted(rows["trace_id"]) == sorted(f"t{i}" for i in range(51))
 
 
-def test_a_crash_between_sealing_and_removing_the_log_doubles_nothing(tmp_path, monkeypatch):
+def test_a_crash_between_sealing_and_removing_the_log_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ledger, "SEAL_BYTES", 600)
     with monkeypatch.context() as crash:
         crash.setattr(Path, "unlink", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -107,10 +109,11 @@ def write_without_closing(folder: Path) -> None:
         for i in range(20):
             kept.append(trace(i))
     finally:
+        assert kept._lock is not None
         os.close(kept._lock)
 
 
-def test_a_second_writer_is_refused_with_the_first_ones_process(tmp_path):
+def test_a_second_writer_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
     held = "import sys; from pathlib import Path; from generators.ledger import Ledger\n"
     held += "with Ledger(Path(sys.argv[1]), write=True): print('held', flush=True); sys.stdin.read()"
     root = Path(__file__).resolve().parents[2]
@@ -124,6 +127,6 @@ def test_a_second_writer_is_refused_with_the_first_ones_process(tmp_path):
     write(tmp_path, [trace(0)])
 
 
-def test_an_unknown_column_is_refused(tmp_path):
+def test_an_unknown_column_is_refused(tmp_path: Path) -> None:
     with Ledger(tmp_path, write=True) as kept, pytest.raises(AssertionError, match="tokens_ids"):
         kept.append({**trace(0), "tokens_ids": []})

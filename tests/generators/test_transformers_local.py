@@ -1,5 +1,7 @@
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,13 +14,22 @@ from generators.teachers.transformers_local import Options, build, load
 PROMPTS = [tuple(int(x) for x in np.random.default_rng(i).integers(4, 250, 3 + 5 * i)) for i in range(7)]
 
 
-def complete(model, jobs, *, slots=8, temperature=1.0, top_p=1.0, stop_ids=(0,)):
+def complete(
+    model: Any,
+    jobs: Iterable[Job],
+    *,
+    slots: int = 8,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    stop_ids: Iterable[int] = (0,),
+) -> dict[Any, tuple[list[int], str]]:
+    """Token ids and finish reason of each job."""
     decoder = SlotDecoder(model, slots=slots, stop_ids=stop_ids, temperature=temperature, top_p=top_p)
     return {done.key: (done.token_ids, done.finish_reason) for done in decoder.run(jobs)}
 
 
 @pytest.mark.parametrize("kind", ["qwen2", "llama"])
-def test_greedy_completions_are_those_of_transformers_generate(kind, make_model):
+def test_greedy_completions_are_those_of_transformers_generate(kind: str, make_model: Callable[[str], Any]) -> None:
     model = make_model(kind)
     expected = {}
     for prompt in PROMPTS:
@@ -32,19 +43,19 @@ def test_greedy_completions_are_those_of_transformers_generate(kind, make_model)
         assert reason == ("stop" if ids[-1] in (7, 90) else "length")
 
 
-def test_a_completion_does_not_depend_on_slots_or_company(make_model):
+def test_a_completion_does_not_depend_on_slots_or_company(make_model: Callable[[str], Any]) -> None:
     model = make_model("qwen2")
     jobs = [Job((i, s), prompt, 1000 * i + s, 5 + 3 * s) for i, prompt in enumerate(PROMPTS) for s in range(6)]
     together = complete(model, jobs, slots=64)
     assert together == complete(model, jobs, slots=8)
     assert together == complete(model, jobs[::-1], slots=24)
-    alone = {}
+    alone: dict[Any, tuple[list[int], str]] = {}
     for job in jobs[::5]:
         alone |= complete(model, [job])
     assert alone == {key: together[key] for key in alone}
 
 
-def test_samples_of_one_prompt_differ_and_end_where_they_may(make_model):
+def test_samples_of_one_prompt_differ_and_end_where_they_may(make_model: Callable[[str], Any]) -> None:
     model = make_model("qwen2")
     done = complete(model, [Job(s, PROMPTS[2], s, 20) for s in range(40)], slots=16)
     assert len({tuple(ids) for ids, _ in done.values()}) == 40
@@ -53,7 +64,7 @@ def test_samples_of_one_prompt_differ_and_end_where_they_may(make_model):
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.6, 1.0), (1.0, 0.7), (2.0, 0.05)])
-def test_draws_follow_the_truncated_softmax(temperature, top_p):
+def test_draws_follow_the_truncated_softmax(temperature: float, top_p: float) -> None:
     logits = torch.randn(1, 50, generator=torch.Generator().manual_seed(1)) * 2
     expected = torch.softmax(logits[0].double() / temperature, -1)
     order = expected.argsort(descending=True)
@@ -68,10 +79,10 @@ def test_draws_follow_the_truncated_softmax(temperature, top_p):
     assert ((observed - expected).abs() <= 5 * (expected * (1 - expected) / n).sqrt() + 1e-9).all()
 
 
-def test_uniforms_are_uniform_and_depend_on_seed_step_and_attempt():
+def test_uniforms_are_uniform_and_depend_on_seed_step_and_attempt() -> None:
     seeds, steps = np.arange(1000).repeat(100), np.tile(np.arange(100), 1000)
     u = uniforms(seeds, steps)
-    assert 0 <= u.min() and u.max() < 1
+    assert u.min() >= 0 and u.max() < 1
     histogram = np.histogram(u, 20, (0, 1))[0]
     assert ((histogram - 5000) ** 2 / 5000).sum() < 45  # chi-square, 19 degrees of freedom
     assert len(np.unique(np.concatenate([u, uniforms(seeds, steps, 1)]))) == 200_000
@@ -79,7 +90,7 @@ def test_uniforms_are_uniform_and_depend_on_seed_step_and_attempt():
     assert abs(np.corrcoef(neighbours[:-1].ravel(), neighbours[1:].ravel())[0, 1]) < 0.02
 
 
-def test_a_model_with_a_window_shorter_than_the_sequences_is_refused():
+def test_a_model_with_a_window_shorter_than_the_sequences_is_refused() -> None:
     from transformers import MistralConfig, MistralForCausalLM
 
     config = MistralConfig(
@@ -94,7 +105,7 @@ def request(index: int, text: str = "2+2?") -> SampleRequest:
     return SampleRequest(f"t{index}", f"p-{text}", [{"role": "user", "content": text}], index, index)
 
 
-def test_rows_hold_the_exact_tokens_and_split_text(tiny: Path):
+def test_rows_hold_the_exact_tokens_and_split_text(tiny: Path) -> None:
     teacher = build(str(tiny), SamplingConfig(temperature=1, top_p=1, max_new_tokens=30), Options(slots=8))
     rows = {row["trace_id"]: row for row in teacher([request(i) for i in range(20)])}
     assert len(rows) == 20
@@ -108,7 +119,7 @@ def test_rows_hold_the_exact_tokens_and_split_text(tiny: Path):
     assert Counter(row["prompt_tokens"] for row in rows.values()) == {len("2+2?") + 3: 20}
 
 
-def test_a_prompt_longer_than_the_model_takes_is_a_failed_row(tiny: Path):
+def test_a_prompt_longer_than_the_model_takes_is_a_failed_row(tiny: Path) -> None:
     teacher = build(str(tiny), SamplingConfig(max_new_tokens=8), Options(slots=8))
     rows = {row["trace_id"]: row for row in teacher([request(0, "x" * 300), request(1)])}
     assert rows["t0"]["finish_reason"] == "error"
