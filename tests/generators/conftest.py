@@ -8,6 +8,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
+    AutoTokenizer,
     LlamaConfig,
     LlamaForCausalLM,
     PreTrainedTokenizerFast,
@@ -63,8 +64,10 @@ def tiny_model(kind: str = "qwen2", seed: int = 0) -> Any:
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny random model, as transformers saves one."""
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny_model().save_pretrained(folder)
+    model = tiny_model()
+    model.save_pretrained(folder)
     tiny_tokenizer().save_pretrained(folder)
+    assert len(AutoTokenizer.from_pretrained(folder)) == model.config.vocab_size
     return folder
 
 

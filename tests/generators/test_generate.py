@@ -223,6 +223,14 @@ def test_a_wrong_teacher_or_option_is_named(name: str, options: dict[str, Any], 
         load_teacher(name, options)
 
 
+def test_without_vllm_its_teacher_says_how_to_install_it(
+    asked: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)  # as if it were not there
+    with pytest.raises(ValueError, match=r"needs vLLM: pip install 'distill-toolkit\[vllm\]'"):
+        generate(asked, tmp_path, GenerateConfig(teacher="vllm_engine", model=str(tiny)))
+
+
 def test_how_the_work_is_done_is_no_part_of_what_is_made(tiny: Path) -> None:
     a, b = config(tiny), config(tiny, shard=3)
     b = b.model_copy(update={"options": {"slots": 512, "dtype": "bfloat16"}})

@@ -1,0 +1,110 @@
+"""The vLLM teacher on vLLM's own engine, wherever that runs."""
+
+import importlib.util
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from generators.records import seed_of
+from generators.sampling import SampleRequest, SamplingConfig
+from generators.teachers import transformers_local, vllm_engine
+from generators.teachers.vllm_engine import Options, VllmTeacher
+
+# looked up, not imported: collecting the tests must not take the seconds that an import of vLLM does
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"),
+]
+ENGINE = {"enforce_eager": True, "max_model_len": 128, "dtype": "float32", "max_num_seqs": 16}
+SAMPLED = SamplingConfig(temperature=1, top_p=0.95, max_new_tokens=40)
+STOP = 0
+QUESTIONS = ["2+2?", "What is 12 - 5?", "é 你好"]
+
+
+def ask(count: int = 30, questions: list[str] = QUESTIONS) -> list[SampleRequest]:
+    """Requests over the questions in turn, with seeds as large as those of real ones."""
+    texts = [questions[i % len(questions)] for i in range(count)]
+    return [
+        SampleRequest(f"t{i}", f"p-{text}", [{"role": "user", "content": text}], i, seed_of(0, f"t{i}"))
+        for i, text in enumerate(texts)
+    ]
+
+
+def answers(worker: Any, requests: list[SampleRequest]) -> dict[str, dict[str, Any]]:
+    """trace_id -> row, each given once."""
+    rows = list(worker(requests))
+    assert sorted(row["trace_id"] for row in rows) == sorted(request.trace_id for request in requests)
+    return {row["trace_id"]: row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny: Path) -> Iterator[VllmTeacher]:
+    """A sampling teacher; the engine is started once, and so its other settings share it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB, on a CPU
+        yield vllm_engine.build(str(tiny), SAMPLED, Options(engine=ENGINE))
+
+
+def with_sampling(teacher: VllmTeacher, sampling: SamplingConfig) -> VllmTeacher:
+    """The same engine, sampled otherwise."""
+    other = object.__new__(VllmTeacher)
+    other.__dict__ |= teacher.__dict__ | {"sampling": sampling}
+    return other
+
+
+def test_every_request_is_answered_with_its_own_tokens(teacher: VllmTeacher) -> None:
+    requests = ask(60)
+    rows = answers(teacher, requests)
+    assert {row["finish_reason"] for row in rows.values()} == {"stop", "length"}
+    for request in requests:
+        row, ids = rows[request.trace_id], rows[request.trace_id]["token_ids"]
+        assert (row["seed"], row["error"], row["completion_tokens"]) == (request.seed, None, len(ids))
+        assert row["prompt_tokens"] == len(request.messages[0]["content"].encode()) + 3
+        assert (STOP in ids[:-1], ids[-1] == STOP) == (False, row["finish_reason"] == "stop")
+        assert len(ids) == 40 or row["finish_reason"] == "stop"
+        text = teacher.tokenizer.decode(ids[:-1] if row["finish_reason"] == "stop" else ids)
+        if "think>" not in text:
+            assert (row["reasoning"], row["answer"]) == (None, text.strip())
+    assert len({tuple(row["token_ids"]) for row in rows.values()}) > 50
+
+
+def test_the_same_seeds_give_the_same_completions(teacher: VllmTeacher) -> None:
+    first = answers(teacher, ask(12))
+    assert first == answers(teacher, ask(12))
+    assert first == answers(teacher, ask(12)[::-1])
+
+
+def test_greedy_rows_are_those_of_transformers_local(teacher: VllmTeacher, tiny: Path) -> None:
+    greedy = SamplingConfig(temperature=0, max_new_tokens=60)
+    local = transformers_local.build(str(tiny), greedy, transformers_local.Options(slots=8, dtype="float32"))
+    requests = ask(12, [f"{i} * {i + 3} = ?" for i in range(12)])
+    assert answers(with_sampling(teacher, greedy), requests) == answers(local, requests)
+
+
+def test_a_prompt_longer_than_the_engine_takes_is_a_failed_row(teacher: VllmTeacher) -> None:
+    lengths = {"just fits": 124, "too long": 125}
+    rows = answers(teacher, ask(2, ["x" * length for length in lengths.values()]))
+    assert (rows["t0"]["finish_reason"], rows["t0"]["completion_tokens"]) in {("length", 1), ("stop", 1)}
+    assert rows["t1"]["finish_reason"] == "error"
+    assert rows["t1"]["error"] == "the prompt has 128 tokens, the model takes 128 in all"
+
+
+def test_a_reader_that_stops_early_disturbs_no_later_shard(teacher: VllmTeacher) -> None:
+    reading = cast(Generator[dict[str, Any]], teacher(ask(40)))
+    next(reading)
+    reading.close()
+    assert not teacher.engine.has_unfinished_requests()
+    answers(teacher, ask(5))
+
+
+@pytest.mark.parametrize("temperature", [0.001, 3.0])
+def test_a_temperature_that_vllm_would_not_sample_at_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match=f"sampling.temperature = {temperature}: the teacher vllm_engine"):
+        vllm_engine.build("/nowhere", SamplingConfig(temperature=temperature), Options())
+
+
+def test_an_argument_that_vllm_does_not_have_is_named() -> None:
+    with pytest.raises(ValueError, match=r"engine.max_model_length: .* did you mean max_model_len\?"):
+        vllm_engine.build("/nowhere", SAMPLED, Options(engine={"max_model_length": 128}))
