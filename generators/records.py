@@ -75,7 +75,6 @@ CORPUS: dict[str, Any] = {
     "license": pl.String,
     "teacher": pl.String,
     "completion_tokens": pl.Int32,
-    "weight": pl.Float64,
     "split": pl.String,  # train, validation
 }
 

@@ -26,7 +26,6 @@ class OtherRows(Config):
     rows: int | None = Field(None, ge=1, description="how many to take; all when left out")
     domain: str = "general"
     license: str | None = None
-    weight: float = Field(1.0, gt=0)
 
 
 class CorpusConfig(Config):
@@ -48,7 +47,7 @@ def corpus(
 
     Rows in are the kept traces and the other rows; a trace over `reasoning_rows` is dropped as `over_mix`.
     """
-    traces = pl.read_parquet(selected).join(pl.read_parquet(prompts).drop("drop_reason"), on="prompt_id", how="left")
+    traces = pl.read_parquet(selected).join(kept_prompts(prompts), on="prompt_id", how="left", validate="m:1")
     kept = traces.filter(pl.col("drop_reason").is_null())
     taken = _sample(kept, config.reasoning_rows, config.seed)
     with progress("rows", len(taken)) as bar:
@@ -73,6 +72,11 @@ def split_of(prompt_id: str, config: CorpusConfig) -> str:
     return "validation" if int.from_bytes(digest, "big") / 2**64 < config.validation_fraction else "train"
 
 
+def kept_prompts(prompts: Path) -> pl.DataFrame:
+    """The prompts that were not dropped, one row each: a question that is asked twice has its row twice."""
+    return pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null()).drop("drop_reason")
+
+
 def _sample(rows: pl.DataFrame, limit: int | None, seed: int) -> pl.DataFrame:
     if limit is None or len(rows) <= limit:
         return rows
@@ -90,7 +94,6 @@ def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
     return {
         **{key: row[key] for key in copied},
         "messages": [*row["messages"], {"role": "assistant", "content": content}],
-        "weight": 1.0,
         "split": split_of(row["prompt_id"], config),
     }
 
@@ -118,7 +121,6 @@ def _other_row(row: dict[str, Any], index: int, other: OtherRows, config: Corpus
         "domain": other.domain,
         "source": Path(other.path).name,
         "license": other.license,
-        "weight": other.weight,
         "split": split_of(prompt_id, config),
     }
 

@@ -93,7 +93,8 @@ def write_scores(runs: Sequence[Path], prompts: Path, out: Path, facts: Mapping[
 def _samples(run: Path, prompts: Path) -> pl.DataFrame:
     """One row a sample: its problem, its answer and whether it is correct."""
     traces, verdicts = pl.read_parquet(run / "traces.parquet"), pl.read_parquet(run / "verdicts.parquet")
-    rows = traces.join(verdicts, on="trace_id").join(pl.read_parquet(prompts), on="prompt_id")
+    asked = pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null())
+    rows = traces.join(verdicts, on="trace_id", validate="1:1").join(asked, on="prompt_id", validate="m:1")
     correct = (pl.col("status") == "correct").cast(pl.Float64)
     columns = ("prompt_id", "source", "answer", "completion_tokens", "finish_reason")
     return rows.select(*columns, correct.alias("correct"))

@@ -77,7 +77,7 @@ class Recipe(Config):
 
 def load_recipe(name: str, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe `name` (shipped, or a path ending in .toml) with `key.path=value` overrides, fully checked."""
-    recipe = parse_config(Recipe, with_overrides(read_toml(recipe_path(name)), overrides))
+    recipe = parse_config(Recipe, replay_from_prompts(with_overrides(read_toml(recipe_path(name)), overrides)))
     check(recipe)
     return recipe
 
@@ -116,6 +116,15 @@ def with_overrides(tables: Mapping[str, Any], overrides: Sequence[str]) -> dict[
             raise RecipeError(f"{override!r} is not an override; write key.path=value, for example train.alpha=0.5")
         _set(merged, path.split("."), parse_value(text), override)
     return merged
+
+
+def replay_from_prompts(tables: dict[str, Any]) -> dict[str, Any]:
+    """`tables` where a replay teacher without `rows` reads the rows that [prompts] reads: they are named once."""
+    generate = tables.get("generate")
+    if not isinstance(generate, dict) or generate.get("teacher") != "replay" or "prompts" not in tables:
+        return tables
+    options = {"rows": tables["prompts"], **generate.get("options", {})}
+    return {**tables, "generate": {**generate, "options": options}}
 
 
 def _set(tables: dict[str, Any], keys: Sequence[str], value: Any, override: str) -> None:

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Literal
 
 Split = Literal["teacher", "demo", "eval"]
-SHARES: dict[str, tuple[int, int]] = {"teacher": (0, 60), "demo": (60, 85), "eval": (85, 100)}  # percent of keys
+SHARES: dict[Split, tuple[int, int]] = {"teacher": (0, 60), "demo": (60, 85), "eval": (85, 100)}  # percent of keys
 TRIES = 200  # draws without a new problem before a family counts as exhausted
 
 
@@ -35,7 +35,7 @@ class Problem:
 def split_of(key: str) -> Split:
     """The part a problem belongs to, decided by its numbers alone: the same numbers in other words stay in it."""
     point = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") % 100
-    return next(split for split, (low, high) in SHARES.items() if low <= point < high)  # type: ignore[return-value]
+    return next(split for split, (low, high) in SHARES.items() if low <= point < high)
 
 
 def family_names() -> list[str]:

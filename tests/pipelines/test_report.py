@@ -35,7 +35,7 @@ RECIPE: dict[str, Any] = {
     "score": {"top_k": 16, "temperatures": [1.0, 2.0]},
     "train": {"alpha": 1.0, "student": "toy"},
     "students": STUDENTS,
-    "corpus": {"other": [{"path": "chat.jsonl", "weight": 0.5}]},
+    "corpus": {"other": [{"path": "chat.jsonl", "rows": 5}]},
 }
 PROMPTS, SAMPLES = 60, 4
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
