@@ -27,9 +27,12 @@ class Stream(Protocol):
 def stream_local(build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator[Any]:
     """One worker in this process. It is built at the first shard: a stage with nothing left loads no model."""
     worker: Worker | None = None
-    for shard in shards:
-        worker = worker or build()
-        yield from worker(shard)
+    try:
+        for shard in shards:
+            worker = worker or build()
+            yield from worker(shard)
+    finally:
+        del worker  # a library may have kept this frame, and with it a model or an engine that nobody needs any more
 
 
 class Bar(Protocol):

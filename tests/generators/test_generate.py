@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,21 @@ def test_a_finished_stage_loads_no_model(outside: GenerateConfig, asked: Path, t
         return iter(())
 
     assert generate(asked, tmp_path, outside, stream=none).notes["reused"] == 24
+
+
+def test_a_worker_is_gone_when_its_stream_ends_even_if_a_library_keeps_the_frame() -> None:
+    frames, workers = [], []
+
+    def build() -> Worker:
+        def work(shard: Any) -> Iterator[Any]:
+            yield shard
+
+        frames.append(sys._getframe(1))  # as the traceback of an exception that is kept does
+        workers.append(weakref.ref(work))
+        return work
+
+    assert list(stream_local(build, [1, 2])) == [1, 2]
+    assert [worker() for worker in workers] == [None]
 
 
 def test_a_ledger_elsewhere_is_shared_by_runs(outside: GenerateConfig, asked: Path, tmp_path: Path) -> None:
