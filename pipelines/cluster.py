@@ -1,5 +1,6 @@
 """Where workers run: in this process (`local`) or as Ray actors (`ray`). The only module that knows Ray."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -58,7 +59,7 @@ def _ray(config: ExecutionConfig) -> Iterator[Stream]:
                 runtime_env=_runtime_env(Path(folder)),
                 include_dashboard=False,
                 log_to_driver=True,
-                logging_level="warning",
+                logging_level=logging.WARNING,
             )
         try:
             yield _RayStream(config)
@@ -123,7 +124,7 @@ class _RayStream:
     def _actor(self, build: Callable[[], Worker]) -> Any:
         import ray
 
-        options = {"num_cpus": self.config.cpus_per_worker, "num_gpus": self.config.gpus_per_worker}
+        options: Any = {"num_cpus": self.config.cpus_per_worker, "num_gpus": self.config.gpus_per_worker}
         return ray.remote(**options)(_Worker).remote(build)
 
 

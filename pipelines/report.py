@@ -58,7 +58,7 @@ def terminal_table(run: Path) -> "Table":
     headers = ("model", "pass@1 [95% interval]", "cons@k", "problems x samples", "mean tokens", "train tokens")
     table = Table(header_style="bold", pad_edge=False)
     for header in headers:
-        table.add_column(header, justify="left" if header == "model" else "right")
+        table.add_column(header, justify="left" if header == "model" else "right", overflow="fold")
     for row in results(run, read_manifests(run)):
         table.add_row(*map(Text, _cells(row)))
     return table

@@ -244,7 +244,7 @@ def _distribution(values: pl.Series) -> dict[str, Any]:
 
 def _token_bins(groups: Mapping[str, pl.Series]) -> dict[str, Any]:
     """Counts in at most 40 bins of one round width; `edges` are the bins' lower ends."""
-    largest = max(int(values.max() or 0) for values in groups.values())  # type: ignore[call-overload]
+    largest = max(int(values.drop_nulls().to_numpy().max(initial=0)) for values in groups.values())  # type: ignore[call-overload]
     width = next(w for e in range(12) for w in (10**e, 2 * 10**e, 5 * 10**e) if largest < 40 * w)
     edges = list(range(0, largest + 1, width))
     found = {name: Counter((values.drop_nulls() // width).to_list()) for name, values in groups.items()}

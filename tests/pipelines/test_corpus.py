@@ -44,7 +44,8 @@ def test_a_question_asked_twice_has_its_traces_once(tmp_path: Path) -> None:
 def test_no_prompt_stands_on_both_sides(tmp_path: Path) -> None:
     corpus(*inputs(tmp_path), tmp_path, CorpusConfig(validation_fraction=0.3, unfiltered=True))
     train, validation, unfiltered = (
-        set(pl.read_parquet(tmp_path / f"{name}.parquet")["prompt_id"]) for name in ("train", "validation", "unfiltered")
+        set(pl.read_parquet(tmp_path / f"{name}.parquet")["prompt_id"])
+        for name in ("train", "validation", "unfiltered")
     )
     assert train and validation and not train & validation and not unfiltered & validation
 

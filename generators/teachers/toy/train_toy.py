@@ -107,7 +107,7 @@ def main() -> None:
         chosen = SMOKE if options.smoke else size
         texts = write_examples(count, habits)
         tokenizer = tokenizer or train_tokenizer(texts[:50_000])
-        model = build(chosen, tokenizer)
+        model = build(chosen, tokenizer, device)
         trained = train(model, Rows.of(encode(tokenizer, texts), device), chosen, name)
         facts[name] = {**asdict(chosen), **asdict(habits), **trained}
         save(model, tokenizer, options.out / name)
@@ -175,7 +175,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[tuple[str, str]])
     return [(len(prompt), prompt + completion) for prompt, completion in pairs]
 
 
-def build(size: Size, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
+def build(size: Size, tokenizer: PreTrainedTokenizerFast, device: torch.device) -> Any:
     """A fresh Qwen2-architecture model with tied embeddings."""
     torch.manual_seed(0)
     config = Qwen2Config(
@@ -191,12 +191,13 @@ def build(size: Size, tokenizer: PreTrainedTokenizerFast) -> Qwen2ForCausalLM:
         eos_token_id=tokenizer.eos_token_id,
         bos_token_id=None,
     )
-    return Qwen2ForCausalLM(config)
+    model: Any = Qwen2ForCausalLM(config)
+    return model.to(device)
 
 
-def train(model: Qwen2ForCausalLM, rows: Rows, size: Size, name: str) -> dict[str, Any]:
+def train(model: Any, rows: Rows, size: Size, name: str) -> dict[str, Any]:
     """AdamW, warm-up and cosine to a tenth, loss on completions only; gives tokens, minutes and the last losses."""
-    model.to(rows.ids.device).train()
+    model.train()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=size.learning_rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True
     )
@@ -240,7 +241,7 @@ def batches_of(rows: Rows, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
                 yield rows.batch(groups[i])
 
 
-def save(model: Qwen2ForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """A Hugging Face folder with bf16 weights."""
     model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     model.to("cpu", torch.bfloat16).save_pretrained(folder)
