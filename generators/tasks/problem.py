@@ -89,7 +89,7 @@ def _new_problem(
 
 @dataclass
 class Scribe:
-    """Writes calculations down. Chances are per calculation: `slip` goes unnoticed, `noticed` is put right, `check`ed."""
+    """Writes calculations down. Chances are per calculation; a `slip` stays, a `noticed` error is put right."""
 
     rng: random.Random
     slip: float = 0.0

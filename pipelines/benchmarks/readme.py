@@ -67,10 +67,10 @@ def results_table(report: dict[str, Any]) -> str:
     rows = []
     for row in report["results"]:
         low, high = row["ci95"]
-        votes = "–" if row["cons@k"] is None else f"{row['cons@k']:.1%} (k={row['k']})"
-        tokens = f"{row['train_tokens']:,}" if row["train_tokens"] else "–"
+        votes = "-" if row["cons@k"] is None else f"{row['cons@k']:.1%} (k={row['k']})"
+        tokens = f"{row['train_tokens']:,}" if row["train_tokens"] else "-"
         size = f"{row['problems']:,} x {row['samples']}"
-        rows.append([row["label"], f"{row['pass@1']:.1%}", f"{low:.1%} – {high:.1%}", votes, size, tokens])
+        rows.append([row["label"], f"{row['pass@1']:.1%}", f"{low:.1%} to {high:.1%}", votes, size, tokens])
     headings = ["model", "pass@1", "95% interval", "cons@k", "problems x samples", "training tokens"]
     return f"{markdown(headings, rows)}\n\n{measured(report)}"
 
@@ -89,7 +89,7 @@ def ablation_table(report: dict[str, Any]) -> str:
     rows = []
     for cell in cells:
         low, high = cell["ci95"]
-        rows.append([*(f"{cell['values'][key]}" for key in swept), f"{cell['pass@1']:.1%}", f"{low:.1%} – {high:.1%}"])
+        rows.append([*(f"{cell['values'][key]}" for key in swept), f"{cell['pass@1']:.1%}", f"{low:.1%} to {high:.1%}"])
     return markdown([*swept, "pass@1", "95% interval"], rows)
 
 

@@ -22,7 +22,8 @@ def inputs(folder: Path) -> tuple[Path, Path]:
         for j in range(3):
             traces.append(
                 {
-                    "trace_id": f"t{i}-{j}", "prompt_id": f"p{i}", "reasoning": f"It is {i}.", "answer": f"\\boxed{{{i}}}",
+                    "trace_id": f"t{i}-{j}", "prompt_id": f"p{i}", "reasoning": f"It is {i}.",
+                    "answer": f"\\boxed{{{i}}}",
                     "finish_reason": "stop", "completion_tokens": 5, "drop_reason": "wrong" if j == 2 else None,
                 }
             )  # fmt: skip
