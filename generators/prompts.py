@@ -15,6 +15,7 @@ from generators.records import PROMPT, Config, canonical_json, frame, prompt_id_
 from generators.rows import (
     ABSENT,
     chat_messages,
+    chat_of,
     column,
     lookup,
     missing,
@@ -192,7 +193,7 @@ def prompt_row(row: Mapping[str, Any], config: FilePrompts | DatasetPrompts, pla
 def prompt_messages(row: Mapping[str, Any], config: FilePrompts | DatasetPrompts, place: str) -> list[dict[str, str]]:
     """The messages up to where the assistant answers, from the row's messages or from its question."""
     fields = config.fields
-    chat = column(row, fields.messages, "messages", place) if fields.question is None else None
+    chat = chat_of(row, fields.messages, place) if fields.question is None else None
     if chat is not None:
         messages = chat_messages(chat, place)
         while messages and messages[-1]["role"] == "assistant":

@@ -85,11 +85,15 @@ def _checked(value: Any, place: str) -> dict[str, Any]:
 
 
 def read_dataset(path: str, name: str | None, split: str, revision: str | None, limit: int | None) -> Iterator[dict]:
-    """The rows of a Hugging Face dataset."""
-    from datasets import load_dataset
+    """The rows of a Hugging Face dataset: a hub name, a folder of files, or what `save_to_disk` wrote."""
+    from datasets import DatasetDict, load_dataset, load_from_disk
 
     try:
-        dataset = load_dataset(path, name, split=split, revision=revision)
+        if any((Path(path) / file).is_file() for file in ("state.json", "dataset_dict.json")):
+            saved = load_from_disk(path)
+            dataset = saved[split] if isinstance(saved, DatasetDict) else saved
+        else:
+            dataset = load_dataset(path, name, split=split, revision=revision)
     except Exception as error:  # the library raises a dozen kinds for a name, a split or a network that is not there
         raise ValueError(f"the dataset {path!r} (name {name}, split {split!r}) cannot be loaded: {error}") from None
     if not len(dataset):
@@ -140,6 +144,12 @@ def reference_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value if value is None else encodable(value)
     return canonical_json(value)
+
+
+def chat_of(row: Mapping[str, Any], name: str | None, place: str) -> Any:
+    """What the row's chat column holds; without a name, `messages` or ShareGPT's `conversations`; None if neither."""
+    chat = column(row, name, "messages", place)
+    return row.get("conversations") if chat is None and name is None else chat
 
 
 def chat_messages(value: Any, place: str) -> list[dict[str, str]]:

@@ -16,7 +16,7 @@ from pydantic import Field
 from generators.chat import split_reasoning
 from generators.prompts import DatasetPrompts, FilePrompts, prompt_messages, read_rows
 from generators.records import TRACE, Config, canonical_json, frame, prompt_id_of, trace_id_of
-from generators.rows import chat_messages, column, missing, text_of
+from generators.rows import chat_messages, chat_of, column, missing, text_of
 
 BATCH = 10_000
 FINISHES = {"stop": "stop", "eos": "stop", "end_turn": "stop", "length": "length", "max_tokens": "length"}
@@ -89,7 +89,7 @@ def _completion(row: Mapping[str, Any], options: Options, place: str) -> dict[st
 def _response(row: Mapping[str, Any], options: Options, place: str) -> str | None:
     if options.response is not None:
         return text_of(column(row, options.response, "response", place), "the response", place)
-    chat = column(row, options.rows.fields.messages, "messages", place)
+    chat = chat_of(row, options.rows.fields.messages, place)
     if chat is None:
         raise ValueError(missing(row, "messages", "the completion (or name its column in options.response)", place))
     messages = chat_messages(chat, place)

@@ -88,8 +88,8 @@ def ablation_table(report: dict[str, Any]) -> str:
     swept = list(cells[0]["values"])
     rows = []
     for cell in cells:
-        low, high = cell["ci95"]
-        rows.append([*(f"{cell['values'][key]}" for key in swept), f"{cell['pass@1']:.1%}", f"{low:.1%} to {high:.1%}"])
+        score, (low, high) = cell["scores"]["pass@1"], cell["scores"]["ci95"]
+        rows.append([*(f"{cell['values'][key]}" for key in swept), f"{score:.1%}", f"{low:.1%} to {high:.1%}"])
     return markdown([*swept, "pass@1", "95% interval"], rows)
 
 
