@@ -208,17 +208,23 @@ def _chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, t
     alpha, temperature = terms.alpha, terms.temperature
     log_p_CV = torch.log_softmax(logits_CV, dim=-1)
     ce_sum = -log_p_CV.gather(1, labels_C[:, None]).sum()
-    if teacher is None:
-        grad_CV = log_p_CV.exp_().scatter_add_(1, labels_C[:, None], _ones_column(log_p_CV, -1.0))
-        return torch.stack([ce_sum, torch.zeros_like(ce_sum)]), grad_CV.mul_(alpha) if alpha != 1.0 else grad_CV
-    tempered_CV = log_p_CV if temperature == 1.0 else torch.log_softmax(logits_CV / temperature, dim=-1)
-    divergence = _online if isinstance(teacher, OnlineTeacher) else _stored
-    kl_sum, grad_CV = divergence(tempered_CV, teacher, terms)  # type: ignore[arg-type]
+    kl_sum, grad_CV = torch.zeros_like(ce_sum), None
+    if teacher is not None:
+        tempered_CV = log_p_CV if temperature == 1.0 else torch.log_softmax(logits_CV / temperature, dim=-1)
+        divergence = _online if isinstance(teacher, OnlineTeacher) else _stored
+        kl_sum, grad_CV = divergence(tempered_CV, teacher, terms)  # type: ignore[arg-type]
+    if grad_CV is None or alpha == 1.0:  # a teacher that is only measured changes no bit of the gradient
+        return torch.stack([ce_sum, kl_sum]), _ce_gradient(log_p_CV, labels_C).mul_(alpha)
     grad_CV.mul_((1.0 - alpha) * temperature)  # T^2 of the loss, 1/T of the logits' derivative
     if alpha > 0.0:
         grad_CV.add_(log_p_CV.exp(), alpha=alpha)
         grad_CV.scatter_add_(1, labels_C[:, None], _ones_column(grad_CV, -alpha))
     return torch.stack([ce_sum, kl_sum]), grad_CV
+
+
+def _ce_gradient(log_p_CV: Tensor, labels_C: Tensor) -> Tensor:
+    """Softmax minus the labels, in the memory of the log-softmax."""
+    return log_p_CV.exp_().scatter_add_(1, labels_C[:, None], _ones_column(log_p_CV, -1.0))
 
 
 def _ones_column(like_CV: Tensor, value: float) -> Tensor:
