@@ -13,7 +13,7 @@ Shapes: B rows in a step, P prompts in a prefill, H heads, G key-value heads, D 
 """
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,11 +35,12 @@ class Job:
     prompt: tuple[int, ...]
     seed: int
     max_new_tokens: int
+    drawn: int = 0  # how many tokens at the prompt's end were sampled before: draws go on after them
 
 
 @dataclass(frozen=True)
 class Completion:
-    """Token ids of one finished sample, its stop token included; finish_reason is stop or length."""
+    """New token ids of one finished sample, its stop token included; finish_reason is stop or length."""
 
     key: Any
     token_ids: list[int]
@@ -113,6 +114,15 @@ class SlotCache:
             self.keys[index], self.values[index] = like.new_zeros(shape), like.new_zeros(shape)
         return self.keys[index], self.values[index]
 
+    def grow(self, slots: int, capacity: int) -> None:
+        """More slots, and more positions in each; what is there stays."""
+        for memory in (self.keys, self.values):
+            for index, old in memory.items():
+                new = old.new_zeros((slots, old.shape[1], capacity, old.shape[3]))
+                new[: self.slots, :, : self.capacity] = old
+                memory[index] = new
+        self.slots, self.capacity = slots, capacity
+
     def copy(self, source: int, target: int, length: int) -> None:
         """Copy the first `length` positions of one slot over those of another."""
         for tensor in (*self.keys.values(), *self.values.values()):
@@ -170,7 +180,7 @@ def slot_attention(
 
 
 class SlotDecoder:
-    """Samples completions of any number of jobs in `slots` slots; `run` yields each as it finishes."""
+    """Samples completions of any number of jobs in at most `slots` slots; jobs may be added at any time."""
 
     def __init__(self, model: Any, *, slots: int, stop_ids: Iterable[int], temperature: float, top_p: float) -> None:
         AttentionInterface.register(ATTENTION, slot_attention)
@@ -184,33 +194,60 @@ class SlotDecoder:
         self.body = getattr(model, model.base_model_prefix)  # the model without its head: prefill needs no logits
         self.slots, self.temperature, self.top_p = up_to(slots, ROWS), temperature, top_p
         self.stop_ids = np.array(sorted(set(stop_ids)), dtype=np.int64)
+        self.queue: list[Job] = []  # taken from the end: longest prompts first, equal ones together
+        self.flight = Flight(self)
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Take on jobs; those of equal prompts share one prefill."""
+        self.queue = sorted([*self.queue, *jobs], key=lambda job: (len(job.prompt), job.prompt))
+
+    def step(self) -> list[Completion]:
+        """Add a token to every sequence; the completions this finishes."""
+        return self.flight.step() if self.flight.fill(self.queue) else []
+
+    def busy(self) -> bool:
+        """Whether a job is waiting or decoded."""
+        return bool(self.queue or self.flight.count)
 
     def run(self, jobs: Iterable[Job]) -> Iterator[Completion]:
-        """Completions in the order in which they finish; jobs of equal prompts share one prefill."""
-        queue = sorted(jobs, key=lambda job: (len(job.prompt), job.prompt))  # taken from the end: longest first
-        if not queue:
-            return
-        longest = max(len(job.prompt) + job.max_new_tokens for job in queue)
-        flight = Flight(self, min(self.slots, up_to(len(queue), ROWS)), up_to(longest, LENGTHS))
-        while flight.fill(queue):
-            yield from flight.step()
+        """All completions, in the order in which they finish."""
+        self.add(jobs)
+        while self.busy():
+            yield from self.step()
 
 
 class Flight:
-    """The sequences being decoded: rows 0 to `count` of the slots, kept dense."""
+    """The sequences being decoded: rows 0 to `count` of the slots, kept dense. Memory grows with what is asked."""
 
-    def __init__(self, decoder: SlotDecoder, slots: int, capacity: int) -> None:
-        self.decoder, self.cache = decoder, SlotCache(slots, capacity)
+    def __init__(self, decoder: SlotDecoder) -> None:
+        self.decoder, self.cache = decoder, SlotCache(0, 0)
         self.count, self.free = 0, list[int]()  # free: rows below `count` whose sequence has finished
-        self.jobs: list[Job | None] = [None] * slots
+        self.jobs: list[Job | None] = []
         self.held: dict[tuple[int, ...], int] = {}  # prompt -> a slot whose keys begin with it
-        self.tokens = np.zeros((slots, capacity), np.int64)  # prompt and completion
-        self.lengths, self.prompts, self.limits = (np.ones(slots, np.int64) for _ in range(3))
-        self.seeds = np.zeros(slots, np.int64)
+        self.tokens = np.zeros((0, 0), np.int64)  # prompt and completion
+        # per slot: tokens so far, those of them that were given, the most there may be, those drawn before, the seed
+        self.lengths, self.prompts, self.limits, self.drawn, self.seeds = (np.ones(0, np.int64) for _ in range(5))
+
+    def grow(self, queue: Sequence[Job]) -> None:
+        """Have slots for the waiting jobs, up to the decoder's, and room in each for the longest."""
+        wanted = min(self.decoder.slots, up_to(self.count - len(self.free) + len(queue), ROWS))
+        longest = max((len(job.prompt) + job.max_new_tokens for job in queue), default=0)
+        slots, capacity = max(self.cache.slots, wanted), max(self.cache.capacity, up_to(longest, LENGTHS))
+        if (slots, capacity) == (self.cache.slots, self.cache.capacity):
+            return
+        more = slots - self.cache.slots
+        self.tokens = np.pad(self.tokens, ((0, more), (0, capacity - self.cache.capacity)))
+        self.lengths, self.prompts, self.limits, self.drawn, self.seeds = (
+            np.pad(array, (0, more), constant_values=1)
+            for array in (self.lengths, self.prompts, self.limits, self.drawn, self.seeds)
+        )
+        self.jobs += [None] * more
+        self.cache.grow(slots, capacity)
 
     @torch.inference_mode()
     def fill(self, queue: list[Job]) -> int:
         """Give free slots to waiting jobs; when none wait, move the last rows into the gaps. The rows in flight."""
+        self.grow(queue)
         fresh: dict[int, list[int]] = {}  # row whose prompt must be computed -> rows that copy it
         while queue and (self.free or self.count < self.cache.slots):
             row = self.free.pop() if self.free else self.count
@@ -232,7 +269,7 @@ class Flight:
         source = self.held.get(job.prompt)
         if before is not None and self.held.get(before.prompt) == row and source != row:
             del self.held[before.prompt]
-        self.jobs[row], self.seeds[row] = job, job.seed
+        self.jobs[row], self.seeds[row], self.drawn[row] = job, job.seed, job.drawn
         length = len(job.prompt)
         self.tokens[row, :length] = job.prompt
         self.lengths[row] = self.prompts[row] = length
@@ -251,7 +288,7 @@ class Flight:
         if row == last:
             return
         self.cache.copy(last, row, int(self.lengths[last]))
-        for array in (self.tokens, self.lengths, self.prompts, self.limits, self.seeds):
+        for array in (self.tokens, self.lengths, self.prompts, self.limits, self.drawn, self.seeds):
             array[row] = array[last]
         self.jobs[row] = self.jobs[last]
 
@@ -301,5 +338,5 @@ class Flight:
         positions = self.cache.positions[:, None]
         logits = decoder.model(input_ids=ids, position_ids=positions, slots=self.cache, use_cache=False).logits[:, -1]
         live = slice(self.count)
-        steps = self.lengths[live] - self.prompts[live]
+        steps = self.lengths[live] - self.prompts[live] + self.drawn[live]
         return draw_tokens(logits[live], self.seeds[live], steps, decoder.temperature, decoder.top_p).cpu().numpy()

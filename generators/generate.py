@@ -5,81 +5,31 @@ sample index, so whatever the ledger holds is never sampled again: not after a c
 when prompts are added.
 """
 
-import importlib
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
-from pydantic import Field, ValidationError
 
+from generators.collect import collect
+from generators.engine import Fleet, local_fleet
 from generators.ledger import Ledger
-from generators.models import model_path, model_revision
-from generators.records import TRACE, Config, frame, seed_of, trace_id_of, write_frame
-from generators.sampling import SampleRequest, SamplingConfig
-from generators.work import Progress, StageCounts, Stream, no_progress, stream_local
+from generators.models import model_path
+from generators.plan import LongestFirst, Plan
+from generators.records import write_frame
+from generators.sampling import SampleRequest
+from generators.schedule import Persistence, Row, Scheduler
+from generators.settings import GenerateConfig, load_teacher
+from generators.work import Bar, Progress, StageCounts, no_progress
 
-TEACHERS = Path(__file__).resolve().parent / "teachers"
 EMPTY: Mapping[str, Any] = MappingProxyType({})
+COUNTED = ("finish_reason", "completion_tokens")
 log = logging.getLogger(__name__)
-
-
-class GenerateConfig(Config):
-    """Who samples, and how."""
-
-    teacher: str = Field(description="module name in generators/teachers, or a dotted path")
-    model: str = Field("", description="model folder, embedded:teacher, or a Hugging Face name")
-    sampling: SamplingConfig = SamplingConfig()
-    options: dict[str, Any] = Field(default={}, description="the teacher's own settings")
-    shard: int | None = Field(
-        default=None, ge=1, description="samples handed to a worker at once; none: by their number"
-    )
-
-    EXECUTION = frozenset({"shard"})
-
-    def models(self) -> list[str]:
-        """Models whose contents decide what comes out."""
-        return [self.model] if self.model else []
-
-    def files(self) -> list[Path]:
-        """Files from outside the run that decide what comes out."""
-        _, options = load_teacher(self.teacher, self.options)
-        return options.files() if hasattr(options, "files") else []
-
-    def identity(self) -> dict[str, Any]:
-        """As for every config, with the teacher's own settings told apart by the teacher."""
-        _, options = load_teacher(self.teacher, self.options)
-        return super().identity() | {"options": options.identity()}
-
-
-def load_teacher(name: str, options: Mapping[str, Any]) -> tuple[ModuleType, Config]:
-    """A teacher's module and its checked options; an unknown name or option is a ValueError."""
-    path = name if "." in name else f"generators.teachers.{name}"
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name is None or not path.startswith(error.name):
-            raise
-        known = sorted(file.stem for file in TEACHERS.glob("[!_]*.py"))
-        raise ValueError(f"there is no teacher {name!r}; there are {', '.join(known)}, or a dotted path") from None
-    try:
-        return module, module.Options.model_validate(dict(options))
-    except ValidationError as error:
-        raise ValueError(_option_faults(name, module.Options, error)) from None
-
-
-def _option_faults(teacher: str, options: type[Config], error: ValidationError) -> str:
-    known = ", ".join(options.model_fields)
-    faults = []
-    for item in error.errors():
-        key = ".".join(map(str, item["loc"]))
-        unknown = item["type"] == "extra_forbidden"
-        faults.append(f"no option {key}" if unknown else f"option {key} = {item['input']!r}: {item['msg']}")
-    return f"the teacher {teacher} has {'; '.join(faults)}; its options are {known}"
 
 
 def generate(
@@ -88,7 +38,7 @@ def generate(
     config: GenerateConfig,
     *,
     ledger: Path | None = None,
-    stream: Stream = stream_local,
+    fleet: Fleet = local_fleet,
     progress: Progress = no_progress,
 ) -> StageCounts:
     """Write out/traces.parquet: a records.TRACE row for each of `sampling.n` samples of each kept prompt.
@@ -101,66 +51,110 @@ def generate(
     if hasattr(module, "import_traces"):
         traces, dropped = module.import_traces(asked, config.model, options)
         write_frame(traces, out / "traces.parquet")
-        return count(traces, [], 0.0, dropped, conflicts(asked, traces))
+        return count(out / "traces.parquet", dropped, conflicts(asked, traces))
+    teachers = config.each()
+    plans = [plan_of(asked, teacher) for teacher in teachers]
+    wanted = in_order(plans)
+    with Ledger(ledger or out / "ledger", write=True) as kept:
+        done = sum(trace_id in kept for trace_id in wanted)
+        with progress("samples", len(wanted), done) as bar:
+            passes = [Sampling(teacher, plan, kept, bar) for teacher, plan in zip(teachers, plans, strict=True)]
+            for one in passes:
+                one.run(fleet)
+        truncated = collect(kept, wanted, out / "traces.parquet", drop_truncated=config.truncated == "drop")
+    notes = {"sampled": len(wanted) - done, "reused": done, **notes_of(passes)}
+    return count(out / "traces.parquet", {"truncated": truncated} if truncated else {}, notes)
+
+
+def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> Plan:
+    """What one teacher is asked."""
     if not config.model:
         raise ValueError(f"generate.model is missing: the teacher {config.teacher} samples with a model")
-    columns = signature(config)
-    requests = requests_for(asked.filter(pl.col("drop_reason").is_null()), config.sampling, columns)
-    with Ledger(ledger or out / "ledger", write=True) as kept:
-        missing = [request for request in requests if request.trace_id not in kept]
-        build = partial(module.build, model_path(config.model), config.sampling, options)
-        clock = time.perf_counter()
-        with progress("samples", len(requests), len(requests) - len(missing)) as bar:
-            for row in stream(build, shards(missing, config.shard or shard_size(len(missing), stream))):
-                kept.append({**row, **columns})
-                bar.update()
-        seconds = time.perf_counter() - clock
-        traces = collect(kept, requests)
-    write_frame(traces, out / "traces.parquet")
-    return count(traces, [request.trace_id for request in missing], seconds)
+    return Plan.of(asked, config.signature(), config.sampling.n, config.sampling.seed)
 
 
-def signature(config: GenerateConfig) -> dict[str, str]:
-    """The columns that say who sampled and how."""
-    path = model_path(config.model)
-    return {
-        "teacher": config.model,
-        "revision": model_revision(path) or "",
-        "sampling": config.sampling.canonical(),
-    }
+def in_order(plans: Sequence[Plan]) -> list[str]:
+    """Ids of all samples: prompt by prompt, of each prompt teacher by teacher."""
+    if len(plans) == 1:
+        return plans[0].trace_ids
+    prompts = range(len(plans[0].prompt_ids))
+    ids = [trace_id for prompt in prompts for plan in plans for trace_id in plan.ids_of(prompt)]
+    if len(set(ids)) < len(ids):
+        raise ValueError("two of generate.teachers are the same model with the same sampling; name each once")
+    return ids
 
 
-def requests_for(asked: pl.DataFrame, sampling: SamplingConfig, columns: Mapping[str, str]) -> list[SampleRequest]:
-    """Every sample of every prompt, in the order of the prompts."""
-    # a folder's contents say which model it is: moving a run must not make its samples others
-    teacher = columns["teacher"]
-    name = "" if Path(teacher).is_dir() else teacher
-    requests = []
-    for prompt_id, messages in asked.select("prompt_id", "messages").iter_rows():
-        for index in range(sampling.n):
-            trace_id = trace_id_of(prompt_id, name, columns["revision"], columns["sampling"], index)
-            requests.append(SampleRequest(trace_id, prompt_id, messages, index, seed_of(sampling.seed, trace_id)))
-    return requests
+class Sampling:
+    """One pass over what a plan still lacks."""
+
+    def __init__(self, config: GenerateConfig, plan: Plan, kept: Ledger, bar: Bar) -> None:
+        self.config, self.plan, self.kept, self.bar = config, plan, kept, bar
+        self.tokens, self.seconds, self.continued = 0, 0.0, 0
+
+    def run(self, fleet: Fleet) -> None:
+        """Ask until every sample is settled; a plan that lacks nothing loads no model."""
+        cut = list(self.cut_off())
+        if not cut and all(trace_id in self.kept for trace_id in self.plan.trace_ids):
+            return
+        module, options = load_teacher(self.config.teacher, self.config.options)
+        model = self.config.model if self.config.is_remote() else model_path(self.config.model)
+        source = LongestFirst(self.plan, self.kept, mean_lengths(self.kept))
+        persistence = Persistence(self.config.attempts, self.config.patience_s)
+        with fleet(partial(module.build, model, self.config.sampling, options)) as engine:
+            clock = time.perf_counter()
+            Scheduler(engine, source, self.keep, persistence, self.go_on, at_once=cut).run()
+            self.seconds = time.perf_counter() - clock
+
+    def keep(self, request: SampleRequest, row: Row) -> None:
+        """Write a row into the ledger, where a later one of the same sample replaces it."""
+        self.kept.append({**row, **self.plan.columns})
+        self.tokens += (row.get("completion_tokens") or 0) - len(request.prefix)
+        if not request.prefix:
+            self.bar.update()
+
+    def go_on(self, request: SampleRequest, row: Row) -> SampleRequest | None:
+        """How a sample that was cut off continues: its own tokens are the beginning of the next answer."""
+        ids, most = row["token_ids"], self.config.most_tokens()
+        if self.config.truncated != "continue" or not ids or len(request.prefix) == len(ids) or len(ids) >= most:
+            return None
+        self.continued += 1
+        return replace(request, prefix=tuple(ids), room=most - len(ids))
+
+    def cut_off(self) -> Iterator[SampleRequest]:
+        """Samples that an earlier run left cut off, and that this one takes up."""
+        if self.config.truncated != "continue":
+            return
+        places = {trace_id: place for place, trace_id in enumerate(self.plan.trace_ids)}
+        newest: dict[str, list[int] | None] = {}
+        for _, rows in self.kept.scan("trace_id", "finish_reason", "token_ids"):
+            cut = pl.col("finish_reason") == "length"
+            newest.update(rows.select("trace_id", pl.when(cut).then("token_ids")).iter_rows())
+        for trace_id, ids in newest.items():
+            if ids and trace_id in places:
+                request = self.plan.request(*divmod(places[trace_id], self.plan.n))
+                longer = self.go_on(request, {"token_ids": ids})
+                if longer:
+                    yield longer
 
 
-def shard_size(samples: int, stream: Stream) -> int:
-    """Samples a shard: all that memory is glad of in this process, a fair share of the work among several."""
-    return 16384 if stream is stream_local else max(64, min(2048, samples // 16))
+def notes_of(passes: Sequence[Sampling]) -> dict[str, Any]:
+    """What was done now, all teachers together."""
+    tokens, seconds = sum(one.tokens for one in passes), sum(one.seconds for one in passes)
+    continued = sum(one.continued for one in passes)
+    rate = round(tokens / seconds) if seconds else None
+    return {"tokens_per_second": rate, **({"continued": continued} if continued else {})}
 
 
-def shards(requests: Sequence[SampleRequest], size: int) -> Iterator[list[SampleRequest]]:
-    """Consecutive runs of requests: samples of one prompt stay together, and share its prefill."""
-    for start in range(0, len(requests), size):
-        yield list(requests[start : start + size])
-
-
-def collect(kept: Ledger, requests: Sequence[SampleRequest]) -> pl.DataFrame:
-    """The ledger's rows of these requests, in their order."""
-    order = pl.DataFrame({"trace_id": [r.trace_id for r in requests]}).with_row_index("order")
-    found = [rows.join(order, on="trace_id") for rows in kept.frames()]
-    traces = pl.concat(found).sort("order").drop("order") if found else frame([], TRACE)
-    assert len(traces) == len(requests), f"the teacher answered {len(traces)} of {len(requests)} requests"
-    return traces
+def mean_lengths(kept: Ledger) -> dict[str, float]:
+    """prompt_id -> mean tokens of its completions, where the ledger has any."""
+    sums = [
+        rows.group_by("prompt_id").agg(pl.col("completion_tokens").sum(), pl.len())
+        for _, rows in kept.scan("prompt_id", "completion_tokens")
+    ]
+    if not sums:
+        return {}
+    total = pl.concat(sums).group_by("prompt_id").sum()
+    return dict(total.select("prompt_id", pl.col("completion_tokens") / pl.col("len")).iter_rows())
 
 
 def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
@@ -169,35 +163,29 @@ def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
     return {"conflicting_reference": int(traces["prompt_id"].is_in(doubtful.to_list()).sum())}
 
 
-def count(
-    traces: pl.DataFrame,
-    sampled: Sequence[str],
-    seconds: float,
-    dropped: Mapping[str, int] = EMPTY,
-    notes: Mapping[str, Any] = EMPTY,
-) -> StageCounts:
+def count(traces: Path, dropped: Mapping[str, int] = EMPTY, notes: Mapping[str, Any] = EMPTY) -> StageCounts:
     """What the report says of the samples; a run without any reasoning, or with failures, is warned of."""
-    good = traces.filter(pl.col("finish_reason") != "error")
-    failed = len(traces) - len(good)
-    new_tokens = int(good.filter(pl.col("trace_id").is_in(list(sampled)))["completion_tokens"].sum() or 0)
-    silent = good["reasoning"].null_count()
-    if len(good) and silent == len(good):
+    silent = pl.col("reasoning").is_null().alias("silent")
+    rows = pl.scan_parquet(traces).select(*COUNTED, silent, "error").collect()
+    good = rows.filter(pl.col("finish_reason") != "error")
+    failed = len(rows) - len(good)
+    if len(good) and good["silent"].all():
         log.warning("none of %d completions has reasoning: the teacher did not think between <think> tags", len(good))
     if failed:
-        example = traces.filter(pl.col("finish_reason") == "error")["error"][0]
-        log.warning("%d of %d samples failed, for example: %s", failed, len(traces), example)
+        example = rows.filter(pl.col("finish_reason") == "error")["error"][0]
+        log.warning("%d of %d samples failed, for example: %s", failed, len(rows), example)
     reasons = {**dropped, **({"error": failed} if failed else {})}
     return StageCounts(
-        rows_in=len(traces) + sum(dropped.values()),
+        rows_in=len(rows) + sum(dropped.values()),
         rows_kept=len(good),
         dropped=reasons,
         tokens=int(good["completion_tokens"].sum() or 0),
         notes={
             "truncated": int((good["finish_reason"] == "length").sum()),
-            "without_reasoning": silent,
-            "sampled": len(sampled),
-            "reused": len(traces) - len(sampled),
-            "tokens_per_second": round(new_tokens / seconds) if sampled else None,
+            "without_reasoning": int(good["silent"].sum()),
+            "sampled": 0,
+            "reused": len(rows),
+            "tokens_per_second": None,
             **notes,
         },
     )

@@ -1,30 +1,32 @@
 """An append-only ledger of samples, keyed by trace_id: what was sampled is kept, and never sampled again.
 
-A folder of numbered segments. The last one is a log, a line a sample (`crc32 json`), which is written to
-the operating system at once (a killed process loses nothing) and to disk at least every FSYNC_S seconds
-of appending or FSYNC_BYTES (a power cut loses no more). A log that has grown to SEAL_BYTES is sealed:
-`000007.log` becomes `000007.parquet`, of which opening reads only two columns.
+A folder of numbered segments. The last one is a log, a line a sample (`crc32 json`), which is handed to the operating
+system at once (a killed process loses nothing) and brought to disk by group commits: at least every FSYNC_S seconds of
+appending or FSYNC_BYTES (a power cut loses no more). A log that has grown to SEAL_BYTES is sealed: `000007.log`
+becomes `000007.parquet`, of which opening reads only two columns. Commits and sealing run beside the appending.
 One process writes; any number read meanwhile.
 """
 
 import fcntl
 import io
-import json
 import logging
 import os
 import time
 import zlib
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import polars as pl
+from pydantic_core import to_json
 
 from generators.records import TRACE, write_frame
 
 FSYNC_S, FSYNC_BYTES = 1.0, 8 << 20
 SEAL_BYTES = 32 << 20
+BEHIND = 4  # commits and seals that may wait before appending does
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +43,7 @@ class Ledger:
         self.finished: set[str] = set()  # ids of samples that are not errors
         self._lock: int | None = _locked(folder) if write else None
         self._log: _Log | None = _Log(folder) if write else None
-        for segment in _segments(folder):
-            rows = _read(segment, ["trace_id", "finish_reason"])
+        for _, rows in self.scan("trace_id", "finish_reason"):
             self.finished.update(rows.filter(pl.col("finish_reason") != "error")["trace_id"])
 
     def __contains__(self, trace_id: object) -> bool:
@@ -63,6 +64,14 @@ class Ledger:
         if trace["finish_reason"] != "error":
             self.finished.add(trace["trace_id"])
 
+    def scan(self, *columns: str) -> Iterator[tuple[Path, pl.DataFrame]]:
+        """(segment, these columns of all its rows), oldest first; of rows with one id the last is the one that counts.
+
+        Nothing may be appended while the row numbers are in use: a segment's are those of `read_rows`.
+        """
+        for segment in _segments(self.folder):
+            yield segment, _read(segment, list(columns))
+
     def frames(self) -> Iterator[pl.DataFrame]:
         """All samples as records.TRACE frames, newest segment first; of several rows with one id only the newest."""
         seen: set[str] = set()
@@ -77,26 +86,40 @@ class Ledger:
         for rows in self.frames():
             yield from rows.iter_rows(named=True)
 
+    def settle(self) -> None:
+        """Wait until everything appended is on disk and grown logs are sealed."""
+        if self._log:
+            self._log.settle()
+
     def __enter__(self) -> "Ledger":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._log:
-            self._log.close()
-        if self._lock is not None:
-            os.close(self._lock)
-        self._lock = self._log = None
+        try:
+            if self._log:
+                self._log.close()
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+            self._lock = self._log = None
+
+
+def read_segment(segment: Path) -> pl.DataFrame:
+    """All rows of one segment, as records.TRACE."""
+    return _read(segment)
 
 
 class _Log:
     """The open end of a ledger."""
 
     def __init__(self, folder: Path) -> None:
-        for path in folder.glob("*.log"):
-            if path.with_suffix(".parquet").exists():  # sealed just before a crash
-                path.unlink()
+        self.disk = ThreadPoolExecutor(1, "ledger")  # one thread: commits and seals stay in order
+        self.behind: list[Future[None]] = []
+        logs = sorted(path for path in folder.glob("*.log") if not _was_sealed(path))
         last = max((int(path.stem) for path in folder.iterdir() if path.suffix in (".log", ".parquet")), default=0)
         path = folder / f"{last:06}.log"
+        for grown in logs[:-1] if logs and logs[-1] == path else logs:  # a crash came before their sealing
+            self.later(_seal, grown)
         self._open(path if path.exists() else folder / f"{last + 1:06}.log")
 
     def _open(self, path: Path) -> None:
@@ -109,31 +132,61 @@ class _Log:
         self.unsynced, self.synced_at = 0, time.monotonic()
 
     def write(self, trace: Mapping[str, Any]) -> None:
-        text = json.dumps(trace, ensure_ascii=False, separators=(",", ":")).encode()
+        text = to_json(trace)
         line = b"%08x %s\n" % (zlib.crc32(text), text)
-        written = os.write(self.file, line)
-        while written < len(line):
-            written += os.write(self.file, line[written:])
+        try:
+            written = os.write(self.file, line)
+            while written < len(line):
+                written += os.write(self.file, line[written:])
+        except OSError as error:
+            os.truncate(self.file, self.size)  # half a line would spoil the next one
+            raise OSError(error.errno, error.strerror, str(self.path)) from None
         self.size += len(line)
         self.unsynced += len(line)
-        if self.unsynced >= FSYNC_BYTES or time.monotonic() - self.synced_at >= FSYNC_S:
-            self._sync()
         if self.size >= SEAL_BYTES:
-            self._seal()
+            self.later(_seal_open, self.path, self.file)
+            self._open(self.path.with_name(f"{int(self.path.stem) + 1:06}.log"))
+        elif self.unsynced >= FSYNC_BYTES or time.monotonic() - self.synced_at >= FSYNC_S:
+            self.later(os.fsync, self.file)
+            self.unsynced, self.synced_at = 0, time.monotonic()
+
+    def later(self, work: Any, *arguments: Any) -> None:
+        """Have the disk's thread do something; wait while it is too far behind, and raise what went wrong there."""
+        self.behind.append(self.disk.submit(work, *arguments))
+        while self.behind and (self.behind[0].done() or len(self.behind) > BEHIND):
+            self.behind.pop(0).result()
+
+    def settle(self) -> None:
+        self.later(os.fsync, self.file)
+        while self.behind:
+            self.behind.pop(0).result()
 
     def close(self) -> None:
-        self._sync()
-        os.close(self.file)
+        try:
+            self.settle()
+        finally:
+            self.disk.shutdown()
+            os.close(self.file)
 
-    def _sync(self) -> None:
-        os.fsync(self.file)
-        self.unsynced, self.synced_at = 0, time.monotonic()
 
-    def _seal(self) -> None:
-        self.close()
-        write_frame(_read(self.path), self.path.with_suffix(".parquet"))
-        self.path.unlink()
-        self._open(self.path.with_name(f"{int(self.path.stem) + 1:06}.log"))
+def _seal_open(path: Path, file: int) -> None:
+    os.fsync(file)
+    os.close(file)
+    _seal(path)
+
+
+def _seal(path: Path) -> None:
+    """Turn a log into parquet. The log goes last: where both exist, the parquet holds all of it."""
+    write_frame(_parse(path), path.with_suffix(".parquet"))
+    path.unlink()
+
+
+def _was_sealed(path: Path) -> bool:
+    """Whether a crash came between sealing and removing the log, which is then removed."""
+    if not path.with_suffix(".parquet").exists():
+        return False
+    path.unlink()
+    return True
 
 
 def _locked(folder: Path) -> int:
@@ -171,7 +224,7 @@ def _read(segment: Path, columns: list[str] | None = None) -> pl.DataFrame:
 def _parse(path: Path) -> pl.DataFrame:
     data = path.read_bytes()
     texts = []
-    for number, line in enumerate(data[: _whole_lines(data)].splitlines(), start=1):
+    for number, line in enumerate(data[: _whole_lines(data)].split(b"\n")[:-1], start=1):
         text = line[9:]
         if line[:8] == b"%08x" % zlib.crc32(text):
             texts.append(text)

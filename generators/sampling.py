@@ -24,7 +24,7 @@ class SamplingConfig(Config):
         return canonical_json(self.model_dump(exclude={"n"}))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SampleRequest:
     """One sample a teacher owes."""
 
@@ -33,6 +33,8 @@ class SampleRequest:
     messages: Sequence[dict[str, str]]
     sample_index: int
     seed: int
+    prefix: tuple[int, ...] = ()  # token ids of a completion that was cut off and goes on
+    room: int | None = None  # tokens that may follow the prefix; none: as many as the settings say
 
     def row(self, **columns: Any) -> dict[str, Any]:
         """A trace row that answers this request."""
@@ -63,6 +65,12 @@ def tokenize_prompts(tokenizer: Any, requests: Iterable[SampleRequest]) -> dict[
     }
 
 
+def tokens_left(request: SampleRequest, given: int, sampling: SamplingConfig, context: int | None) -> int:
+    """How many tokens may follow the `given` ones, prompt and prefix; below 1 where the model's context is full."""
+    limit = sampling.max_new_tokens if request.room is None else min(request.room, sampling.max_new_tokens)
+    return limit if context is None else min(limit, context - given)
+
+
 def sampled_row(
     request: SampleRequest,
     prompt: TokenizedPrompt,
@@ -72,8 +80,10 @@ def sampled_row(
 ) -> dict[str, Any]:
     """The trace row of a completion: its exact token ids, and its text split into reasoning and answer.
 
-    finish_reason "stop" says that the last id is the stop token, which is no part of the text.
+    token_ids: what follows the request's prefix, which is put in front of them. finish_reason "stop" says that the
+    last id is the stop token, which is no part of the text.
     """
+    token_ids = [*request.prefix, *token_ids]
     spoken = token_ids[:-1] if finish_reason == "stop" else token_ids
     # special tokens are kept: where <think> is one, skipping them would lose the split
     text = tokenizer.decode(spoken, skip_special_tokens=False, clean_up_tokenization_spaces=False)
@@ -84,5 +94,5 @@ def sampled_row(
         finish_reason=finish_reason,
         prompt_tokens=len(prompt.token_ids),
         completion_tokens=len(token_ids),
-        token_ids=list(token_ids),
+        token_ids=token_ids,
     )

@@ -16,10 +16,12 @@ from pydantic import Field
 from filters.extract import marked_answer
 from filters.stats import majority, pass_at_1
 from filters.verify import VerifyConfig, verify
-from generators.generate import GenerateConfig, generate
+from generators.engine import Fleet, local_fleet
+from generators.generate import generate
 from generators.prompts import PromptsConfig
 from generators.records import Config, write_frame, write_text
 from generators.sampling import SamplingConfig
+from generators.settings import GenerateConfig, load_teacher
 from generators.work import Progress, StageCounts, Stream, no_progress, stream_local
 
 FEWEST_VOTES = 3  # fewer samples a problem have no majority to speak of
@@ -35,6 +37,12 @@ class EvaluateConfig(Config):
 
     EXECUTION = frozenset({"prompts", "options"})  # the prompts are a stage of their own
 
+    def by_teacher(self, teacher: GenerateConfig) -> "EvaluateConfig":
+        """The same for the teacher, which is run as it is for the corpus: it may be a server's."""
+        if not hasattr(load_teacher(teacher.teacher, teacher.options)[0], "build"):
+            return self
+        return self.model_copy(update={"engine": teacher.teacher, "options": teacher.options})
+
     def generation(self, model: str) -> GenerateConfig:
         """How `model` is sampled."""
         return GenerateConfig(teacher=self.engine, model=model, sampling=self.sampling, options=self.options)
@@ -47,6 +55,7 @@ def evaluate(
     config: EvaluateConfig,
     verifying: VerifyConfig,
     *,
+    fleet: Fleet = local_fleet,
     stream: Stream = stream_local,
     progress: Progress = no_progress,
     workers: int = 2,
@@ -56,7 +65,7 @@ def evaluate(
 
     `facts` (name, label, train_tokens) go into scores.json as they are.
     """
-    sampled = generate(prompts, out, config.generation(str(model)), stream=stream, progress=progress)
+    sampled = generate(prompts, out, config.generation(str(model)), fleet=fleet, progress=progress)
     counts = verify(out / "traces.parquet", prompts, out, verifying, stream=stream, progress=progress, workers=workers)
     write_scores([out], prompts, out, facts or {})
     return StageCounts(counts.rows_in, counts.rows_kept, counts.dropped, sampled.tokens, sampled.notes)

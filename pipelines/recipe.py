@@ -20,9 +20,9 @@ from distill.settings import ScoreConfig, TrainConfig
 from filters.select import SelectConfig
 from filters.verdicts import load_verifier
 from filters.verify import VerifyConfig
-from generators.generate import GenerateConfig, load_teacher
 from generators.prompts import PromptsConfig
 from generators.records import Config
+from generators.settings import GenerateConfig, load_teacher
 from pipelines.cluster import ExecutionConfig
 from pipelines.corpus import CorpusConfig
 from pipelines.evaluate import EvaluateConfig

@@ -14,7 +14,7 @@ from filters.verify import verify
 from generators.generate import generate
 from generators.prompts import prompts
 from pipelines.corpus import corpus
-from pipelines.evaluate import evaluate, write_scores
+from pipelines.evaluate import EvaluateConfig, evaluate, write_scores
 from pipelines.recipe import Recipe, StudentConfig
 from pipelines.report import report
 from pipelines.session import Session, Until
@@ -90,12 +90,13 @@ def evaluate_models(recipe: Recipe, do: Session) -> None:
     """The teacher, the student before training, and every trained student, on the same problems."""
     if recipe.evaluate is None:
         return
-    references = [("teacher", "teacher", recipe.generate.model)]
+    if recipe.generate.model:
+        by = recipe.evaluate.by_teacher(recipe.generate)
+        facts = {"name": "teacher", "label": "teacher"}
+        evaluate_model("evaluate/teacher", recipe.generate.model, recipe, do, facts, by)
     if recipe.train:
-        references.append(("start", "student before", recipe.train.student))
-    for name, label, model in references:
-        if model:
-            evaluate_model(f"evaluate/{name}", model, recipe, do, {"name": name, "label": label})
+        facts = {"name": "start", "label": "student before"}
+        evaluate_model("evaluate/start", recipe.train.student, recipe, do, facts)
     for name, student in recipe.all_students().items():
         evaluate_student(name, student, recipe, do)
     do.past("evaluate")
@@ -113,13 +114,17 @@ def evaluate_student(name: str, student: StudentConfig, recipe: Recipe, do: Sess
         do.stage(f"evaluate/{name}", write_scores, None, runs, facts=facts)
 
 
-def evaluate_model(stage: str, model: str, recipe: Recipe, do: Session, facts: Mapping[str, Any]) -> None:
+def evaluate_model(
+    stage: str, model: str, recipe: Recipe, do: Session, facts: Mapping[str, Any], by: EvaluateConfig | None = None
+) -> None:
     """Sample and verify `model`, a training stage of this run or a model's name, on the evaluation problems."""
+    by = by or recipe.evaluate
     hands: dict[str, Any] = {"verifying": recipe.verify, "workers": recipe.execution.verify_workers, "facts": facts}
     if model in do.runner.runs:
-        do.stage(stage, evaluate, recipe.evaluate, {"model": f"{model}/model", "prompts": EXAMS}, **hands)
+        do.stage(stage, evaluate, by, {"model": f"{model}/model", "prompts": EXAMS}, **hands)
     else:
-        do.stage(stage, evaluate, recipe.evaluate, {"prompts": EXAMS}, models=[model], model=model, **hands)
+        models = by.generation(model).models() if by else []
+        do.stage(stage, evaluate, by, {"prompts": EXAMS}, models=models, model=model, **hands)
 
 
 def trained_tokens(stage: str, do: Session) -> int:

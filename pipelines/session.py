@@ -10,8 +10,8 @@ from typing import Any
 
 from generators.models import model_path, model_revision
 from generators.records import Config
-from generators.work import Progress, StageCounts, Stream
-from pipelines.cluster import ExecutionConfig, open_stream
+from generators.work import Progress, StageCounts
+from pipelines.cluster import ExecutionConfig, Executor, open_executor
 from pipelines.progress import bar
 from pipelines.stage import Runner, sole_use
 
@@ -27,7 +27,7 @@ class Session:
     """Calls stages: finds their inputs, hands them executor and progress bar, stops after `until`."""
 
     runner: Runner
-    stream: Stream
+    executor: Executor
     until: str | None = None
     progress: Callable[[str], Progress] = field(default=lambda stage: partial(bar, stage))
 
@@ -83,7 +83,7 @@ class Session:
 
     def _hands(self, name: str, function: Callable[..., StageCounts]) -> dict[str, Any]:
         accepted = inspect.signature(function).parameters
-        offered = {"stream": self.stream, "progress": self.progress(name)}
+        offered = {"stream": self.executor.stream, "fleet": self.executor.fleet, "progress": self.progress(name)}
         return {key: value for key, value in offered.items() if key in accepted}
 
 
@@ -106,5 +106,5 @@ def open_session(
     say: Callable[[str], None] = print,
 ) -> Iterator[Session]:
     """A session on `folder`, held against a second process until the end."""
-    with sole_use(folder), open_stream(execution) as stream:
-        yield Session(Runner(folder, recipe, frozenset(redo), say), stream, until)
+    with sole_use(folder), open_executor(execution) as executor:
+        yield Session(Runner(folder, recipe, frozenset(redo), say), executor, until)

@@ -9,9 +9,10 @@ from distill.settings import ScoreConfig, TrainConfig
 from distill.train import train
 from filters.select import SelectConfig, select
 from filters.verify import VerifyConfig, verify
-from generators.generate import GenerateConfig, generate
+from generators.generate import generate
 from generators.prompts import PromptsConfig, prompts
 from generators.records import Config
+from generators.settings import GenerateConfig
 from generators.work import StageCounts
 from pipelines.cluster import ExecutionConfig
 from pipelines.corpus import CorpusConfig, corpus

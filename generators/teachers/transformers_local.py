@@ -4,14 +4,19 @@ Only temperature and top-p shape the distribution: what a model's generation_con
 stop tokens (repetition penalty, top-k) is not applied.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from generators.engine import Outcome, refused
 from generators.models import model_path
 from generators.records import Config
-from generators.sampling import SampleRequest, SamplingConfig, sampled_row, tokenize_prompts
+from generators.sampling import SampleRequest, SamplingConfig, sampled_row, tokenize_prompts, tokens_left
+
+if TYPE_CHECKING:
+    from generators.decoding import Completion
 
 # torch and transformers are imported where a model is run, not where a recipe's options are checked
 
@@ -29,7 +34,7 @@ class Options(Config):
 
 
 def build(model: str, sampling: SamplingConfig, options: Options) -> "LocalTeacher":
-    """The worker that samples with `model`: a folder, an embedded model or a hub name."""
+    """The engine that samples with `model`: a folder, an embedded model or a hub name."""
     return LocalTeacher(*load(model, options.device, options.dtype), sampling, options.slots)
 
 
@@ -58,13 +63,14 @@ def stop_ids(model: Any, tokenizer: Any) -> list[int]:
 
 
 class LocalTeacher:
-    """Turns sample requests into trace rows as each is finished."""
+    """An engine that decodes while it is asked to collect."""
 
     def __init__(self, model: Any, tokenizer: Any, sampling: SamplingConfig, slots: int) -> None:
         from generators.decoding import SlotDecoder
 
         self.tokenizer, self.sampling = tokenizer, sampling
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
+        self.refused: list[Outcome] = []
         self.decoder = SlotDecoder(
             model,
             slots=slots,
@@ -73,24 +79,41 @@ class LocalTeacher:
             top_p=sampling.top_p,
         )
 
-    def __call__(self, shard: Sequence[SampleRequest]) -> Iterator[dict[str, Any]]:
-        """A trace row for each request, in the order in which they finish."""
+    def slots(self) -> int:
+        """Twice what is decoded side by side: those that wait are sorted, and equal prompts share their prefill."""
+        return 2 * self.decoder.slots
+
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        """Queue samples; one whose prompt leaves no room in the model's context is refused."""
         from generators.decoding import Job
 
-        prompts = tokenize_prompts(self.tokenizer, shard)
+        prompts = tokenize_prompts(self.tokenizer, requests)
         jobs = []
-        for request in shard:
-            ids = prompts[request.prompt_id].token_ids
-            room = self.room(len(ids))
+        for request in requests:
+            prompt = prompts[request.prompt_id]
+            ids = (*prompt.token_ids, *request.prefix)
+            room = tokens_left(request, len(ids), self.sampling, self.context)
             if room < 1:
-                yield request.failed(f"the prompt has {len(ids)} tokens, the model takes {self.context} in all")
+                self.refused.append(refused(request, len(ids), self.context))
             else:
-                jobs.append(Job(request, ids, request.seed, room))
-        for done in self.decoder.run(jobs):
-            prompt = prompts[done.key.prompt_id]
-            yield sampled_row(done.key, prompt, self.tokenizer, done.token_ids, done.finish_reason)
+                jobs.append(Job((request, prompt), ids, request.seed, room, len(request.prefix)))
+        self.decoder.add(jobs)
 
-    def room(self, prompt_tokens: int) -> int:
-        """How many tokens may follow a prompt."""
-        limit = self.sampling.max_new_tokens
-        return limit if self.context is None else min(limit, self.context - prompt_tokens)
+    def collect(self, timeout_s: float) -> list[Outcome]:
+        """Decode until something finishes."""
+        done, self.refused = self.refused, []
+        until = time.monotonic() + timeout_s
+        while not done and self.decoder.busy():
+            done += [self.outcome(completion) for completion in self.decoder.step()]
+            if time.monotonic() > until:
+                break
+        return done
+
+    def outcome(self, done: "Completion") -> Outcome:
+        """A finished completion as the trace row that answers its request."""
+        request, prompt = done.key
+        return Outcome(request, sampled_row(request, prompt, self.tokenizer, done.token_ids, done.finish_reason))
+
+    def close(self) -> None:
+        """Let go of the model."""
+        del self.decoder

@@ -1,4 +1,4 @@
-"""Samples with vLLM's engine in this process (arXiv 2309.06180): large models, on GPUs or wherever vLLM runs.
+"""Samples with vLLM's asynchronous engine (arXiv 2309.06180): large models, on GPUs or wherever vLLM runs.
 
 Every sample is a request of its own with its own seed, and is handed on as it finishes. Token ids go in and come
 out: the prompt is rendered and the completion decoded by the same code as for every other teacher. A completion
@@ -9,16 +9,27 @@ The draws come from the sample's seed alone, but vLLM's arithmetic rounds differ
 so a completion may differ from run to run where two tokens are nearly as likely.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import Field
 
+from generators.async_engine import AsyncEngine
+from generators.engine import Outcome, refused
 from generators.models import model_path
 from generators.records import Config
-from generators.sampling import SampleRequest, SamplingConfig, TokenizedPrompt, sampled_row, tokenize_prompts
+from generators.sampling import (
+    SampleRequest,
+    SamplingConfig,
+    TokenizedPrompt,
+    sampled_row,
+    tokenize_prompts,
+    tokens_left,
+)
 
 
 class Options(Config):
@@ -33,14 +44,15 @@ class Options(Config):
 
 
 def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmTeacher":
-    """The worker that samples with `model`.
+    """The engine that samples with `model`.
 
     ValueError: vLLM is not installed, has no such argument, or does not sample as `sampling` says.
     """
     try:
-        from vllm import LLM
+        from vllm import AsyncEngineArgs
+        from vllm.v1.engine.async_llm import AsyncLLM
     except ModuleNotFoundError as error:
-        if error.name != "vllm":
+        if error.name is None or error.name.partition(".")[0] != "vllm":
             raise
         raise ValueError("the teacher vllm_engine needs vLLM: pip install 'distill-toolkit[vllm]'") from None
     from transformers import AutoTokenizer
@@ -48,7 +60,10 @@ def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmTeache
     check_arguments(options.engine)
     check_temperature(sampling)
     path = model_path(model)
-    return VllmTeacher(LLM(model=path, **options.engine), AutoTokenizer.from_pretrained(path), sampling)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    llm = AsyncLLM.from_engine_args(AsyncEngineArgs(model=path, **options.engine))
+    return VllmTeacher(llm, loop, AutoTokenizer.from_pretrained(path), sampling)
 
 
 def check_arguments(engine: Mapping[str, Any]) -> None:
@@ -77,50 +92,59 @@ def check_temperature(sampling: SamplingConfig) -> None:
         raise ValueError(f"{stated}: the teacher vllm_engine takes 0 (greedy) or at least {used}")
 
 
-class VllmTeacher:
-    """Turns sample requests into trace rows as each is finished."""
+class VllmTeacher(AsyncEngine):
+    """vLLM's asynchronous engine; each sample is a request to it."""
 
-    def __init__(self, llm: Any, tokenizer: Any, sampling: SamplingConfig) -> None:
-        self.engine, self.tokenizer, self.sampling = llm.llm_engine, tokenizer, sampling
+    def __init__(self, llm: Any, loop: asyncio.AbstractEventLoop, tokenizer: Any, sampling: SamplingConfig) -> None:
+        super().__init__(loop, self.ask, self.capacity)
+        self.llm, self.tokenizer, self.sampling = llm, tokenizer, sampling
         self.context: int = llm.model_config.max_model_len
+        self.numbers = itertools.count()
+        self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a sample that is about to be asked for
 
-    def __call__(self, shard: Sequence[SampleRequest]) -> Iterator[dict[str, Any]]:
-        """A trace row for each request, in the order in which they finish."""
-        prompts = tokenize_prompts(self.tokenizer, shard)
-        waiting: dict[str, SampleRequest] = {}
-        try:
-            for request in shard:
-                ids = prompts[request.prompt_id].token_ids
-                if len(ids) >= self.context:
-                    yield request.failed(f"the prompt has {len(ids)} tokens, the model takes {self.context} in all")
-                else:
-                    params = self.params(request, len(ids))
-                    prompt = {"type": "token", "prompt_token_ids": list(ids)}
-                    self.engine.add_request(request.trace_id, prompt, params)
-                    waiting[request.trace_id] = request
-            while waiting:
-                for output in self.engine.step():
-                    request = waiting.pop(output.request_id)
-                    yield self.row(request, prompts[request.prompt_id], output.outputs[0])
-        finally:  # a reader that stops early leaves nothing to the next shard
-            self.engine.abort_request(list(waiting))
+    def capacity(self) -> int:
+        """What vLLM decodes side by side, and half as much again, so that a finished sample is replaced at once."""
+        running = self.llm.vllm_config.scheduler_config.max_num_seqs
+        return running + max(8, running // 2)
 
-    def row(self, request: SampleRequest, prompt: TokenizedPrompt, done: Any) -> dict[str, Any]:
-        """The trace row of a finished request; token_ids holds the stop token, as elsewhere."""
-        if done.finish_reason not in ("stop", "length"):
-            return request.failed(f"vLLM gave the sample up: {done.finish_reason}")
-        return sampled_row(request, prompt, self.tokenizer, list(done.token_ids), done.finish_reason)
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        """Render and tokenize the prompts together, then ask."""
+        prompts = tokenize_prompts(self.tokenizer, requests)
+        self.prompts |= {request.trace_id: prompts[request.prompt_id] for request in requests}
+        super().submit(requests)
 
-    def params(self, request: SampleRequest, prompt_tokens: int) -> Any:
-        """vLLM's parameters of one sample, which is given out once, when it is finished."""
+    async def ask(self, request: SampleRequest) -> Outcome:
+        """One sample, given out once, when it is finished."""
+        prompt = self.prompts.pop(request.trace_id)
+        ids = [*prompt.token_ids, *request.prefix]
+        room = tokens_left(request, len(ids), self.sampling, self.context)
+        if room < 1:
+            return refused(request, len(ids), self.context)
+        done = None
+        asked = {"type": "token", "prompt_token_ids": ids}
+        # a sample may be asked for again after its attempt was given up, while vLLM still knows the first request
+        name = f"{request.trace_id}-{next(self.numbers)}"
+        async for output in self.llm.generate(asked, self.params(request, room), name):
+            done = output.outputs[0]
+        if done is None or done.finish_reason not in ("stop", "length"):
+            return Outcome(request, error=f"vLLM gave the sample up: {done and done.finish_reason}")
+        return Outcome(request, sampled_row(request, prompt, self.tokenizer, list(done.token_ids), done.finish_reason))
+
+    def params(self, request: SampleRequest, most: int) -> Any:
+        """vLLM's parameters of one sample; a continued one draws with a seed of its own."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         return SamplingParams(
             temperature=self.sampling.temperature,
             top_p=self.sampling.top_p,
-            max_tokens=min(self.sampling.max_new_tokens, self.context - prompt_tokens),
-            seed=request.seed,
+            max_tokens=most,
+            seed=request.seed + len(request.prefix),
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
+
+    def close(self) -> None:
+        """Stop the engine's processes."""
+        self.llm.shutdown()
+        super().close()

@@ -1,6 +1,6 @@
 """A tiny random model with a tokenizer and a chat template."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from transformers import (
     Qwen2ForCausalLM,
     Qwen2Tokenizer,
 )
+
+from generators.engine import Engine, Outcome
+from generators.sampling import SampleRequest
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
@@ -75,3 +78,19 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_model() -> Callable[[str], Any]:
     """Makes a tiny random model of a kind (qwen2, llama)."""
     return tiny_model
+
+
+def _drive(engine: Engine, requests: Sequence[SampleRequest]) -> dict[str, Outcome]:
+    """trace_id -> what an engine makes of each request, each given once."""
+    engine.submit(requests)
+    outcomes: list[Outcome] = []
+    while len(outcomes) < len(requests):
+        outcomes += engine.collect(1.0)
+    assert sorted(o.request.trace_id for o in outcomes) == sorted(request.trace_id for request in requests)
+    return {outcome.request.trace_id: outcome for outcome in outcomes}
+
+
+@pytest.fixture(scope="session")
+def drive() -> Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]:
+    """Drives an engine until all requests are answered."""
+    return _drive

@@ -4,20 +4,21 @@ import signal
 import subprocess
 import sys
 import time
-import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from generators.generate import GenerateConfig, generate, load_teacher
+from generators.engine import Engine, Outcome, local_fleet
+from generators.generate import generate
 from generators.ledger import Ledger
 from generators.prompts import FilePrompts, prompts
 from generators.records import TRACE
-from generators.sampling import SamplingConfig
-from generators.work import Worker, stream_local
+from generators.sampling import SampleRequest, SamplingConfig
+from generators.settings import GenerateConfig, load_teacher
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = ["trace_id", "seed", "token_ids", "reasoning", "answer", "finish_reason"]
@@ -33,12 +34,10 @@ def ask(folder: Path, count: int = 12) -> Path:
     return folder / "prompts.parquet"
 
 
-def config(model: Path, n: int = 2, shard: int | None = None) -> GenerateConfig:
+def config(model: Path, n: int = 2) -> GenerateConfig:
     sampling = SamplingConfig(n=n, temperature=1.0, top_p=0.9, max_new_tokens=16)
     options = {"slots": 8, "device": "cpu"}
-    return GenerateConfig(
-        teacher="transformers_local", model=str(model), sampling=sampling, options=options, shard=shard
-    )
+    return GenerateConfig(teacher="transformers_local", model=str(model), sampling=sampling, options=options)
 
 
 def traces(folder: Path) -> pl.DataFrame:
@@ -82,15 +81,34 @@ def test_another_temperature_keeps_nothing(tiny: Path, asked: Path, tmp_path: Pa
     assert generate(asked, tmp_path, warmer).notes["sampled"] == 12
 
 
-def test_shards_slots_and_order_of_work_change_nothing(
-    tiny: Path, asked: Path, whole: pl.DataFrame, tmp_path: Path
-) -> None:
-    def backwards(build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator[Any]:
-        return reversed(list(stream_local(build, reversed(list(shards)))))
+class Backwards:
+    """Hands an engine few samples at a time, the last ones first."""
 
-    sharded = config(tiny, n=4, shard=7)
-    sharded = sharded.model_copy(update={"options": {"slots": 24}})
-    generate(asked, tmp_path, sharded, stream=backwards)
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.close = engine.close
+        self.waiting: list[SampleRequest] = []
+
+    def slots(self) -> int:
+        return 40
+
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        self.waiting += requests
+
+    def collect(self, timeout_s: float) -> list[Outcome]:
+        self.engine.submit(self.waiting[-7:])
+        del self.waiting[-7:]
+        return self.engine.collect(timeout_s)[::-1]
+
+
+def test_slots_and_order_of_work_change_nothing(tiny: Path, asked: Path, whole: pl.DataFrame, tmp_path: Path) -> None:
+    @contextmanager
+    def backwards(build: Callable[[], Engine]) -> Iterator[Engine]:
+        with local_fleet(lambda: Backwards(build())) as engine:
+            yield engine
+
+    other = config(tiny, n=4).model_copy(update={"options": {"slots": 24}})
+    generate(asked, tmp_path, other, fleet=backwards)
     assert traces(tmp_path).select(CONTENT).equals(whole.select(CONTENT))
 
 
@@ -103,17 +121,21 @@ def test_a_moved_model_is_the_same_model(tiny: Path, asked: Path, whole: pl.Data
 
 KILLED = """
 import sys, time
+from contextlib import contextmanager
 from pathlib import Path
-from generators.generate import GenerateConfig, generate
-from generators.work import stream_local
+from generators.engine import local_fleet
+from generators.generate import generate
+from generators.settings import GenerateConfig
 
-def slow(build, shards):
-    for row in stream_local(build, shards):
-        time.sleep(0.05)
-        yield row
+@contextmanager
+def slow(build):
+    with local_fleet(build) as engine:
+        quick = engine.collect
+        engine.collect = lambda timeout_s: [time.sleep(0.05) or outcome for outcome in quick(timeout_s)]
+        yield engine
 
 asked, out, config = Path(sys.argv[1]), Path(sys.argv[2]), GenerateConfig.model_validate_json(sys.argv[3])
-generate(asked, out, config, stream=slow)
+generate(asked, out, config, fleet=slow)
 """
 
 
@@ -138,7 +160,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
 
 
 TEACHER = """
-from pathlib import Path
+from generators.engine import Outcome
 from generators.records import Config
 
 class Options(Config):
@@ -146,14 +168,31 @@ class Options(Config):
     reasons: bool = False
 
 def build(model, sampling, options):
-    def work(shard):
-        for request in shard:
-            if request.sample_index in options.fails:
-                yield request.failed("out of luck")
-            else:
-                reasoning = "hm" if options.reasons else None
-                yield request.row(reasoning=reasoning, answer="4", finish_reason="stop", completion_tokens=3)
-    return work
+    return Teacher(options)
+
+class Teacher:
+    def __init__(self, options):
+        self.options, self.waiting = options, []
+
+    def slots(self):
+        return 5
+
+    def submit(self, requests):
+        self.waiting += requests
+
+    def collect(self, timeout_s):
+        outcomes, self.waiting = [self.outcome(request) for request in self.waiting], []
+        return outcomes
+
+    def outcome(self, request):
+        if request.sample_index in self.options.fails:
+            return Outcome(request, error="out of luck", final=True)
+        reasoning = "hm" if self.options.reasons else None
+        row = request.row(reasoning=reasoning, answer="4", finish_reason="stop", completion_tokens=3)
+        return Outcome(request, row)
+
+    def close(self):
+        pass
 """
 
 
@@ -196,26 +235,10 @@ def test_a_run_without_any_reasoning_says_so(
 def test_a_finished_stage_loads_no_model(outside: GenerateConfig, asked: Path, tmp_path: Path) -> None:
     generate(asked, tmp_path, outside)
 
-    def none(build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator[Any]:
-        assert not list(shards)
-        return iter(())
+    def none(build: Callable[[], Engine]) -> AbstractContextManager[Engine]:
+        raise AssertionError("an engine is started")
 
-    assert generate(asked, tmp_path, outside, stream=none).notes["reused"] == 24
-
-
-def test_a_worker_is_gone_when_its_stream_ends_even_if_a_library_keeps_the_frame() -> None:
-    frames, workers = [], []
-
-    def build() -> Worker:
-        def work(shard: Any) -> Iterator[Any]:
-            yield shard
-
-        frames.append(sys._getframe(1))  # as the traceback of an exception that is kept does
-        workers.append(weakref.ref(work))
-        return work
-
-    assert list(stream_local(build, [1, 2])) == [1, 2]
-    assert [worker() for worker in workers] == [None]
+    assert generate(asked, tmp_path, outside, fleet=none).notes["reused"] == 24
 
 
 def test_a_ledger_elsewhere_is_shared_by_runs(outside: GenerateConfig, asked: Path, tmp_path: Path) -> None:
@@ -248,8 +271,8 @@ def test_without_vllm_its_teacher_says_how_to_install_it(
 
 
 def test_how_the_work_is_done_is_no_part_of_what_is_made(tiny: Path) -> None:
-    a, b = config(tiny), config(tiny, shard=3)
-    b = b.model_copy(update={"options": {"slots": 512, "dtype": "bfloat16"}})
+    a = config(tiny)
+    b = a.model_copy(update={"options": {"slots": 512, "dtype": "bfloat16"}, "attempts": 9})
     assert a.identity() == b.identity()
     assert a.identity() != config(tiny, n=3).identity()
 
@@ -263,3 +286,52 @@ def test_missing_models_are_named(asked: Path, tmp_path: Path) -> None:
     ]:
         with pytest.raises(ValueError, match=sentence):
             generate(asked, tmp_path / "out", GenerateConfig(teacher="transformers_local", model=model))
+
+
+def test_several_teachers_are_pooled_and_each_trace_names_its_own(
+    outside: GenerateConfig, asked: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "config.json").write_text('{"another": true}')
+    pooled = outside.model_copy(update={"teachers": {"b": {"model": str(other), "sampling": {"n": 3}}}})
+    counts = generate(asked, tmp_path, pooled)
+    assert counts.rows_in == 12 * (2 + 3)
+    rows = traces(tmp_path)
+    assert rows["trace_id"].n_unique() == 60
+    names = rows.group_by("prompt_id", maintain_order=True).agg("teacher", "sample_index")
+    assert names["teacher"].to_list() == [[outside.model] * 2 + [str(other)] * 3] * 12
+    assert names["sample_index"].to_list() == [[0, 1, 0, 1, 2]] * 12
+    assert generate(asked, tmp_path, outside).notes["sampled"] == 0
+    twice = outside.model_copy(update={"teachers": {"b": {}}})
+    with pytest.raises(ValueError, match=r"two of generate\.teachers are the same model"):
+        generate(asked, tmp_path, twice)
+
+
+@pytest.mark.parametrize("truncated", ["keep", "drop", "continue"])
+def test_cut_off_samples_are_kept_dropped_or_go_on(tiny: Path, asked: Path, tmp_path: Path, truncated: str) -> None:
+    def asking(most: int, **more: Any) -> GenerateConfig:
+        base = config(tiny)
+        sampling = base.sampling.model_copy(update={"max_new_tokens": most})
+        return GenerateConfig.model_validate({**base.model_dump(), "sampling": sampling.model_dump(), **more})
+
+    kept = generate(asked, tmp_path, asking(100))
+    before, cut = traces(tmp_path), kept.notes["truncated"]
+    assert 0 < cut < 24 and kept.rows_in == kept.rows_kept == 24
+    more = {"continue_to": 180} if truncated == "continue" else {}
+    counts = generate(asked, tmp_path, asking(100, truncated=truncated, **more))
+    assert (counts.notes["sampled"], counts.rows_in) == (0, 24)
+    rows = traces(tmp_path)
+    if truncated == "keep":
+        assert rows.equals(before)
+    elif truncated == "drop":
+        assert counts.dropped == {"truncated": cut}
+        assert rows.equals(before.filter(pl.col("finish_reason") == "stop"))
+    else:
+        assert counts.notes["continued"] == cut and counts.notes["truncated"] < cut
+        first = ["trace_id", pl.col("token_ids").list.head(100)]
+        assert rows.select(first).equals(before.select(first))  # joined exactly
+        assert rows["token_ids"].list.len().equals(rows["completion_tokens"].cast(pl.UInt32))
+        assert set(rows.filter(pl.col("finish_reason") == "length")["completion_tokens"]) == {180}
+        again = generate(asked, tmp_path, asking(100, truncated=truncated, **more))
+        assert "continued" not in again.notes

@@ -109,7 +109,8 @@ def write_without_closing(folder: Path) -> None:
         for i in range(20):
             kept.append(trace(i))
     finally:
-        assert kept._lock is not None
+        assert kept._lock is not None and kept._log is not None
+        kept._log.disk.shutdown()
         os.close(kept._lock)
 
 

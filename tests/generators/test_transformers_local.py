@@ -1,5 +1,5 @@
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from generators.decoding import Job, SlotDecoder, draw_tokens, uniforms
+from generators.engine import Engine, Outcome
 from generators.sampling import SampleRequest, SamplingConfig
-from generators.teachers.transformers_local import Options, build, load
+from generators.teachers.transformers_local import LocalTeacher, Options, build, load
+
+Drive = Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]
 
 PROMPTS = [tuple(int(x) for x in np.random.default_rng(i).integers(4, 250, 3 + 5 * i)) for i in range(7)]
 
@@ -105,23 +108,55 @@ def request(index: int, text: str = "2+2?") -> SampleRequest:
     return SampleRequest(f"t{index}", f"p-{text}", [{"role": "user", "content": text}], index, index)
 
 
-def test_rows_hold_the_exact_tokens_and_split_text(tiny: Path) -> None:
+def test_rows_hold_the_exact_tokens_and_split_text(tiny: Path, drive: Drive) -> None:
     teacher = build(str(tiny), SamplingConfig(temperature=1, top_p=1, max_new_tokens=30), Options(slots=8))
-    rows = {row["trace_id"]: row for row in teacher([request(i) for i in range(20)])}
-    assert len(rows) == 20
+    outcomes = drive(teacher, [request(i) for i in range(20)])
     _, tokenizer = load(str(tiny))
-    for row in rows.values():
+    for outcome in outcomes.values():
+        row = outcome.row
+        assert row is not None
         assert row["completion_tokens"] == len(row["token_ids"]) <= 30
         assert row["finish_reason"] == ("stop" if row["token_ids"][-1] == 0 else "length")
         text = tokenizer.decode([t for t in row["token_ids"] if t != 0])
         if "<think>" not in text and "</think>" not in text:
             assert (row["reasoning"], row["answer"]) == (None, text.strip())
-    assert Counter(row["prompt_tokens"] for row in rows.values()) == {len("2+2?") + 3: 20}
+        assert row["prompt_tokens"] == len("2+2?") + 3
 
 
-def test_a_prompt_longer_than_the_model_takes_is_a_failed_row(tiny: Path) -> None:
+def test_a_prompt_longer_than_the_model_takes_fails_for_good(tiny: Path, drive: Drive) -> None:
     teacher = build(str(tiny), SamplingConfig(max_new_tokens=8), Options(slots=8))
-    rows = {row["trace_id"]: row for row in teacher([request(0, "x" * 300), request(1)])}
-    assert rows["t0"]["finish_reason"] == "error"
-    assert "303 tokens" in rows["t0"]["error"] and "256" in rows["t0"]["error"]
-    assert rows["t1"]["finish_reason"] in ("stop", "length")
+    outcomes = drive(teacher, [request(0, "x" * 300), request(1)])
+    assert outcomes["t0"].row is None and outcomes["t0"].final
+    assert "303 tokens" in outcomes["t0"].error and "256" in outcomes["t0"].error
+    assert outcomes["t1"].row and outcomes["t1"].row["finish_reason"] in ("stop", "length")
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(tiny: Path, drive: Drive, temperature: float) -> None:
+    def teacher(most: int) -> LocalTeacher:
+        return build(str(tiny), SamplingConfig(temperature=temperature, max_new_tokens=most), Options(slots=8))
+
+    asked = [request(i, f"{i}+{i}?") for i in range(12)]
+    whole, cut = drive(teacher(60), asked), drive(teacher(25), asked)
+    rows = {key: outcome.row for key, outcome in cut.items() if outcome.row}
+    again = [
+        replace(r, prefix=tuple(rows[r.trace_id]["token_ids"]), room=35)
+        for r in asked
+        if rows[r.trace_id]["finish_reason"] == "length"
+    ]
+    assert again
+    joined = {**cut, **drive(teacher(60), again)}
+    assert {key: outcome.row for key, outcome in joined.items()} == {key: o.row for key, o in whole.items()}
+
+
+def test_jobs_may_come_while_others_are_decoded(make_model: Callable[[str], Any]) -> None:
+    model = make_model("qwen2")
+    jobs = [Job(i, PROMPTS[i % 7], i, 8 + i) for i in range(40)]
+    alone = complete(model, jobs, slots=8)
+    decoder = SlotDecoder(model, slots=24, stop_ids=[0], temperature=1.0, top_p=1.0)
+    waiting, done = list(jobs), {}
+    while waiting or decoder.busy():
+        decoder.add(waiting[:3])
+        del waiting[:3]
+        done |= {c.key: (c.token_ids, c.finish_reason) for c in decoder.step()}
+    assert done == alone

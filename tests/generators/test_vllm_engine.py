@@ -1,16 +1,22 @@
 """The vLLM teacher on vLLM's own engine, wherever that runs."""
 
 import importlib.util
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
+from generators.engine import Engine, Outcome
 from generators.records import seed_of
 from generators.sampling import SampleRequest, SamplingConfig
 from generators.teachers import transformers_local, vllm_engine
 from generators.teachers.vllm_engine import Options, VllmTeacher
+
+Drive = Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]
+Answers = Callable[[Engine, Sequence[SampleRequest]], dict[str, dict[str, Any]]]
 
 # looked up, not imported: collecting the tests must not take the seconds that an import of vLLM does
 pytestmark = [
@@ -32,11 +38,10 @@ def ask(count: int = 30, questions: list[str] = QUESTIONS) -> list[SampleRequest
     ]
 
 
-def answers(worker: Any, requests: list[SampleRequest]) -> dict[str, dict[str, Any]]:
-    """trace_id -> row, each given once."""
-    rows = list(worker(requests))
-    assert sorted(row["trace_id"] for row in rows) == sorted(request.trace_id for request in requests)
-    return {row["trace_id"]: row for row in rows}
+@pytest.fixture
+def answers(drive: Drive) -> Answers:
+    """Asks an engine, and gives trace_id -> row."""
+    return lambda engine, requests: {key: dict(outcome.row or {}) for key, outcome in drive(engine, requests).items()}
 
 
 @pytest.fixture(scope="module")
@@ -44,17 +49,20 @@ def teacher(tiny: Path) -> Iterator[VllmTeacher]:
     """A sampling teacher; the engine is started once, and so its other settings share it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB, on a CPU
-        yield vllm_engine.build(str(tiny), SAMPLED, Options(engine=ENGINE))
+        engine = vllm_engine.build(str(tiny), SAMPLED, Options(engine=ENGINE))
+        yield engine
+        engine.close()
 
 
-def with_sampling(teacher: VllmTeacher, sampling: SamplingConfig) -> VllmTeacher:
+@contextmanager
+def sampling_as(teacher: VllmTeacher, sampling: SamplingConfig) -> Iterator[VllmTeacher]:
     """The same engine, sampled otherwise."""
-    other = object.__new__(VllmTeacher)
-    other.__dict__ |= teacher.__dict__ | {"sampling": sampling}
-    return other
+    before, teacher.sampling = teacher.sampling, sampling
+    yield teacher
+    teacher.sampling = before
 
 
-def test_every_request_is_answered_with_its_own_tokens(teacher: VllmTeacher) -> None:
+def test_every_request_is_answered_with_its_own_tokens(teacher: VllmTeacher, answers: Answers) -> None:
     requests = ask(60)
     rows = answers(teacher, requests)
     assert {row["finish_reason"] for row in rows.values()} == {"stop", "length"}
@@ -70,33 +78,44 @@ def test_every_request_is_answered_with_its_own_tokens(teacher: VllmTeacher) -> 
     assert len({tuple(row["token_ids"]) for row in rows.values()}) > 50
 
 
-def test_the_same_seeds_give_the_same_completions(teacher: VllmTeacher) -> None:
+def test_the_same_seeds_give_the_same_completions(teacher: VllmTeacher, answers: Answers) -> None:
     first = answers(teacher, ask(12))
     assert first == answers(teacher, ask(12))
     assert first == answers(teacher, ask(12)[::-1])
 
 
-def test_greedy_rows_are_those_of_transformers_local(teacher: VllmTeacher, tiny: Path) -> None:
+def test_greedy_rows_are_those_of_transformers_local(teacher: VllmTeacher, tiny: Path, answers: Answers) -> None:
     greedy = SamplingConfig(temperature=0, max_new_tokens=60)
     local = transformers_local.build(str(tiny), greedy, transformers_local.Options(slots=8, dtype="float32"))
     requests = ask(12, [f"{i} * {i + 3} = ?" for i in range(12)])
-    assert answers(with_sampling(teacher, greedy), requests) == answers(local, requests)
+    with sampling_as(teacher, greedy) as greedy_teacher:
+        assert answers(greedy_teacher, requests) == answers(local, requests)
 
 
-def test_a_prompt_longer_than_the_engine_takes_is_a_failed_row(teacher: VllmTeacher) -> None:
+def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(teacher: VllmTeacher, answers: Answers) -> None:
+    requests = ask(12, [f"{i} * {i + 3} = ?" for i in range(12)])
+    with sampling_as(teacher, SamplingConfig(temperature=0, max_new_tokens=60)) as whole:
+        expected = answers(whole, requests)
+    with sampling_as(teacher, SamplingConfig(temperature=0, max_new_tokens=25)) as cut:
+        rows = answers(cut, requests)
+        while longer := [r for r in requests if rows[r.trace_id]["finish_reason"] == "length"]:
+            longer = [r for r in longer if rows[r.trace_id]["completion_tokens"] < 60]
+            if not longer:
+                break
+            ids = {r.trace_id: tuple(rows[r.trace_id]["token_ids"]) for r in longer}
+            again = [replace(r, prefix=ids[r.trace_id], room=60 - len(ids[r.trace_id])) for r in longer]
+            rows |= answers(cut, again)
+    assert rows == expected
+
+
+def test_a_prompt_longer_than_the_engine_takes_fails_for_good(teacher: VllmTeacher, drive: Drive) -> None:
     lengths = {"just fits": 124, "too long": 125}
-    rows = answers(teacher, ask(2, ["x" * length for length in lengths.values()]))
-    assert (rows["t0"]["finish_reason"], rows["t0"]["completion_tokens"]) in {("length", 1), ("stop", 1)}
-    assert rows["t1"]["finish_reason"] == "error"
-    assert rows["t1"]["error"] == "the prompt has 128 tokens, the model takes 128 in all"
-
-
-def test_a_reader_that_stops_early_disturbs_no_later_shard(teacher: VllmTeacher) -> None:
-    reading = cast(Generator[dict[str, Any]], teacher(ask(40)))
-    next(reading)
-    reading.close()
-    assert not teacher.engine.has_unfinished_requests()
-    answers(teacher, ask(5))
+    fits, long = drive(teacher, ask(2, ["x" * length for length in lengths.values()])).values()
+    if long.request.trace_id == "t0":
+        fits, long = long, fits
+    assert fits.row and (fits.row["finish_reason"], fits.row["completion_tokens"]) in {("length", 1), ("stop", 1)}
+    assert long.row is None and long.final
+    assert long.error == "the prompt has 128 tokens, the model takes 128 in all"
 
 
 @pytest.mark.parametrize("temperature", [0.001, 3.0])

@@ -1,0 +1,57 @@
+"""An engine whose samples are coroutines on an event loop, which runs while the engine is asked to collect.
+
+No thread: whoever drives the engine and the coroutines take turns, so nothing contends for the interpreter.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from generators.engine import Outcome
+from generators.sampling import SampleRequest
+
+Sample = Callable[[SampleRequest], Awaitable[Outcome]]
+
+
+class AsyncEngine:
+    """Runs `sample(request)` for each request. `slots()` of them may be in flight."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, sample: Sample, slots: Callable[[], int]) -> None:
+        self.loop, self.sample, self.slots = loop, sample, slots
+        self.done: list[Outcome] = []
+        self.broken: BaseException | None = None
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        """Start a coroutine for each sample."""
+        for request in requests:
+            task = self.loop.create_task(self._run(request))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+
+    async def _run(self, request: SampleRequest) -> None:
+        try:
+            self.done.append(await self.sample(request))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # not the sample's: a wrong key, a dead engine
+            self.broken = error
+        self.loop.stop()
+
+    def collect(self, timeout_s: float) -> list[Outcome]:
+        """Run the loop until a sample finishes; what broke the engine as a whole is raised."""
+        if not self.done and self.tasks:
+            timer = self.loop.call_later(timeout_s, self.loop.stop)
+            self.loop.run_forever()
+            timer.cancel()
+        if self.broken:
+            raise self.broken
+        done, self.done = self.done, []
+        return done
+
+    def close(self) -> None:
+        """Cancel what is in flight."""
+        for task in self.tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*self.tasks, return_exceptions=True))
+        self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+        self.loop.close()

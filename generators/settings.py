@@ -1,0 +1,105 @@
+"""Settings of the generate stage, and how a teacher's name becomes its module."""
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from generators.models import model_path, model_revision
+from generators.records import Config
+from generators.sampling import SamplingConfig
+
+TEACHERS = Path(__file__).resolve().parent / "teachers"
+
+
+class GenerateConfig(Config):
+    """Who samples, and how."""
+
+    teacher: str = Field(description="module name in generators/teachers, or a dotted path")
+    model: str = Field("", description="model folder, embedded:teacher, or a Hugging Face name")
+    sampling: SamplingConfig = SamplingConfig()
+    options: dict[str, Any] = Field(default={}, description="the teacher's own settings")
+    truncated: Literal["keep", "continue", "drop"] = Field(
+        default="keep", description="completions cut at max_new_tokens: handed on, taken up where they stopped, or not"
+    )
+    continue_to: int | None = Field(
+        default=None, ge=1, description="tokens of a continued completion in all; none: 4 times max_new_tokens"
+    )
+    teachers: dict[str, dict[str, Any]] = Field(
+        default={}, description="further teachers asked the same prompts: name -> keys over this section's"
+    )
+    attempts: int = Field(default=5, ge=1, description="tries of a sample that fails by itself")
+    patience_s: float = Field(default=900, gt=0, description="a teacher from which nothing comes so long is given up")
+
+    EXECUTION = frozenset({"attempts", "patience_s"})
+
+    @model_validator(mode="after")
+    def _check(self) -> "GenerateConfig":
+        if self.continue_to is not None and self.truncated != "continue":
+            raise ValueError(f'continue_to is {self.continue_to}, which needs truncated = "continue"')
+        return self
+
+    def each(self) -> "list[GenerateConfig]":
+        """This teacher, and each of the further ones with this section's keys where it has none of its own."""
+        base = self.model_dump(exclude_unset=True, exclude={"teachers"})
+        return [GenerateConfig.model_validate(base | keys) for keys in ({}, *self.teachers.values())]
+
+    def most_tokens(self) -> int:
+        """How long a completion may become in all."""
+        longest = self.sampling.max_new_tokens
+        return (self.continue_to or 4 * longest) if self.truncated == "continue" else longest
+
+    def models(self) -> list[str]:
+        """Models whose contents decide what comes out."""
+        own = [self.model] if self.model and not self.is_remote() else []
+        return own + [model for other in self.each()[1:] for model in other.models()]
+
+    def files(self) -> list[Path]:
+        """Files from outside the run that decide what comes out."""
+        _, options = load_teacher(self.teacher, self.options)
+        own = options.files() if hasattr(options, "files") else []
+        return own + [file for other in self.each()[1:] for file in other.files()]
+
+    def identity(self) -> dict[str, Any]:
+        """As for every config, with the teacher's own settings told apart by the teacher."""
+        _, options = load_teacher(self.teacher, self.options)
+        others = {name: other.identity() for name, other in zip(self.teachers, self.each()[1:], strict=True)}
+        return super().identity() | {"options": options.identity(), "teachers": others}
+
+    def signature(self) -> dict[str, str]:
+        """The columns of a trace that say who sampled and how; a server's model has no revision that we could see."""
+        revision = "" if self.is_remote() else model_revision(model_path(self.model)) or ""
+        return {"teacher": self.model, "revision": revision, "sampling": self.sampling.canonical()}
+
+    def is_remote(self) -> bool:
+        """Whether the model is a server's, known here by its name alone."""
+        return getattr(load_teacher(self.teacher, self.options)[0], "REMOTE", False)
+
+
+def load_teacher(name: str, options: Mapping[str, Any]) -> tuple[ModuleType, Config]:
+    """A teacher's module and its checked options; an unknown name or option is a ValueError."""
+    path = name if "." in name else f"generators.teachers.{name}"
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not path.startswith(error.name):
+            raise
+        known = sorted(file.stem for file in TEACHERS.glob("[!_]*.py"))
+        raise ValueError(f"there is no teacher {name!r}; there are {', '.join(known)}, or a dotted path") from None
+    try:
+        return module, module.Options.model_validate(dict(options))
+    except ValidationError as error:
+        raise ValueError(_option_faults(name, module.Options, error)) from None
+
+
+def _option_faults(teacher: str, options: type[Config], error: ValidationError) -> str:
+    known = ", ".join(options.model_fields)
+    faults = []
+    for item in error.errors():
+        key = ".".join(map(str, item["loc"]))
+        unknown = item["type"] == "extra_forbidden"
+        faults.append(f"no option {key}" if unknown else f"option {key} = {item['input']!r}: {item['msg']}")
+    return f"the teacher {teacher} has {'; '.join(faults)}; its options are {known}"
