@@ -188,9 +188,11 @@ def _ablate(options: argparse.Namespace) -> None:
 def _in_session(options: argparse.Namespace, recipe: "Recipe", work: Callable[["Session"], None]) -> None:
     from generators.records import write_text
     from pipelines.progress import quiet_libraries
+    from pipelines.recipe import check_files
     from pipelines.report import terminal_table
     from pipelines.session import open_session
 
+    check_files(recipe)
     quiet_libraries()
     folder = options.out or Path("runs") / recipe.name
     resolved = recipe.model_dump(mode="json")

@@ -20,9 +20,11 @@ from distill.settings import ScoreConfig, TrainConfig
 from filters.select import SelectConfig
 from filters.verdicts import load_verifier
 from filters.verify import VerifyConfig
-from generators.prompts import PromptsConfig
+from generators.models import model_path
+from generators.prompts import PromptsConfig, TaskPrompts
 from generators.records import Config
 from generators.settings import GenerateConfig, load_teacher
+from generators.tasks.problem import load_family
 from pipelines.cluster import ExecutionConfig
 from pipelines.corpus import CorpusConfig
 from pipelines.evaluate import EvaluateConfig
@@ -216,21 +218,42 @@ def check(recipe: Recipe) -> None:
     _resolves("generate.teacher", lambda: load_teacher(recipe.generate.teacher, recipe.generate.options))
     if recipe.evaluate:
         _resolves("evaluate.engine", partial(load_teacher, recipe.evaluate.engine, recipe.evaluate.options))
-    for section, verifier in _verifiers(recipe):
-        _resolves(section, partial(load_verifier, verifier))
+    for section, prompts in _prompts(recipe).items():
+        if prompts.verifier:
+            _resolves(f"{section}.verifier", partial(load_verifier, prompts.verifier))
+        for family in prompts.families if isinstance(prompts, TaskPrompts) else ():
+            _resolves(f"{section}.families", partial(load_family, family))
+    for key, model in _models(recipe):
+        _resolves(key, partial(model_path, model))
     if recipe.students and recipe.train is None:
         raise RecipeError("[students] needs a [train] section, whose keys the students share")
     for name, student in recipe.all_students().items():
         check_student(recipe, name, student)
 
 
-def _verifiers(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    sections = [("prompts", recipe.prompts)]
-    if recipe.evaluate:
-        sections.append(("evaluate.prompts", recipe.evaluate.prompts))
-    for section, prompts in sections:
-        if prompts.verifier:
-            yield f"{section}.verifier", prompts.verifier
+def check_files(recipe: Recipe) -> None:
+    """Every file that a stage will read is there: the last stage's as well, before the first one starts."""
+    files = [(f"{section}.path", file) for section, prompts in _prompts(recipe).items() for file in prompts.files()]
+    files += [("corpus.other", Path(other.path)) for other in recipe.corpus.other]
+    for key, file in files:
+        if not file.exists():
+            raise RecipeError(f"{key}: there is no file {file}")
+
+
+def _prompts(recipe: Recipe) -> dict[str, PromptsConfig]:
+    exams = {"evaluate.prompts": recipe.evaluate.prompts} if recipe.evaluate else {}
+    return {"prompts": recipe.prompts, **exams}
+
+
+def _models(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """(key, name) of every model that a stage will load."""
+    yield from (("generate.model", model) for model in recipe.generate.models())
+    if recipe.score:
+        yield "score.teacher", recipe.score.teacher
+    for name, student in recipe.all_students().items():
+        yield f"students.{name}.student", student.student
+        if student.teacher:
+            yield f"students.{name}.teacher", student.teacher
 
 
 def check_student(recipe: Recipe, name: str, student: StudentConfig) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from distill.score import score
-from distill.train import train
 from filters.select import select
 from filters.verify import verify
 from generators.generate import generate
@@ -19,6 +17,8 @@ from pipelines.recipe import Recipe, StudentConfig
 from pipelines.report import report
 from pipelines.session import Session, Until
 from pipelines.stage import read_manifest
+
+# score and train are imported where they are called: torch takes seconds, and bad prompts are told of at once
 
 STAGES = ("prompts", "generate", "verify", "select", "corpus", "score", "train", "evaluate", "report")
 ASKED, EXAMS = "prompts/prompts.parquet", "prompts/eval_prompts.parquet"
@@ -50,6 +50,8 @@ def build_corpus(recipe: Recipe, do: Session) -> None:
     others = [Path(other.path) for other in recipe.corpus.other]
     do.stage("corpus", corpus, recipe.corpus, {"selected": SELECTED, "prompts": ASKED}, files=others)
     if recipe.score:
+        from distill.score import score
+
         scored = {"corpus": [ROWS, VALIDATION]}
         do.stage(
             "score",
@@ -78,6 +80,8 @@ def trainings(name: str, student: StudentConfig) -> list[tuple[str, StudentConfi
 
 def train_student(stage: str, student: StudentConfig, do: Session) -> None:
     """Train one student on the corpus (or on the unfiltered traces it is compared with)."""
+    from distill.train import train
+
     inputs = {
         "corpus": ROWS if student.rows == "corpus" else UNFILTERED,
         "validation": VALIDATION,

@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distill.score import score
 from distill.settings import ScoreConfig, TrainConfig
-from distill.train import train
 from filters.select import SelectConfig, select
 from filters.verify import VerifyConfig, verify
 from generators.generate import generate
@@ -20,16 +18,27 @@ from pipelines.evaluate import EvaluateConfig, evaluate
 from pipelines.recipe import RecipeError, parse_config, read_toml, recipe_path, with_overrides
 from pipelines.session import Session, open_session
 
-FUNCTIONS: dict[str, Callable[..., StageCounts]] = {
+LIGHT: dict[str, Callable[..., StageCounts]] = {
     "prompts": prompts,
     "generate": generate,
     "verify": verify,
     "select": select,
     "corpus": corpus,
-    "score": score,
-    "train": train,
     "evaluate": evaluate,
 }
+
+
+def stage_function(stage: str) -> Callable[..., StageCounts]:
+    """The function of a stage; torch is loaded for those alone that cannot do without."""
+    if stage == "score":
+        from distill.score import score
+
+        return score
+    if stage == "train":
+        from distill.train import train
+
+        return train
+    return LIGHT[stage]
 
 
 class Sections(Config):
@@ -110,7 +119,7 @@ def _call(
         models = [config.teacher]
     elif isinstance(config, TrainConfig):
         models = [m for m in (config.student, config.teacher) if m]
-    session.stage(name, FUNCTIONS[stage], config, inputs, models=models, files=files, **more)
+    session.stage(name, stage_function(stage), config, inputs, models=models, files=files, **more)
 
 
 __all__ = ["RecipeError", "read_sections", "run_stage"]

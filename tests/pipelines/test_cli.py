@@ -75,6 +75,19 @@ def test_an_unknown_plugin_names_the_nearest(folder: Path) -> None:
     assert done.returncode == 2 and "math_answer" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ('corpus.other=[{path="chat.jsonl"}]', "corpus.other: there is no file chat.jsonl"),
+        ("prompts.path=no.jsonl", "prompts.path: there is no file no.jsonl"),
+    ],
+)
+def test_files_of_late_stages_are_missed_before_the_first_starts(folder: Path, override: str, sentence: str) -> None:
+    done = distill(folder, "run", "mine.toml", override)
+    assert done.returncode == 2 and sentence in done.stderr
+    assert not (folder / "runs").exists()
+
+
 def test_a_missing_input_of_a_single_stage_is_named(folder: Path) -> None:
     done = distill(folder, "verify", "--traces", "no.parquet", "--prompts", "no.parquet", "--out", "v")
     assert done.returncode == 1 and "--traces: there is no no.parquet" in done.stderr
