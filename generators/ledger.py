@@ -1,9 +1,10 @@
 """An append-only ledger of samples, keyed by trace_id: what was sampled is kept, and never sampled again.
 
-A folder of numbered segments. The last one is a log, a line a sample (`crc32 json`), which is handed to the operating
-system at once (a killed process loses nothing) and brought to disk by group commits: at least every FSYNC_S seconds of
-appending or FSYNC_BYTES (a power cut loses no more). A log that has grown to SEAL_BYTES is sealed: `000007.log`
-becomes `000007.parquet`, of which opening reads only two columns. Commits and sealing run beside the appending.
+A folder of numbered segments. The last one is a log of JSON lines, a sample a line that begins with the checksum of
+the rest (`{"crc":"5d41402a","trace_id":...`), which is handed to the operating system at once (a killed process loses
+nothing) and brought to disk by group commits: at least every FSYNC_S seconds of appending or FSYNC_BYTES (a power cut
+loses no more). A log that has grown to SEAL_BYTES is sealed: `000007.log` becomes `000007.parquet`, of which opening
+reads only two columns. Commits and sealing run beside the appending.
 One process writes; any number read meanwhile.
 """
 
@@ -26,7 +27,9 @@ from generators.records import TRACE, write_frame
 
 FSYNC_S, FSYNC_BYTES = 1.0, 8 << 20
 SEAL_BYTES = 32 << 20
-BEHIND = 4  # commits and seals that may wait before appending does
+BEHIND = 2  # commits and seals that may wait before appending does
+HEAD = b'{"crc":"%08x",%s\n'
+HEAD_BYTES = len(HEAD % (0, b"\n")) - 2
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +122,7 @@ class _Log:
         last = max((int(path.stem) for path in folder.iterdir() if path.suffix in (".log", ".parquet")), default=0)
         path = folder / f"{last:06}.log"
         for grown in logs[:-1] if logs and logs[-1] == path else logs:  # a crash came before their sealing
-            self.later(_seal, grown)
+            self.later(_seal_old, grown)
         self._open(path if path.exists() else folder / f"{last + 1:06}.log")
 
     def _open(self, path: Path) -> None:
@@ -132,8 +135,8 @@ class _Log:
         self.unsynced, self.synced_at = 0, time.monotonic()
 
     def write(self, trace: Mapping[str, Any]) -> None:
-        text = to_json(trace)
-        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        text = to_json(trace)[1:]  # without its brace
+        line = HEAD % (zlib.crc32(text), text)
         try:
             written = os.write(self.file, line)
             while written < len(line):
@@ -172,12 +175,16 @@ class _Log:
 def _seal_open(path: Path, file: int) -> None:
     os.fsync(file)
     os.close(file)
-    _seal(path)
+    _seal(path, pl.read_ndjson(path, schema=TRACE))  # written by this process: checksums are for what a crash left
 
 
-def _seal(path: Path) -> None:
+def _seal_old(path: Path) -> None:
+    _seal(path, _parse(path))
+
+
+def _seal(path: Path, rows: pl.DataFrame) -> None:
     """Turn a log into parquet. The log goes last: where both exist, the parquet holds all of it."""
-    write_frame(_parse(path), path.with_suffix(".parquet"))
+    write_frame(rows, path.with_suffix(".parquet"))
     path.unlink()
 
 
@@ -225,9 +232,8 @@ def _parse(path: Path) -> pl.DataFrame:
     data = path.read_bytes()
     texts = []
     for number, line in enumerate(data[: _whole_lines(data)].split(b"\n")[:-1], start=1):
-        text = line[9:]
-        if line[:8] == b"%08x" % zlib.crc32(text):
-            texts.append(text)
+        if line + b"\n" == HEAD % (zlib.crc32(line[HEAD_BYTES:]), line[HEAD_BYTES:]):
+            texts.append(line)
         else:
             log.warning("%s, line %d: wrong checksum; the sample is left out and will be made again", path, number)
     if not texts:

@@ -131,7 +131,7 @@ def write_frame(data: pl.DataFrame, path: Path) -> None:
     """Write parquet so that `path` either holds all of `data` or does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    data.write_parquet(partial, compression="zstd", statistics=True)
+    data.write_parquet(partial, compression="zstd", compression_level=1, statistics=True)
     replace_durably(partial, path)
 
 
