@@ -1,8 +1,8 @@
 """Chooses the traces worth training on: every trace stays, labelled with the first reason that speaks against it.
 
 Reasons, in this order: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error, unverified,
-short_reasoning, long_completion, exact_duplicate, near_duplicate, same_path, over_cap. The last four compare a prompt's
-remaining samples with each other, in the order of their sample index.
+short_reasoning, long_completion, those of filters.readability, exact_duplicate, near_duplicate, same_path, over_cap.
+The last four compare a prompt's remaining samples with each other, in the order of their sample index.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from pydantic import Field
 
 from filters.dedupe import exact_duplicates, near_duplicates
 from filters.equations import path_of
+from filters.readability import ReadabilityConfig, unreadable
 from generators.records import SELECTED, Config, replace_durably
 from generators.work import Progress, StageCounts, counts_by_reason, no_progress
 
@@ -38,6 +39,8 @@ class SelectConfig(Config):
     """Longer completions are dropped."""
     keep_unverified: bool = False
     """Keep traces that have no verdict because their prompt has no verifier."""
+    readability: ReadabilityConfig | None = None
+    """What of a trace must be readable; null looks for nothing."""
 
 
 def select(
@@ -53,6 +56,11 @@ def select(
     rows = rows.join(judged, on="trace_id", how="left", maintain_order="left").with_row_index("row")
     check_verdicts(rows, verdicts, prompts)
     rows = rows.with_columns(own_reason(config).alias("drop_reason"))
+    if config.readability:
+        left = rows.filter(pl.col("drop_reason").is_null())
+        labels = unreadable(traces, prompts, left, config.readability, progress)
+        rows = rows.join(labels, on="row", how="left", maintain_order="left")
+        rows = rows.with_columns(pl.coalesce("drop_reason", "unreadable").alias("drop_reason")).drop("unreadable")
     labels, paths = compare_samples(traces, rows.filter(pl.col("drop_reason").is_null()), config, progress)
     rows = rows.join(labels, on="row", how="left", maintain_order="left").with_columns(
         pl.coalesce("drop_reason", "among_samples").alias("drop_reason")
