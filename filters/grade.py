@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
@@ -134,11 +135,21 @@ def grade(
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
-    """(number from 1, row) of each row, as the file is read; blank lines are passed over."""
+    """(number from 1, row) of each row, as the file is read; blank lines are passed over, damage is a ValueError."""
     if not file.is_file():
         raise FileNotFoundError(f"{file}: there is no such file")
     if not file.name.endswith(SUFFIXES):
         raise ValueError(f"{file}: the name must end in one of {', '.join(SUFFIXES)}")
+    try:
+        yield from rows_of(file)
+    except (gzip.BadGzipFile, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
+        raise ValueError(f"{file}: it cannot be read: {error}") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: it is not UTF-8 text: {error}") from None
+
+
+def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
+    """The rows, with whatever the libraries raise of a damaged file."""
     if file.suffix == ".parquet":
         rows = pl.scan_parquet(file).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
         yield from enumerate((row for batch in rows for row in batch.iter_rows(named=True)), 1)

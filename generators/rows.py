@@ -3,6 +3,7 @@
 import difflib
 import gzip
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -43,7 +44,7 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         return
     try:
         yield from _json_list(file) if file.suffix == ".json" else _json_lines(file)
-    except (OSError, EOFError) as error:  # what gzip raises of a damaged file
+    except (OSError, EOFError, zlib.error) as error:  # what gzip raises of a damaged file
         raise ValueError(f"{file} cannot be read: {error}") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not UTF-8 text: {error}") from None

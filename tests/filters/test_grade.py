@@ -109,6 +109,24 @@ def test_a_missing_file_and_an_unknown_suffix_are_refused(tmp_path: Path) -> Non
         graded(tmp_path / "in.csv", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("a.parquet", b"no parquet", "cannot be read"),
+        ("a.jsonl.gz", b"no gzip", "cannot be read"),
+        ("a.jsonl.gz", gzip.compress(b'{"gold": "1", "response": "1"}')[:-12], "cannot be read"),
+        ("a.jsonl", b"\xff\xfe", "is not UTF-8 text"),
+    ],
+    ids=["parquet", "gzip", "cut short", "encoding"],
+)
+def test_a_damaged_file_is_one_sentence(tmp_path: Path, name: str, content: bytes, sentence: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=sentence) as failure:
+        grade(tmp_path / name, tmp_path / "out.jsonl")
+    assert name in str(failure.value)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
 @pytest.mark.timeout(120)
 def test_real_outputs_are_graded_as_their_labels_say(tmp_path: Path, shared_data: Path) -> None:
     with gzip.open(shared_data / "labelled_outputs_dev.jsonl.gz", "rt") as lines:
