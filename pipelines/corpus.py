@@ -135,16 +135,17 @@ def card(rows: pl.DataFrame, config: CorpusConfig) -> str:
     files = "".join(f"  - {{split: {split}, path: {split}.parquet}}\n" for split in ("train", "validation"))
     tables = "\n\n".join(_table(rows, column) for column in ("domain", "source", "teacher", "license"))
     splits = ", ".join(f"{split} {n:,}" for split, n in _counts(rows, "split").items())
+    tokens = int(rows["completion_tokens"].sum() or 0)  # imported traces come without counts
+    counted = f", {tokens:,} completion tokens of the teacher" if tokens else ""
     return (
-        f"{head}  data_files:\n{files}---\n\n# {config.title}\n\n{len(rows):,} rows ({splits}), "
-        f"{int(rows['completion_tokens'].sum() or 0):,} completion tokens of the teacher.\n\n"
+        f"{head}  data_files:\n{files}---\n\n# {config.title}\n\n{len(rows):,} rows ({splits}){counted}.\n\n"
         "`messages` is a conversation whose last message is the assistant's: `<think>` reasoning `</think>`, then the "
-        "answer. Reasoning rows were sampled from the teacher and kept when their verifier found them correct and they "
+        "answer. Reasoning rows are the teacher's and were kept when their verifier found them correct and they "
         "were distinct; the split is by prompt. Made with distill-toolkit; `manifest.json` holds every setting.\n\n"
         f"{tables}\n"
     )
 
 
 def _table(rows: pl.DataFrame, column: str) -> str:
-    lines = [f"| {value} | {n:,} |" for value, n in _counts(rows, column).items()]
+    lines = [f"| {'not stated' if value == 'None' else value} | {n:,} |" for value, n in _counts(rows, column).items()]
     return "\n".join([f"| {column} | rows |", "| --- | ---: |", *lines])

@@ -75,7 +75,10 @@ class Runner:
     def _wanted(
         self, name: str, identity: Mapping[str, Any], upstream: Sequence[str], files: Sequence[Path]
     ) -> dict[str, Any]:
-        inputs = {path.name: file_digest(path) for path in files}
+        inputs: dict[str, str] = {}
+        for path in files:  # by name, so that a folder can be moved; a/x.jsonl and b/x.jsonl are two
+            again = sum(key.partition(" #")[0] == path.name for key in inputs)
+            inputs[f"{path.name} #{again + 1}" if again else path.name] = file_digest(path)
         made_of = [FORMAT, name, identity, inputs]
         return {
             "stage": name,

@@ -42,6 +42,16 @@ def test_a_question_asked_twice_has_its_traces_once(tmp_path: Path) -> None:
     assert len(unfiltered) == 3 * train["prompt_id"].n_unique()
 
 
+def test_the_card_claims_only_what_is_known(tmp_path: Path) -> None:
+    selected, prompts = inputs(tmp_path)
+    corpus(selected, prompts, tmp_path, CorpusConfig())
+    assert f"{5 * 2 * PROMPTS:,} completion tokens" in (tmp_path / "README.md").read_text()
+    write_frame(pl.read_parquet(selected).with_columns(completion_tokens=pl.lit(None, pl.Int64)), selected)
+    corpus(selected, prompts, tmp_path, CorpusConfig())
+    card = (tmp_path / "README.md").read_text()
+    assert "completion tokens" not in card and "| not stated |" in card and "None" not in card
+
+
 def test_no_prompt_stands_on_both_sides(tmp_path: Path) -> None:
     corpus(*inputs(tmp_path), tmp_path, CorpusConfig(validation_fraction=0.3, unfiltered=True))
     train, validation, unfiltered = (

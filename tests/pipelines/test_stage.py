@@ -64,6 +64,18 @@ def test_a_changed_input_file_reruns(tmp_path: Path) -> None:
     assert log == ["a", "a"]
 
 
+def test_either_of_two_input_files_of_one_name_reruns(tmp_path: Path) -> None:
+    files, log = [tmp_path / "a" / "in.jsonl", tmp_path / "b" / "in.jsonl"], []
+    for file in files:
+        file.parent.mkdir()
+        file.write_text("one")
+    for changed in (None, *files):
+        if changed:
+            changed.write_text("two")
+        Runner(tmp_path / "run", {}, say=lambda _: None).step("a", {}, counting(log, "a"), files=files)
+    assert log == ["a", "a", "a"]
+
+
 def test_an_interrupted_stage_goes_on_in_its_folder_and_another_setting_clears_it(tmp_path: Path) -> None:
     seen: list[list[str]] = []
 
