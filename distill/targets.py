@@ -135,13 +135,14 @@ class TargetStore:
         return bytes.fromhex(key) in self._blocks
 
     def append(self, key: str, row: RowTargets) -> None:
-        """Write one row, in one system call; a key the store has already is not written again."""
+        """Write one row; a key the store has already is not written again. A full disk is an OSError."""
         assert self._out >= 0, f"the store {self.folder} was opened for reading"
         if self.has(key):
             return
         block = _encode(bytes.fromhex(key), row, self.metadata)
         written = os.pwrite(self._out, block, self._end)
-        assert written == len(block), f"wrote {written} of {len(block)} bytes to {self._paths[self._own]}"
+        while written < len(block):  # a disk that fills up takes a part first, and says so at the next call
+            written += os.pwrite(self._out, block[written:], self._end + written)
         self._blocks[bytes.fromhex(key)] = (self._own, self._end)
         self._end += len(block)
 

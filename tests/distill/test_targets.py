@@ -1,5 +1,6 @@
 """The store of soft targets: what comes back, what a killed writer or a damaged disk leaves."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,21 @@ def test_a_torn_tail_is_cut_and_the_row_can_be_written_again(tmp_path: Path, los
     with TargetStore(tmp_path, "a", METADATA) as store:
         store.append(key_of(2), row_of(exact_logits(5, 2)))
     assert path.read_bytes() == data
+
+
+def test_a_disk_that_fills_up_is_an_os_error_and_the_row_can_be_written_again(tmp_path: Path) -> None:
+    path = filled(tmp_path, 3)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with TargetStore(tmp_path, "a", METADATA) as store:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limits[1]))  # room for a part of a row
+        try:
+            with pytest.raises(OSError):
+                store.append(key_of(3), row_of(exact_logits(6, 3)))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert not store.has(key_of(3))
+        store.append(key_of(3), row_of(exact_logits(6, 3)))
+    assert path.read_bytes() == filled(tmp_path / "whole", 4).read_bytes()
 
 
 def test_a_tail_of_zeros_after_a_power_cut_is_torn_too(tmp_path: Path) -> None:
