@@ -109,7 +109,7 @@ def reasons_against(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series
         ),
     ]
     wanted = [pl.when(holds()).then(pl.lit(reason)) for reason, on, holds in checks if on]
-    found = texts.select(reason=pl.coalesce(*wanted, pl.lit(None, pl.String)))["reason"]
+    found = texts.with_columns(reason=pl.coalesce(*wanted, pl.lit(None, pl.String)))["reason"]
     return first_of(found, repeated(texts, config)) if config.repeats or config.repetition else found
 
 

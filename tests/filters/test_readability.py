@@ -116,6 +116,7 @@ def test_many_at_once_are_judged_as_each_by_itself() -> None:
         reason_against(r["reasoning"], r["answer"], config, question=r["question"], domain=r["domain"]) for r in rows
     ]
     assert together == alone
+    assert reasons_against(pl.DataFrame(rows, schema=TEXTS), ReadabilityConfig()).to_list() == [None] * len(rows)
     assert {None, "bad_tags", "no_summary", "code_block", "mixed_language", "loop"} <= set(alone)
 
 
