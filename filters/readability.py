@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
@@ -165,35 +166,33 @@ def foreign_share(texts: pl.DataFrame) -> pl.Series:
 def repeated(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series:
     """`loop` or `repetition` where reasoning or answer, each by itself, say the same too often."""
     parts = pl.concat([texts[name].fill_null("") for name in ("reasoning", "answer")])
-    grams = repeated_grams(parts)
-    one, other = grams.head(texts.height), grams.tail(texts.height)
-    most = pl.max_horizontal(one["most"], other["most"])
-    share = pl.max_horizontal(one["share"], other["share"])
-    loop = pl.when(most > (config.repeats or np.inf)).then(pl.lit("loop"))
-    often = pl.when(share > (config.repetition or 1.0)).then(pl.lit("repetition"))
-    return pl.select(pl.coalesce(loop, often)).to_series()
+    share, most = repeated_grams(parts).reshape(2, texts.height, 2).max(axis=0).T
+    loops, often = most > (config.repeats or np.inf), share > (config.repetition or 1.0)
+    reasons = [("loop" if loop else "repetition" if again else None) for loop, again in zip(loops, often, strict=True)]
+    return pl.Series(reasons, dtype=pl.String)
 
 
-def repeated_grams(texts: pl.Series) -> pl.DataFrame:
-    """`share` of the runs of GRAM_WORDS words that came before, and how often the `most` frequent one comes."""
+def repeated_grams(texts: pl.Series) -> npt.NDArray[np.float64]:
+    """[N, 2]: the share of a text's runs of GRAM_WORDS words that came before, how often its most frequent comes."""
     words = texts.str.to_lowercase().str.extract_all(WORD.pattern)
-    rows = np.repeat(np.arange(len(texts), dtype=np.uint32), words.list.len().to_numpy())
+    ends = np.cumsum(words.list.len().to_numpy(), dtype=np.int64)
     hashes = words.explode(empty_as_null=False).hash().to_numpy()
     count = max(0, len(hashes) - GRAM_WORDS + 1)
     codes = np.zeros(count, dtype=np.uint64)
     for offset in range(GRAM_WORDS):
         codes = (codes ^ hashes[offset : offset + count]) * MIX
         codes ^= codes >> np.uint64(29)
-    grams = pl.DataFrame({"row": rows[:count], "code": codes}).filter(rows[:count] == rows[len(rows) - count :])
-    often = (
-        grams.group_by("row", "code")
-        .len()
-        .group_by("row")
-        .agg(pl.len(), pl.sum("len").alias("all"), most=pl.max("len"))
-    )
-    every = pl.DataFrame({"row": np.arange(len(texts), dtype=np.uint32)}).join(often, on="row", how="left")
-    share = (1 - pl.col("len") / pl.col("all")).fill_null(0.0)
-    return every.sort("row").select(share.alias("share"), pl.col("most").fill_null(0))
+    starts = np.concatenate([[0], ends[:-1]])
+    return np.array([repeats_of(codes[a : max(a, b - GRAM_WORDS + 1)]) for a, b in zip(starts, ends, strict=True)])
+
+
+def repeats_of(codes: npt.NDArray[np.uint64]) -> tuple[float, float]:
+    """(share of codes that came before, how often the most frequent comes); sorting beats a hash table by far."""
+    if not len(codes):
+        return 0.0, 0.0
+    ordered = np.sort(codes)
+    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
+    return 1 - len(last) / len(ordered), float(np.diff(last, prepend=-1).max())
 
 
 def unreadable(
