@@ -56,11 +56,14 @@ def terminal_table(run: Path) -> "Table":
     from rich.text import Text
 
     headers = ("model", "pass@1 [95% interval]", "cons@k", "problems x samples", "mean tokens", "train tokens")
-    table = Table(header_style="bold", pad_edge=False)
-    for header in headers:
-        table.add_column(header, justify="left" if header == "model" else "right", overflow="fold")
-    for row in results(run, read_manifests(run)):
-        table.add_row(*map(Text, _cells(row)))
+    rows = [_cells(row) for row in results(run, read_manifests(run))]
+    table = Table(header_style="bold", pad_edge=False, box=None)
+    table.add_column(headers[0], overflow="fold")
+    for header, cells in zip(headers[1:], list(zip(*rows, strict=True))[1:], strict=True):
+        # in 80 columns a model's name and the headings may wrap, a number may not
+        table.add_column(header, justify="right", width=max(map(len, [*header.split(), *cells])))
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
 
 

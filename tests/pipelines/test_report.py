@@ -398,6 +398,14 @@ def test_the_terminal_table_has_the_same_numbers(run: Path) -> None:
     assert text.index("student before") < text.index("SFT on unfiltered") < text.index("SFT + KL")
 
 
+def test_no_number_of_the_terminal_table_is_broken_in_80_columns(run: Path) -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(terminal_table(run))
+    text = console.export_text()
+    assert "82.0% [79.0, 85.0]" in text and "87.0% (k=4)" in text and "600 x 4" in text
+    assert all(len(line.rstrip()) <= 80 for line in text.splitlines()) and re.search(r"88\.1 +\S", text)
+
+
 def test_the_recipe_is_shown_as_toml_that_reads_back() -> None:
     recipe = {
         "a b": 'quote " and \n line',
