@@ -8,6 +8,7 @@ when prompts are added.
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,14 +17,17 @@ from typing import Any
 
 import polars as pl
 
+from generators.adaptive import AdaptiveConfig, AdaptiveSource, budget_of
 from generators.collect import collect
 from generators.engine import Fleet, local_fleet
+from generators.findings import Findings, Judge, OpenJudge
 from generators.ledger import Ledger
 from generators.models import model_path
+from generators.pass_rates import Tally, summary
 from generators.plan import LongestFirst, Plan
 from generators.records import write_frame
 from generators.sampling import SampleRequest
-from generators.schedule import Persistence, Row, Scheduler
+from generators.schedule import Persistence, Row, Scheduler, Source
 from generators.settings import GenerateConfig, load_teacher
 from generators.work import Bar, Progress, StageCounts, no_progress
 
@@ -40,13 +44,19 @@ def generate(
     ledger: Path | None = None,
     fleet: Fleet = local_fleet,
     progress: Progress = no_progress,
+    judge: OpenJudge | None = None,
+    thinking: bool = True,
 ) -> StageCounts:
     """Write out/traces.parquet: a records.TRACE row for each of `sampling.n` samples of each kept prompt.
 
     Samples are kept in `ledger` (out/ledger) as each is finished; those it holds already are not made again.
     A sample that failed is a row with finish_reason "error", and is tried again when the stage runs again.
+    With `adaptive` settings `judge` says which samples are right, each prompt has as many rows as it needed, and
+    out/pass_rates.parquet (pass_rates.PASS_RATE) says how often it is solved; verdicts are kept in out/findings.jsonl.
+    Without `thinking` nobody is warned of a teacher that does not reason.
     """
     module, options = load_teacher(config.teacher, config.options)
+    check_adaptive(config, judge)
     asked = pl.read_parquet(prompts)
     if hasattr(module, "import_traces"):
         traces, dropped = module.import_traces(asked, config.model, options)
@@ -54,16 +64,43 @@ def generate(
         return count(out / "traces.parquet", dropped, conflicts(asked, traces))
     teachers = config.each()
     plans = [plan_of(asked, teacher) for teacher in teachers]
-    wanted = in_order(plans)
-    with Ledger(ledger or out / "ledger", write=True) as kept:
-        done = sum(trace_id in kept for trace_id in wanted)
-        with progress("samples", len(wanted), done) as bar:
-            passes = [Sampling(teacher, plan, kept, bar) for teacher, plan in zip(teachers, plans, strict=True)]
+    check_distinct(plans)
+    with Ledger(ledger or out / "ledger", write=True) as kept, judging(config, judge, prompts) as found_by:
+        passes = [pass_of(*each, kept, out, found_by) for each in zip(teachers, plans, strict=True)]
+        done = sum(len(one.held) for one in passes)
+        with progress("samples", max(done, sum(one.most() for one in passes)), done) as bar:
             for one in passes:
-                one.run(fleet)
+                one.run(fleet, bar)
+        wanted = in_order(passes)
         truncated = collect(kept, wanted, out / "traces.parquet", drop_truncated=config.truncated == "drop")
-    notes = {"sampled": len(wanted) - done, "reused": done, **notes_of(passes)}
-    return count(out / "traces.parquet", {"truncated": truncated} if truncated else {}, notes)
+    adaptive = [one for one in passes if isinstance(one, AdaptiveSampling)]
+    if adaptive:
+        write_frame(pl.concat([one.pass_rates() for one in adaptive]), out / "pass_rates.parquet")
+    surplus = sum(one.surplus() for one in adaptive)
+    dropped = {"truncated": truncated, "surplus": surplus}
+    return count(out / "traces.parquet", {k: n for k, n in dropped.items() if n}, notes_of(passes), thinking)
+
+
+def check_adaptive(config: GenerateConfig, judge: OpenJudge | None) -> None:
+    """Adaptive sampling needs teachers that can be asked again, and somebody who judges."""
+    for teacher in config.each():
+        teacher.check_adaptive()
+        if teacher.adaptive and judge is None:
+            raise ValueError("generate.adaptive needs verdicts while it samples: generate() was handed no judge")
+
+
+def check_distinct(plans: Sequence[Plan]) -> None:
+    """The same samples asked for twice are a ValueError."""
+    firsts = [plan.trace_id(0, 0) for plan in plans if plan.prompt_ids]
+    if len(set(firsts)) < len(firsts):
+        raise ValueError("two of generate.teachers are the same model with the same sampling; name each once")
+
+
+def judging(
+    config: GenerateConfig, judge: OpenJudge | None, prompts: Path
+) -> AbstractContextManager[Judge] | AbstractContextManager[None]:
+    """The judge of these prompts, where one is needed."""
+    return judge(prompts) if judge and config.is_adaptive() else nullcontext()
 
 
 def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> Plan:
@@ -73,36 +110,53 @@ def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> Plan:
     return Plan.of(asked, config.signature(), config.sampling.n, config.sampling.seed)
 
 
-def in_order(plans: Sequence[Plan]) -> list[str]:
+def in_order(passes: "Sequence[Sampling]") -> list[str]:
     """Ids of all samples: prompt by prompt, of each prompt teacher by teacher."""
-    if len(plans) == 1:
-        return plans[0].trace_ids
-    prompts = range(len(plans[0].prompt_ids))
-    ids = [trace_id for prompt in prompts for plan in plans for trace_id in plan.ids_of(prompt)]
-    if len(set(ids)) < len(ids):
-        raise ValueError("two of generate.teachers are the same model with the same sampling; name each once")
-    return ids
+    prompts = range(len(passes[0].plan.prompt_ids))
+    return [trace_id for prompt in prompts for one in passes for trace_id in one.ids_of(prompt)]
 
 
 class Sampling:
     """One pass over what a plan still lacks."""
 
-    def __init__(self, config: GenerateConfig, plan: Plan, kept: Ledger, bar: Bar) -> None:
-        self.config, self.plan, self.kept, self.bar = config, plan, kept, bar
-        self.tokens, self.seconds, self.continued = 0, 0.0, 0
+    def __init__(self, config: GenerateConfig, plan: Plan, kept: Ledger) -> None:
+        self.config, self.plan, self.kept = config, plan, kept
+        self.held = self.find()  # trace_id -> prompt and index, of the samples there are
+        self.bar: Bar | None = None
+        self.tokens, self.seconds, self.sampled, self.continued = 0, 0.0, 0, 0
 
-    def run(self, fleet: Fleet) -> None:
+    def find(self) -> Mapping[str, tuple[int, int]]:
+        """Samples that the ledger has."""
+        ids = enumerate(self.plan.trace_ids)
+        return {trace_id: divmod(place, self.plan.n) for place, trace_id in ids if trace_id in self.kept}
+
+    def most(self) -> int:
+        """How many samples it may take in all."""
+        return len(self.plan)
+
+    def ids_of(self, prompt: int) -> Sequence[str]:
+        """Ids of a prompt's samples that are handed on."""
+        return self.plan.ids_of(prompt)
+
+    def reused(self) -> int:
+        """Samples that were there before."""
+        return len(self.held)
+
+    def run(self, fleet: Fleet, bar: Bar) -> None:
         """Ask until every sample is settled; a plan that lacks nothing loads no model."""
         cut = list(self.cut_off())
-        if not cut and all(trace_id in self.kept for trace_id in self.plan.trace_ids):
-            return
+        if cut or len(self.held) < len(self.plan):
+            self.sample(fleet, bar, LongestFirst(self.plan, self.kept, mean_lengths(self.kept)), cut)
+
+    def sample(self, fleet: Fleet, bar: Bar, source: Source, at_once: list[SampleRequest]) -> None:
+        """Drive the teacher until the source is content."""
+        self.bar = bar
         module, options = load_teacher(self.config.teacher, self.config.options)
         model = self.config.model if self.config.is_remote() else model_path(self.config.model)
-        source = LongestFirst(self.plan, self.kept, mean_lengths(self.kept))
         persistence = Persistence(self.config.attempts, self.config.patience_s)
         with fleet(partial(module.build, model, self.config.sampling, options)) as engine:
             clock = time.perf_counter()
-            Scheduler(engine, source, self.keep, persistence, self.go_on, at_once=cut).run()
+            Scheduler(engine, source, self.keep, persistence, self.go_on, at_once=at_once).run()
             self.seconds = time.perf_counter() - clock
 
     def keep(self, request: SampleRequest, row: Row) -> None:
@@ -110,11 +164,13 @@ class Sampling:
         self.kept.append({**row, **self.plan.columns})
         self.tokens += (row.get("completion_tokens") or 0) - len(request.prefix)
         if not request.prefix:
+            self.sampled += 1
+            assert self.bar
             self.bar.update()
 
     def go_on(self, request: SampleRequest, row: Row) -> SampleRequest | None:
         """How a sample that was cut off continues: its own tokens are the beginning of the next answer."""
-        ids, most = row["token_ids"], self.config.most_tokens()
+        ids, most = row.get("token_ids"), self.config.most_tokens()
         if self.config.truncated != "continue" or not ids or len(request.prefix) == len(ids) or len(ids) >= most:
             return None
         self.continued += 1
@@ -124,17 +180,86 @@ class Sampling:
         """Samples that an earlier run left cut off, and that this one takes up."""
         if self.config.truncated != "continue":
             return
-        places = {trace_id: place for place, trace_id in enumerate(self.plan.trace_ids)}
         newest: dict[str, list[int] | None] = {}
         for _, rows in self.kept.scan("trace_id", "finish_reason", "token_ids"):
             cut = pl.col("finish_reason") == "length"
             newest.update(rows.select("trace_id", pl.when(cut).then("token_ids")).iter_rows())
         for trace_id, ids in newest.items():
-            if ids and trace_id in places:
-                request = self.plan.request(*divmod(places[trace_id], self.plan.n))
+            if ids and trace_id in self.held:
+                request = self.plan.request(*self.held[trace_id], trace_id=trace_id)
                 longer = self.go_on(request, {"token_ids": ids})
                 if longer:
                     yield longer
+
+
+class AdaptiveSampling(Sampling):
+    """One pass that takes of each prompt as many samples as it needs."""
+
+    def __init__(self, config: GenerateConfig, plan: Plan, kept: Ledger, out: Path, judge: Judge) -> None:
+        assert config.adaptive
+        self.settings: AdaptiveConfig = config.adaptive
+        super().__init__(config, plan, kept)
+        self.budget = budget_of(self.settings, plan)
+        self.file, self.judge = out / "findings.jsonl", judge
+        self.source: AdaptiveSource
+        self.tallies: list[Tally] = []
+
+    def find(self) -> Mapping[str, tuple[int, int]]:
+        """Samples that the ledger has, of as many indices as may be wanted."""
+        places = {prompt_id: prompt for prompt, prompt_id in enumerate(self.plan.prompt_ids)}
+        held = {}
+        for _, rows in self.kept.scan("trace_id", "prompt_id", "sample_index", "finish_reason"):
+            good = (pl.col("finish_reason") != "error") & (pl.col("sample_index") < self.settings.max_samples)
+            for trace_id, prompt_id, index in rows.filter(good).select(rows.columns[:3]).iter_rows():
+                prompt = places.get(prompt_id)
+                if prompt is not None and self.plan.trace_id(prompt, index) == trace_id:
+                    held[trace_id] = (prompt, index)
+        return held
+
+    def most(self) -> int:
+        """The budget."""
+        return self.budget
+
+    def ids_of(self, prompt: int) -> Sequence[str]:
+        """Up to where the prompt stopped."""
+        return self.source.ids_of(prompt, self.tallies[prompt])
+
+    def reused(self) -> int:
+        """Samples that were there and were wanted."""
+        return self.source.reused
+
+    def run(self, fleet: Fleet, bar: Bar) -> None:
+        """Ask until no prompt needs more, or the budget is spent."""
+        cut = {request.trace_id: request for request in self.cut_off()}
+        held = self.held.keys()
+        backlog = (row for row in self.kept.rows() if row["trace_id"] in held and row["trace_id"] not in cut)
+        with Findings(self.file, self.judge, backlog) as findings:
+            lengths = mean_lengths(self.kept)
+            self.source = AdaptiveSource(self.plan, self.settings, findings, held, lengths, cut)
+            if not self.source.lacks_nothing():
+                self.sample(fleet, bar, self.source, [])
+        self.tallies = self.source.tallies()
+
+    def surplus(self) -> int:
+        """Samples that came in after their prompt had enough: the ledger keeps them, nobody is handed them."""
+        return self.source.asked - sum(tally.samples for tally in self.tallies)
+
+    def pass_rates(self) -> pl.DataFrame:
+        """A pass_rates.PASS_RATE frame."""
+        return self.source.pass_rates(self.tallies)
+
+    def notes(self) -> dict[str, Any]:
+        """The policy and what it saved."""
+        policy = {**self.settings.model_dump(), "budget": self.budget, "surplus": self.surplus()}
+        return {**policy, **summary(self.pass_rates(), self.plan.n, self.settings.max_samples)}
+
+
+def pass_of(config: GenerateConfig, plan: Plan, kept: Ledger, out: Path, judge: Judge | None) -> Sampling:
+    """One teacher's pass."""
+    if config.adaptive:
+        assert judge
+        return AdaptiveSampling(config, plan, kept, out, judge)
+    return Sampling(config, plan, kept)
 
 
 def notes_of(passes: Sequence[Sampling]) -> dict[str, Any]:
@@ -142,7 +267,10 @@ def notes_of(passes: Sequence[Sampling]) -> dict[str, Any]:
     tokens, seconds = sum(one.tokens for one in passes), sum(one.seconds for one in passes)
     continued = sum(one.continued for one in passes)
     rate = round(tokens / seconds) if seconds else None
-    return {"tokens_per_second": rate, **({"continued": continued} if continued else {})}
+    notes = {"sampled": sum(one.sampled for one in passes), "reused": sum(one.reused() for one in passes)}
+    policies = {one.config.model: one.notes() for one in passes if isinstance(one, AdaptiveSampling)}
+    more = {"continued": continued, "adaptive": policies}
+    return {**notes, "tokens_per_second": rate, **{key: value for key, value in more.items() if value}}
 
 
 def mean_lengths(kept: Ledger) -> dict[str, float]:
@@ -163,13 +291,15 @@ def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
     return {"conflicting_reference": int(traces["prompt_id"].is_in(doubtful.to_list()).sum())}
 
 
-def count(traces: Path, dropped: Mapping[str, int] = EMPTY, notes: Mapping[str, Any] = EMPTY) -> StageCounts:
+def count(
+    traces: Path, dropped: Mapping[str, int] = EMPTY, notes: Mapping[str, Any] = EMPTY, thinking: bool = True
+) -> StageCounts:
     """What the report says of the samples; a run without any reasoning, or with failures, is warned of."""
     silent = pl.col("reasoning").is_null().alias("silent")
     rows = pl.scan_parquet(traces).select(*COUNTED, silent, "error").collect()
     good = rows.filter(pl.col("finish_reason") != "error")
     failed = len(rows) - len(good)
-    if len(good) and good["silent"].all():
+    if thinking and len(good) and good["silent"].all():
         log.warning("none of %d completions has reasoning: the teacher did not think between <think> tags", len(good))
     if failed:
         example = rows.filter(pl.col("finish_reason") == "error")["error"][0]

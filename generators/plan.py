@@ -48,9 +48,9 @@ class Plan:
         columns = self.columns
         return trace_id_of(self.prompt_ids[prompt], self.name, columns["revision"], columns["sampling"], index)
 
-    def request(self, prompt: int, index: int, **more: Any) -> SampleRequest:
-        """One sample of the prompt at a position."""
-        trace_id = self.trace_ids[prompt * self.n + index]
+    def request(self, prompt: int, index: int, *, trace_id: str = "", **more: Any) -> SampleRequest:
+        """One sample of the prompt at a position; beyond `n`, or to save the making of all ids, its id is given."""
+        trace_id = trace_id or self.trace_ids[prompt * self.n + index]
         seed = seed_of(self.run_seed, trace_id)
         return SampleRequest(trace_id, self.prompt_ids[prompt], self.messages[prompt], index, seed, **more)
 

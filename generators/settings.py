@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
+from generators.adaptive import AdaptiveConfig
 from generators.models import model_path, model_revision
 from generators.records import Config
 from generators.sampling import SamplingConfig
@@ -30,6 +31,9 @@ class GenerateConfig(Config):
     )
     teachers: dict[str, dict[str, Any]] = Field(
         default={}, description="further teachers asked the same prompts: name -> keys over this section's"
+    )
+    adaptive: AdaptiveConfig | None = Field(
+        default=None, description="a prompt stops at enough correct traces, and hard ones get what easy ones save"
     )
     attempts: int = Field(default=5, ge=1, description="tries of a sample that fails by itself")
     patience_s: float = Field(default=900, gt=0, description="a teacher from which nothing comes so long is given up")
@@ -73,6 +77,15 @@ class GenerateConfig(Config):
         """The columns of a trace that say who sampled and how; a server's model has no revision that we could see."""
         revision = "" if self.is_remote() else model_revision(model_path(self.model)) or ""
         return {"teacher": self.model, "revision": revision, "sampling": self.sampling.canonical()}
+
+    def is_adaptive(self) -> bool:
+        """Whether any teacher is asked as often as each prompt needs."""
+        return any(teacher.adaptive for teacher in self.each())
+
+    def check_adaptive(self) -> None:
+        """A teacher that cannot be asked again cannot be asked as often as a prompt needs: a ValueError."""
+        if self.adaptive and hasattr(load_teacher(self.teacher, self.options)[0], "import_traces"):
+            raise ValueError(f"it asks for samples until a prompt has enough; the teacher {self.teacher} makes none")
 
     def is_remote(self) -> bool:
         """Whether the model is a server's, known here by its name alone."""

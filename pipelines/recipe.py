@@ -215,7 +215,9 @@ def _nearest(word: str, known: Sequence[str]) -> str:
 
 def check(recipe: Recipe) -> None:
     """What no single section can see: plug-ins exist, sections fit each other, temperatures are on the grid."""
-    _resolves("generate.teacher", lambda: load_teacher(recipe.generate.teacher, recipe.generate.options))
+    for teacher in recipe.generate.each():
+        _resolves("generate.teacher", partial(load_teacher, teacher.teacher, teacher.options))
+        _resolves("generate.adaptive", teacher.check_adaptive)
     if recipe.evaluate:
         _resolves("evaluate.engine", partial(load_teacher, recipe.evaluate.engine, recipe.evaluate.options))
     for section, prompts in _prompts(recipe).items():

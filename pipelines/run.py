@@ -13,6 +13,7 @@ from generators.generate import generate
 from generators.prompts import prompts
 from pipelines.corpus import corpus
 from pipelines.evaluate import EvaluateConfig, evaluate, write_scores
+from pipelines.judging import Judging
 from pipelines.recipe import Recipe, StudentConfig
 from pipelines.report import report
 from pipelines.session import Session, Until
@@ -43,7 +44,10 @@ def build_corpus(recipe: Recipe, do: Session) -> None:
     files = [*recipe.prompts.files(), *(exams.files() if exams else [])]
     do.stage("prompts", prompts, recipe.prompts, {}, evaluation=exams, files=files)
     sampler = recipe.generate
-    do.stage("generate", generate, sampler, {"prompts": ASKED}, models=sampler.models(), files=sampler.files())
+    needs: dict[str, Any] = {"models": sampler.models(), "files": sampler.files()}
+    if sampler.is_adaptive():
+        needs["judge"] = Judging(verify=recipe.verify, workers=recipe.execution.verify_workers)
+    do.stage("generate", generate, sampler, {"prompts": ASKED}, **needs)
     judged = {"traces": TRACES, "prompts": ASKED}
     do.stage("verify", verify, recipe.verify, judged, workers=recipe.execution.verify_workers)
     do.stage("select", select, recipe.select, {**judged, "verdicts": VERDICTS})

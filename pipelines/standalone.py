@@ -15,6 +15,7 @@ from generators.work import StageCounts
 from pipelines.cluster import ExecutionConfig
 from pipelines.corpus import CorpusConfig, corpus
 from pipelines.evaluate import EvaluateConfig, evaluate
+from pipelines.judging import Judging
 from pipelines.recipe import RecipeError, parse_config, read_toml, recipe_path, with_overrides
 from pipelines.session import Session, open_session
 
@@ -113,6 +114,8 @@ def _call(
         models = [model]
     elif isinstance(config, GenerateConfig):
         models, files = config.models(), config.files()
+        if config.is_adaptive():
+            more["judge"] = Judging(verify=sections.verify, workers=sections.execution.verify_workers)
     elif stage == "prompts":
         files = config.files()
     elif isinstance(config, ScoreConfig):

@@ -1,0 +1,71 @@
+"""Verdicts while sampling goes on: the judge that adaptive sampling is handed, made of the verifiers' worker processes.
+
+It says what `verify` and `select` will say later: the same pool and limits, and paths that are equal where `select`
+takes two traces for one.
+"""
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from filters.equations import path_of
+from filters.pool import Pool
+from filters.verdicts import Verdict, load_verifier
+from filters.verify import VerifyConfig, item_of, prompts_by_id
+from generators.findings import Finding, Judge, Row
+from generators.records import Config, content_id
+
+
+class Judging(Config):
+    """Opens a judge (generators.findings.OpenJudge). A Config, so that other limits are another stage."""
+
+    verify: VerifyConfig
+    workers: int = Field(default=2, ge=1)
+
+    EXECUTION = frozenset({"workers"})
+
+    @contextmanager
+    def __call__(self, prompts: Path) -> Iterator[Judge]:
+        """A judge of the samples of `prompts`; a kept prompt without a verifier is a ValueError."""
+        questions = prompts_by_id(prompts, self.verify.default_verifier)
+        kept = pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null())["prompt_id"].to_list()
+        mute = sum(not questions[prompt_id]["verifier"] for prompt_id in kept)
+        if mute:
+            raise ValueError(
+                f"generate.adaptive needs verdicts, and {mute} of {len(kept)} prompts have no verifier; "
+                "name one in prompts.verifier or verify.default_verifier"
+            )
+        for name in sorted({questions[prompt_id]["verifier"] for prompt_id in kept}):
+            load_verifier(name)
+        limits = {"timeout_s": self.verify.timeout_s, "memory_mib": self.verify.memory_mib}
+        with Pool(self.workers, **limits) as pool:  # type: ignore[arg-type]
+            yield partial(judge, pool, questions)
+
+
+def judge(pool: Pool, questions: Mapping[str, Mapping[str, Any]], row: Row) -> "Future[Finding]":
+    """What one sample is; nothing waits."""
+    asked = {**row, **questions[row["prompt_id"]]}
+    text = row.get("reasoning") or row.get("answer") or ""
+    found: Future[Finding] = Future()
+
+    def tell(verdicts: "Future[list[Verdict]]") -> None:
+        try:
+            found.set_result(finding(verdicts.result()[0], text))
+        except BaseException as error:  # of the pool: whoever waits must hear of it
+            found.set_exception(error)
+
+    pool.submit([(asked["verifier"], item_of(asked))]).add_done_callback(tell)
+    return found
+
+
+def finding(verdict: Verdict, text: str) -> Finding:
+    """A verdict's status; of a correct trace its equations, or all of its text where it has none, as a short id."""
+    if verdict.status != "correct":
+        return Finding(verdict.status)
+    return Finding("correct", content_id(path_of(text) or " ".join(text.split())))
