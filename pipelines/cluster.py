@@ -26,6 +26,7 @@ FLUSH_ROWS, FLUSH_S = 64, 1.0  # results of one worker travel together, at most 
 RETRIES = 3  # a shard whose worker died is given to another this often
 COLLECT_S, LINGER_S = 5.0, 0.002  # an actor's answer is waited for so long; what finishes within a linger travels along
 THREADS = 4  # of an actor: taking on samples while an answer is waited for
+REASON_CHARACTERS = 300
 DEATHS = 5  # of one engine's actors, with no sample between them, before the run is given up
 
 log = logging.getLogger(__name__)
@@ -255,7 +256,7 @@ class _RayEngines:
 
     def _replace(self, member: _Member, error: Exception) -> list[Outcome]:
         """Start another actor in place of a dead one, and give back what it had in flight."""
-        reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
+        reason = " ".join(str(error).split())[:REASON_CHARACTERS] or type(error).__name__
         if member.deaths + 1 >= DEATHS:
             raise RuntimeError(f"an engine died {DEATHS} times without finishing a sample; the last time: {reason}")
         log.warning("an engine died and is started again (%d samples go back into the queue): %s",

@@ -1,12 +1,12 @@
 """Samples with vLLM's asynchronous engine (arXiv 2309.06180): large models, on GPUs or wherever vLLM runs.
 
-Every sample is a request of its own with its own seed, and is handed on as it finishes. Token ids go in and come
+Every sample is a request of its own, and is handed on as it finishes. Token ids go in and come
 out: the prompt is rendered and the completion decoded by the same code as for every other teacher. A completion
 ends at the stop tokens of the model's generation config or the tokenizer's end of text; what else the generation
 config suggests (repetition penalty, top-k) is not applied.
 
-The draws come from the sample's seed alone, but vLLM's arithmetic rounds differently in batches of different sizes,
-so a completion may differ from run to run where two tokens are nearly as likely.
+With `seeded` the draws come from the sample's own seed alone, but vLLM's arithmetic rounds differently in batches of
+different sizes, so a completion may still differ from run to run where two tokens are nearly as likely.
 """
 
 import asyncio
@@ -35,11 +35,14 @@ from generators.sampling import (
 class Options(Config):
     """How the engine is run."""
 
-    EXECUTION = frozenset({"engine"})
+    EXECUTION = frozenset({"engine", "seeded"})
 
     engine: dict[str, Any] = Field(
         default={},
         description="arguments of vllm.LLM, such as tensor_parallel_size, max_model_len, gpu_memory_utilization",
+    )
+    seeded: bool = Field(
+        default=False, description="draw each sample with its own seed: vLLM then draws row by row, which is slower"
     )
 
 
@@ -63,7 +66,7 @@ def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmTeache
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     llm = AsyncLLM.from_engine_args(AsyncEngineArgs(model=path, **options.engine))
-    return VllmTeacher(llm, loop, AutoTokenizer.from_pretrained(path), sampling)
+    return VllmTeacher(llm, loop, AutoTokenizer.from_pretrained(path), sampling, options.seeded)
 
 
 def check_arguments(engine: Mapping[str, Any]) -> None:
@@ -95,9 +98,11 @@ def check_temperature(sampling: SamplingConfig) -> None:
 class VllmTeacher(AsyncEngine):
     """vLLM's asynchronous engine; each sample is a request to it."""
 
-    def __init__(self, llm: Any, loop: asyncio.AbstractEventLoop, tokenizer: Any, sampling: SamplingConfig) -> None:
+    def __init__(
+        self, llm: Any, loop: asyncio.AbstractEventLoop, tokenizer: Any, sampling: SamplingConfig, seeded: bool
+    ) -> None:
         super().__init__(loop, self.ask, self.capacity)
-        self.llm, self.tokenizer, self.sampling = llm, tokenizer, sampling
+        self.llm, self.tokenizer, self.sampling, self.seeded = llm, tokenizer, sampling, seeded
         self.context: int = llm.model_config.max_model_len
         self.numbers = itertools.count()
         self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a sample that is about to be asked for
@@ -128,7 +133,8 @@ class VllmTeacher(AsyncEngine):
             done = output.outputs[0]
         if done is None or done.finish_reason not in ("stop", "length"):
             return Outcome(request, error=f"vLLM gave the sample up: {done and done.finish_reason}")
-        return Outcome(request, sampled_row(request, prompt, self.tokenizer, list(done.token_ids), done.finish_reason))
+        row = sampled_row(request, prompt, self.tokenizer, list(done.token_ids), done.finish_reason)
+        return Outcome(request, row if self.seeded else {**row, "seed": None})
 
     def params(self, request: SampleRequest, most: int) -> Any:
         """vLLM's parameters of one sample; a continued one draws with a seed of its own."""
@@ -139,7 +145,7 @@ class VllmTeacher(AsyncEngine):
             temperature=self.sampling.temperature,
             top_p=self.sampling.top_p,
             max_tokens=most,
-            seed=request.seed + len(request.prefix),
+            seed=request.seed + len(request.prefix) if self.seeded else None,
             detokenize=False,
             output_kind=RequestOutputKind.FINAL_ONLY,
         )

@@ -1,0 +1,151 @@
+"""Engines on Ray: an actor or a whole node that is killed costs what it had in flight, and that is asked again."""
+
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from generators.engine import Engine, Outcome
+from generators.sampling import SampleRequest
+from generators.schedule import Row, Scheduler
+from pipelines import cluster
+from pipelines.cluster import ExecutionConfig, open_executor, ray_fleet
+
+
+class Listed:
+    """A source of some samples."""
+
+    def __init__(self, count: int) -> None:
+        self.requests = [SampleRequest(f"t{i}", f"p{i}", [], 0, i) for i in range(count)]
+        self.settlements: list[str] = []
+
+    def take(self, most: int) -> list[SampleRequest]:
+        taken, self.requests = self.requests[:most], self.requests[most:]
+        return taken
+
+    def settled(self, request: SampleRequest, row: Row) -> None:
+        self.settlements.append(request.trace_id)
+
+    def undecided(self) -> bool:
+        return False
+
+
+class Slow:
+    """Answers one sample every few milliseconds, naming its process, which it also writes into a folder."""
+
+    def __init__(self, folder: Path, slots: int = 4) -> None:
+        (folder / str(os.getpid())).touch()
+        self.waiting: list[SampleRequest] = []
+        self.most = slots
+
+    def slots(self) -> int:
+        return self.most
+
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        self.waiting += requests
+
+    def collect(self, timeout_s: float) -> list[Outcome]:
+        time.sleep(0.01)
+        if not self.waiting:
+            return []
+        request = self.waiting.pop(0)
+        return [Outcome(request, request.row(answer=str(os.getpid()), finish_reason="stop", completion_tokens=1))]
+
+    def close(self) -> None:
+        pass
+
+
+class Poisoned(Slow):
+    """Dies of one sample."""
+
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        if any(request.trace_id == "t7" for request in requests):
+            os._exit(3)
+        super().submit(requests)
+
+
+def broken(folder: Path) -> Engine:
+    raise ValueError("there is no such model")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def by_value() -> None:
+    """Workers cannot import this file, so its classes travel whole."""
+    from ray import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+@pytest.fixture(scope="module")
+def two_workers() -> Iterator[ExecutionConfig]:
+    config = ExecutionConfig(executor="ray", workers=2, cpus_per_worker=0.5)
+    with open_executor(config):
+        yield config
+
+
+def sample(engine: Engine, count: int, after: dict[int, object]) -> tuple[list[Row], Listed]:
+    """Sample all; `after` some rows, call something."""
+    source, rows = Listed(count), list[Row]()
+
+    def keep(request: SampleRequest, row: Row) -> None:
+        rows.append(row)
+        act = after.pop(len(rows), None)
+        if callable(act):
+            act()
+
+    Scheduler(engine, source, keep).run()
+    assert sorted(source.settlements) == sorted(f"t{i}" for i in range(count))
+    return rows, source
+
+
+def test_two_engines_share_the_work(two_workers: ExecutionConfig, tmp_path: Path) -> None:
+    with ray_fleet(two_workers, partial(Slow, tmp_path)) as engine:
+        rows, _ = sample(engine, 200, {})
+    shares = Counter(row["answer"] for row in rows)
+    assert len(rows) == 200 and len(shares) == 2 and min(shares.values()) > 40
+
+
+def test_a_killed_engine_is_started_again_and_loses_nothing(two_workers: ExecutionConfig, tmp_path: Path) -> None:
+    def kill() -> None:
+        for file in tmp_path.iterdir():
+            os.kill(int(file.name), signal.SIGKILL)
+
+    with ray_fleet(two_workers, partial(Slow, tmp_path)) as engine:
+        rows, _ = sample(engine, 300, {60: kill})
+    assert len(list(tmp_path.iterdir())) == 4  # two other processes took the place
+    assert Counter(row["trace_id"] for row in rows).most_common(1)[0][1] == 1
+    assert all(row["finish_reason"] == "stop" for row in rows)
+
+
+def test_a_sample_that_kills_engines_fails_and_the_others_are_done(
+    two_workers: ExecutionConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "DEATHS", 50)
+    with ray_fleet(two_workers, partial(Poisoned, tmp_path, 1)) as engine:
+        rows, _ = sample(engine, 20, {})
+    failed = [row for row in rows if row["finish_reason"] == "error"]
+    assert [row["trace_id"] for row in failed] == ["t7"] and "its engine died" in failed[0]["error"]
+
+
+def test_an_engine_that_cannot_be_built_says_so(two_workers: ExecutionConfig, tmp_path: Path) -> None:
+    with (
+        pytest.raises(ValueError, match="there is no such model"),
+        ray_fleet(two_workers, partial(broken, tmp_path)) as engine,
+    ):
+        sample(engine, 3, {})
+
+
+@pytest.mark.slow
+def test_a_killed_node_loses_nothing(tmp_path: Path) -> None:
+    script = Path(__file__).parent.parent / "ray_nodes.py"
+    import subprocess
+
+    done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "all 300 samples, each once" in done.stdout
