@@ -107,7 +107,8 @@ def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> Plan:
     """What one teacher is asked."""
     if not config.model:
         raise ValueError(f"generate.model is missing: the teacher {config.teacher} samples with a model")
-    return Plan.of(asked, config.signature(), config.sampling.n, config.sampling.seed)
+    plan = Plan.of(asked, config.signature(), config.sampling.n, config.sampling.seed)
+    return replace(plan, messages=config.asking().over(plan.messages))
 
 
 def in_order(passes: "Sequence[Sampling]") -> list[str]:

@@ -19,9 +19,9 @@ class SamplingConfig(Config):
     n: int = Field(default=4, ge=1, description="samples a prompt; more of them keep those there are")
     seed: int = Field(default=0, ge=0, description="each sample's own seed is made from it")
 
-    def canonical(self) -> str:
-        """JSON of all that decides what a sample is, and so not `n`."""
-        return canonical_json(self.model_dump(exclude={"n"}))
+    def canonical(self, **more: Any) -> str:
+        """JSON of all that decides what a sample is, `more` of it included, and so not `n`."""
+        return canonical_json({**self.model_dump(exclude={"n"}), **more})
 
 
 @dataclass(frozen=True, slots=True)

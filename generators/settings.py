@@ -12,8 +12,10 @@ from generators.adaptive import AdaptiveConfig
 from generators.models import model_path, model_revision
 from generators.records import Config
 from generators.sampling import SamplingConfig
+from generators.styles import Style, StyleName, style_of
 
 TEACHERS = Path(__file__).resolve().parent / "teachers"
+SHOWN, SHOTS = ("examples", "shots"), 2  # keys of the style few_shot alone; examples shown unless they say otherwise
 
 
 class GenerateConfig(Config):
@@ -23,6 +25,13 @@ class GenerateConfig(Config):
     model: str = Field("", description="model folder, embedded:teacher, or a Hugging Face name")
     sampling: SamplingConfig = SamplingConfig()
     options: dict[str, Any] = Field(default={}, description="the teacher's own settings")
+    style: StyleName = Field(
+        default="plain", description="how it is asked: as it is, after solved examples, or to reflect and to verify"
+    )
+    examples: str | None = Field(
+        default=None, description="file of question, reasoning and answer for few_shot; none: built-in mathematics"
+    )
+    shots: int | None = Field(default=None, ge=1, description="examples that are shown; none: 2")
     truncated: Literal["keep", "continue", "drop"] = Field(
         default="keep", description="completions cut at max_new_tokens: handed on, taken up where they stopped, or not"
     )
@@ -44,12 +53,21 @@ class GenerateConfig(Config):
     def _check(self) -> "GenerateConfig":
         if self.continue_to is not None and self.truncated != "continue":
             raise ValueError(f'continue_to is {self.continue_to}, which needs truncated = "continue"')
+        for key in SHOWN:
+            if getattr(self, key) is not None and self.style != "few_shot":
+                raise ValueError(f'{key} is {getattr(self, key)}, which needs style = "few_shot"')
         return self
 
     def each(self) -> "list[GenerateConfig]":
         """This teacher, and each of the further ones with this section's keys where it has none of its own."""
-        base = self.model_dump(exclude_unset=True, exclude={"teachers"})
-        return [GenerateConfig.model_validate(base | keys) for keys in ({}, *self.teachers.values())]
+        base, others = self.model_dump(exclude_unset=True, exclude={"teachers"}), ({}, *self.teachers.values())
+        unshown = {key: value for key, value in base.items() if key not in SHOWN}
+        tables = ((base if keys.get("style", self.style) == self.style else unshown) | keys for keys in others)
+        return [GenerateConfig.model_validate(table) for table in tables]
+
+    def asking(self) -> Style:
+        """How prompts are put to the teacher."""
+        return style_of(self.style, Path(self.examples) if self.examples else None, self.shots or SHOTS)
 
     def most_tokens(self) -> int:
         """How long a completion may become in all."""
@@ -65,18 +83,21 @@ class GenerateConfig(Config):
         """Files from outside the run that decide what comes out."""
         _, options = load_teacher(self.teacher, self.options)
         own = options.files() if hasattr(options, "files") else []
+        own += [Path(self.examples)] if self.examples else []
         return own + [file for other in self.each()[1:] for file in other.files()]
 
     def identity(self) -> dict[str, Any]:
         """As for every config, with the teacher's own settings told apart by the teacher."""
         _, options = load_teacher(self.teacher, self.options)
         others = {name: other.identity() for name, other in zip(self.teachers, self.each()[1:], strict=True)}
-        return super().identity() | {"options": options.identity(), "teachers": others}
+        own = {key: value for key, value in super().identity().items() if key not in ("style", *SHOWN)}
+        return own | self.asking().identity() | {"options": options.identity(), "teachers": others}
 
     def signature(self) -> dict[str, str]:
         """The columns of a trace that say who sampled and how; a server's model has no revision that we could see."""
         revision = "" if self.is_remote() else model_revision(model_path(self.model)) or ""
-        return {"teacher": self.model, "revision": revision, "sampling": self.sampling.canonical()}
+        sampling = self.sampling.canonical(**self.asking().identity())
+        return {"teacher": self.model, "revision": revision, "sampling": sampling}
 
     def is_adaptive(self) -> bool:
         """Whether any teacher is asked as often as each prompt needs."""
