@@ -175,15 +175,16 @@ def repeated(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series:
 def repeated_grams(texts: pl.Series) -> npt.NDArray[np.float64]:
     """[N, 2]: the share of a text's runs of GRAM_WORDS words that came before, how often its most frequent comes."""
     words = texts.str.to_lowercase().str.extract_all(WORD.pattern)
-    ends = np.cumsum(words.list.len().to_numpy(), dtype=np.int64)
+    lengths = words.list.len().to_numpy().astype(np.int64)
+    ends = np.cumsum(lengths)
     hashes = words.explode(empty_as_null=False).hash().to_numpy()
     count = max(0, len(hashes) - GRAM_WORDS + 1)
     codes = np.zeros(count, dtype=np.uint64)
     for offset in range(GRAM_WORDS):
         codes = (codes ^ hashes[offset : offset + count]) * MIX
         codes ^= codes >> np.uint64(29)
-    starts = np.concatenate([[0], ends[:-1]])
-    return np.array([repeats_of(codes[a : max(a, b - GRAM_WORDS + 1)]) for a, b in zip(starts, ends, strict=True)])
+    runs = zip(ends - lengths, ends - GRAM_WORDS + 1, strict=True)
+    return np.array([repeats_of(codes[start : max(start, end)]) for start, end in runs])
 
 
 def repeats_of(codes: npt.NDArray[np.uint64]) -> tuple[float, float]:

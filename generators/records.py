@@ -66,6 +66,12 @@ SELECTED: dict[str, Any] = {  # a trace with its verdict and what select made of
     "drop_reason": pl.String,  # null = kept
 }
 
+REWRITTEN: dict[str, Any] = {  # a row of SELECTED, or what a model made of one
+    **SELECTED,
+    "rewritten_from": pl.String,  # trace_id of the original; null = as it was sampled
+    "rewrite_failure": pl.String,  # of an original: why no rewrite of it is used; null otherwise
+}
+
 CORPUS: dict[str, Any] = {
     "trace_id": pl.String,
     "prompt_id": pl.String,
@@ -75,6 +81,7 @@ CORPUS: dict[str, Any] = {
     "license": pl.String,
     "teacher": pl.String,
     "completion_tokens": pl.Int32,
+    "rewritten_from": pl.String,  # trace_id of the trace that a model put into readable form; null = as sampled
     "split": pl.String,  # train, validation
 }
 

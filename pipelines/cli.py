@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipelines.recipe import Recipe
     from pipelines.session import Session
 
-STAGES = ("prompts", "generate", "verify", "select", "corpus", "score", "train", "evaluate", "report")
+STAGES = ("prompts", "generate", "verify", "select", "rewrite", "corpus", "score", "train", "evaluate", "report")
 OVERRIDES = "settings as key.path=value, for example train.alpha=0.5"
 ABOUT = "Turn a reasoning teacher into a verified corpus and smaller students."
 
@@ -117,9 +117,16 @@ INPUTS: dict[str, tuple[str, dict[str, tuple[str, bool, bool]]]] = {
             "prompts": ("prompts.parquet", False, True),
         },
     ),
+    "rewrite": (
+        "have a model put the kept traces into readable form, and verify them again",
+        {"selected": ("selected.parquet", False, True), "prompts": ("prompts.parquet", False, True)},
+    ),
     "corpus": (
         "write the kept traces as chat rows with a dataset card",
-        {"selected": ("selected.parquet", False, True), "prompts": ("prompts.parquet", False, True)},
+        {
+            "selected": ("selected.parquet or rewritten.parquet", False, True),
+            "prompts": ("prompts.parquet", False, True),
+        },
     ),
     "score": ("store the teacher's soft targets for a corpus", {"corpus": ("corpus parquet files", True, True)}),
     "train": (

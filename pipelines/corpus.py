@@ -94,12 +94,15 @@ def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
     return {
         **{key: row[key] for key in copied},
         "messages": [*row["messages"], {"role": "assistant", "content": content}],
+        "rewritten_from": row.get("rewritten_from"),
         "split": split_of(row["prompt_id"], config),
     }
 
 
 def _unfiltered(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
     """Every trace that ended by itself, right or wrong, of the training prompts: rejection sampling's control."""
+    if "rewritten_from" in traces.columns:
+        traces = traces.filter(pl.col("rewritten_from").is_null())
     rows = _as_corpus(traces.filter(pl.col("finish_reason") == "stop"), config)
     return rows.filter(pl.col("split") == "train")
 
@@ -141,9 +144,16 @@ def card(rows: pl.DataFrame, config: CorpusConfig) -> str:
         f"{head}  data_files:\n{files}---\n\n# {config.title}\n\n{len(rows):,} rows ({splits}){counted}.\n\n"
         "`messages` is a conversation whose last message is the assistant's: `<think>` reasoning `</think>`, then the "
         "answer. Reasoning rows are the teacher's and were kept when their verifier found them correct and they "
-        "were distinct; the split is by prompt. Made with distill-toolkit; `manifest.json` holds every setting.\n\n"
+        f"were distinct; {_rewritten(rows)}the split is by prompt. Made with distill-toolkit; `manifest.json` holds "
+        "every setting.\n\n"
         f"{tables}\n"
     )
+
+
+def _rewritten(rows: pl.DataFrame) -> str:
+    """How many rows a model put into readable form."""
+    count = len(rows) - rows["rewritten_from"].null_count()
+    return f"{count:,} of them were then rewritten by a model, to be read easily; " if count else ""
 
 
 def _table(rows: pl.DataFrame, column: str) -> str:

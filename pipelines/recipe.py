@@ -28,6 +28,7 @@ from generators.tasks.problem import load_family
 from pipelines.cluster import ExecutionConfig
 from pipelines.corpus import CorpusConfig
 from pipelines.evaluate import EvaluateConfig
+from pipelines.rewrite import RewriteConfig
 
 SHIPPED = Path(__file__).resolve().parent / "recipes"
 PLUGINS = {"verifier": "filters.verifiers", "teacher": "generators.teachers", "task family": "generators.tasks"}
@@ -59,6 +60,7 @@ class Recipe(Config):
     generate: GenerateConfig
     verify: VerifyConfig = VerifyConfig()
     select: SelectConfig = SelectConfig()
+    rewrite: RewriteConfig | None = None
     corpus: CorpusConfig = CorpusConfig()
     score: ScoreConfig | None = None
     train: StudentConfig | None = None
@@ -218,6 +220,10 @@ def check(recipe: Recipe) -> None:
     for teacher in recipe.generate.each():
         _resolves("generate.teacher", partial(load_teacher, teacher.teacher, teacher.options))
         _resolves("generate.adaptive", teacher.check_adaptive)
+        _resolves("generate.examples", teacher.asking)
+    if recipe.rewrite:
+        _resolves("rewrite.teacher", partial(load_teacher, recipe.rewrite.teacher, recipe.rewrite.options))
+        _resolves("rewrite.teacher", recipe.rewrite.generation().check_adaptive)
     if recipe.evaluate:
         _resolves("evaluate.engine", partial(load_teacher, recipe.evaluate.engine, recipe.evaluate.options))
     for section, prompts in _prompts(recipe).items():
@@ -236,6 +242,7 @@ def check(recipe: Recipe) -> None:
 def check_files(recipe: Recipe) -> None:
     """Every file that a stage will read is there: the last stage's as well, before the first one starts."""
     files = [(f"{section}.path", file) for section, prompts in _prompts(recipe).items() for file in prompts.files()]
+    files += [("generate.examples", Path(one.examples)) for one in recipe.generate.each() if one.examples]
     files += [("corpus.other", Path(other.path)) for other in recipe.corpus.other]
     for key, file in files:
         if not file.exists():
@@ -250,6 +257,8 @@ def _prompts(recipe: Recipe) -> dict[str, PromptsConfig]:
 def _models(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """(key, name) of every model that a stage will load."""
     yield from (("generate.model", model) for model in recipe.generate.models())
+    if recipe.rewrite:
+        yield from (("rewrite.model", model) for model in recipe.rewrite.generation().models())
     if recipe.score:
         yield "score.teacher", recipe.score.teacher
     for name, student in recipe.all_students().items():

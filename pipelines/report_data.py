@@ -18,7 +18,8 @@ from pipelines.ablation_data import ablation
 from pipelines.hardware import hardware
 from pipelines.training_data import training
 
-FLOW = ("prompts", "generate", "verify", "select", "corpus", "score", "train", "ablate", "evaluate")
+FLOW = ("prompts", "generate", "verify", "select", "rewrite", "corpus", "score", "train", "ablate", "evaluate")
+OPTIONAL = ("rewrite", "ablate")  # their absence is no gap
 REFERENCES = ("teacher", "start")  # evaluated beside the students
 FEW_SAMPLES = 12  # up to so many samples a prompt, each count correct has a bar of its own
 EXAMPLES_A_GROUP = 3
@@ -118,7 +119,7 @@ def overview(recipe: Mapping[str, Any], manifests: Manifests) -> dict[str, Any]:
         "commits": sorted({manifest["commit"] for manifest in every if manifest.get("commit")}),
         "hardware": "; ".join(recorded) or f"{hardware()} (where this report was made)",
         "stages": [stage for stage in FLOW if stage in present],
-        "missing": [stage for stage in FLOW if stage not in present and stage != "ablate"],
+        "missing": [stage for stage in FLOW if stage not in present and stage not in OPTIONAL],
         "stale": stale(manifests),
     }
 
@@ -169,7 +170,24 @@ def _funnel_row(run: Path, folder: str, counts: Mapping[str, Any]) -> dict[str, 
         "dropped": dict(counts["dropped"]),
         "adds_up": accounted == counts["rows_in"],
     }
+    if folder == "rewrite":
+        return row | {"recounted": _recounted_rewrites(run, counts), "note": _rewriting(counts["notes"])}
     return row | ({"recounted": _recounted(run, counts)} if folder == "select" else {})
+
+
+def _rewriting(notes: Mapping[str, Any]) -> str:
+    """What became of the traces that were to be rewritten, and of the replies."""
+    unused = ", ".join(f"{reason} {n:,}" for reason, n in notes["replies_not_used"].items())
+    left = f", {notes['left_as_they_were']:,} left as they were" if notes["left_as_they_were"] else ""
+    return f"{notes['rewritten']:,} rewritten{left}; of {notes['replies']:,} replies not used: {unused or 'none'}"
+
+
+def _recounted_rewrites(run: Path, counts: Mapping[str, Any]) -> bool:
+    """Whether the labels in rewritten.parquet give the manifest's numbers."""
+    labels = _scan(run, "rewrite/rewritten.parquet").select("drop_reason", "rewritten_from").collect()
+    originals = Counter(labels.filter(pl.col("rewritten_from").is_null())["drop_reason"])
+    dropped = {reason: originals[reason] for reason in counts["dropped"]}
+    return labels["drop_reason"].null_count() == counts["rows_kept"] and dropped == counts["dropped"]
 
 
 def _recounted(run: Path, counts: Mapping[str, Any]) -> bool:

@@ -1,6 +1,6 @@
 """The whole path, one call a stage.
 
-prompts -> generate -> verify -> select -> corpus -> score -> train -> evaluate -> report
+prompts -> generate -> verify -> select (-> rewrite) -> corpus -> score -> train -> evaluate -> report
 """
 
 from collections.abc import Mapping
@@ -16,14 +16,16 @@ from pipelines.evaluate import EvaluateConfig, evaluate, write_scores
 from pipelines.judging import Judging
 from pipelines.recipe import Recipe, StudentConfig
 from pipelines.report import report
+from pipelines.rewrite import rewrite
 from pipelines.session import Session, Until
 from pipelines.stage import read_manifest
 
 # score and train are imported where they are called: torch takes seconds, and bad prompts are told of at once
 
-STAGES = ("prompts", "generate", "verify", "select", "corpus", "score", "train", "evaluate", "report")
+STAGES = ("prompts", "generate", "verify", "select", "rewrite", "corpus", "score", "train", "evaluate", "report")
 ASKED, EXAMS = "prompts/prompts.parquet", "prompts/eval_prompts.parquet"
 TRACES, VERDICTS, SELECTED = "generate/traces.parquet", "verify/verdicts.parquet", "select/selected.parquet"
+REWRITTEN = "rewrite/rewritten.parquet"
 ROWS, UNFILTERED, VALIDATION = "corpus/train.parquet", "corpus/unfiltered.parquet", "corpus/validation.parquet"
 
 
@@ -39,7 +41,7 @@ def run(recipe: Recipe, do: Session) -> None:
 
 
 def build_corpus(recipe: Recipe, do: Session) -> None:
-    """prompts -> generate -> verify -> select -> corpus -> score."""
+    """prompts -> generate -> verify -> select (-> rewrite) -> corpus -> score."""
     exams = recipe.evaluate.prompts if recipe.evaluate else None
     files = [*recipe.prompts.files(), *(exams.files() if exams else [])]
     do.stage("prompts", prompts, recipe.prompts, {}, evaluation=exams, files=files)
@@ -51,8 +53,10 @@ def build_corpus(recipe: Recipe, do: Session) -> None:
     judged = {"traces": TRACES, "prompts": ASKED}
     do.stage("verify", verify, recipe.verify, judged, workers=recipe.execution.verify_workers)
     do.stage("select", select, recipe.select, {**judged, "verdicts": VERDICTS})
+    chosen = rewrite_traces(recipe, do) if recipe.rewrite else SELECTED
+    do.past("rewrite")
     others = [Path(other.path) for other in recipe.corpus.other]
-    do.stage("corpus", corpus, recipe.corpus, {"selected": SELECTED, "prompts": ASKED}, files=others)
+    do.stage("corpus", corpus, recipe.corpus, {"selected": chosen, "prompts": ASKED}, files=others)
     if recipe.score:
         from distill.score import score
 
@@ -65,6 +69,17 @@ def build_corpus(recipe: Recipe, do: Session) -> None:
             models=[m for m in (recipe.score.teacher, recipe.score.tokenizer) if m],
         )
     do.past("score")
+
+
+def rewrite_traces(recipe: Recipe, do: Session) -> str:
+    """Put the kept traces into readable form; the file that the corpus is then made of."""
+    config = recipe.rewrite
+    assert config
+    chosen = {"selected": SELECTED, "prompts": ASKED}
+    sources: dict[str, Any] = {"models": config.generation().models(), "files": config.generation().files()}
+    hands: dict[str, Any] = {"verifying": recipe.verify, "workers": recipe.execution.verify_workers}
+    do.stage("rewrite", rewrite, config, chosen, **sources, **hands)
+    return REWRITTEN
 
 
 def train_students(recipe: Recipe, do: Session) -> None:

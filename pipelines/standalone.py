@@ -17,6 +17,7 @@ from pipelines.corpus import CorpusConfig, corpus
 from pipelines.evaluate import EvaluateConfig, evaluate
 from pipelines.judging import Judging
 from pipelines.recipe import RecipeError, parse_config, read_toml, recipe_path, with_overrides
+from pipelines.rewrite import RewriteConfig, rewrite
 from pipelines.session import Session, open_session
 
 LIGHT: dict[str, Callable[..., StageCounts]] = {
@@ -24,6 +25,7 @@ LIGHT: dict[str, Callable[..., StageCounts]] = {
     "generate": generate,
     "verify": verify,
     "select": select,
+    "rewrite": rewrite,
     "corpus": corpus,
     "evaluate": evaluate,
 }
@@ -50,6 +52,7 @@ class Sections(Config):
     generate: GenerateConfig | None = None
     verify: VerifyConfig = VerifyConfig()
     select: SelectConfig | None = None
+    rewrite: RewriteConfig | None = None
     corpus: CorpusConfig | None = None
     score: ScoreConfig | None = None
     train: TrainConfig | None = None
@@ -106,7 +109,7 @@ def _call(
     more: dict[str, Any] = {}
     models: list[str] = []
     files: list[Path] = []
-    if stage in ("verify", "evaluate"):
+    if stage in ("verify", "rewrite", "evaluate"):
         more["workers"] = sections.execution.verify_workers
     if stage == "evaluate":
         assert model
@@ -116,6 +119,9 @@ def _call(
         models, files = config.models(), config.files()
         if config.is_adaptive():
             more["judge"] = Judging(verify=sections.verify, workers=sections.execution.verify_workers)
+    elif isinstance(config, RewriteConfig):
+        more["verifying"] = sections.verify
+        models, files = config.generation().models(), config.generation().files()
     elif stage == "prompts":
         files = config.files()
     elif isinstance(config, ScoreConfig):

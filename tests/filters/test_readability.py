@@ -117,6 +117,7 @@ def test_many_at_once_are_judged_as_each_by_itself() -> None:
     ]
     assert together == alone
     assert reasons_against(pl.DataFrame(rows, schema=TEXTS), ReadabilityConfig()).to_list() == [None] * len(rows)
+    assert reasons_against(pl.DataFrame(schema=TEXTS), config).to_list() == []
     assert {None, "bad_tags", "no_summary", "code_block", "mixed_language", "loop"} <= set(alone)
 
 

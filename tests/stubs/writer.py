@@ -1,0 +1,97 @@
+"""A teacher that costs nothing: it adds numbers, and makes each mistake that a real one makes, by the question asked.
+
+As a solver it answers `a + b = ?`; as an editor (its instructions ask for `<reasoning>`) it rewrites what it is given.
+What goes wrong depends on a % 10 and on the sample's index alone.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from generators.engine import Outcome
+from generators.records import Config
+from generators.sampling import SampleRequest, SamplingConfig
+
+REMOTE = True
+SUM = re.compile(r"(\d+) \+ (\d+) = \?")
+RAW = re.compile(r"<raw_reasoning>\n(.*)\n</raw_reasoning>", re.DOTALL)
+LOOP = "Wait, I should add the numbers once more to be really sure about this sum. "
+GOOD, MALFORMED, WRONG, MIXED, CUT, FAILED, CHATTY, DOUBLED, LOOPED, NO_ANSWER = range(10)
+
+asked: list[SampleRequest] = []  # of all engines in this process
+
+
+class Options(Config):
+    """`stop_after`: requests until it is as if somebody pressed Ctrl-C."""
+
+    EXECUTION = frozenset({"stop_after"})
+
+    stop_after: int | None = None
+
+
+class Writer:
+    """Answers at once, the last request first."""
+
+    def __init__(self, stop_after: int | None) -> None:
+        self.waiting: list[SampleRequest] = []
+        self.stop_after, self.answered = stop_after, 0
+
+    def slots(self) -> int:
+        return 3
+
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        asked.extend(requests)
+        self.waiting += requests
+
+    def collect(self, timeout_s: float) -> list[Outcome]:
+        if self.answered == self.stop_after:
+            raise KeyboardInterrupt
+        self.answered += bool(self.waiting)
+        return [answer(self.waiting.pop())] if self.waiting else []
+
+    def close(self) -> None:
+        return None
+
+
+def build(model: str, sampling: SamplingConfig, options: Options) -> Writer:
+    """Any model's name will do."""
+    return Writer(options.stop_after)
+
+
+def answer(request: SampleRequest) -> Outcome:
+    """What becomes of one sample."""
+    question = request.messages[-1]["content"]
+    a, b = map(int, SUM.findall(question)[-1])
+    if "<raw_reasoning>" not in question:
+        return Outcome(request, row(request, *solved(a, b, request.sample_index)))
+    if a % 10 == FAILED:
+        return Outcome(request, error="the server refuses it", final=True)
+    if a % 10 == CUT and request.sample_index == 0:
+        return Outcome(request, row(request, None, "<reasoning>First", "length"))
+    return Outcome(request, row(request, "How do I say this?", edited(a, b, question, request.sample_index)))
+
+
+def row(request: SampleRequest, reasoning: str | None, text: str, finish_reason: str = "stop") -> dict[str, Any]:
+    tokens = len(f"{reasoning or ''}{text}") // 4
+    counts = {"prompt_tokens": 9, "completion_tokens": tokens, "token_ids": list(range(tokens))}
+    return request.row(reasoning=reasoning, answer=text, finish_reason=finish_reason, **counts)
+
+
+def solved(a: int, b: int, index: int) -> tuple[str, str]:
+    """(reasoning, answer); each fourth sample is wrong, and one kind of question sends it into a loop."""
+    total = a + b + (index % 4 == 3)
+    steps = f"I start at {a} and count on, {'one by one ' * (index + 1)}up to {a + b - 1} + 1 = {total}."
+    return (LOOP * 20 if a % 10 == LOOPED else f"{steps}\n\n{a} + {b} = {total}."), f"The sum is \\boxed{{{total}}}."
+
+
+def edited(a: int, b: int, question: str, index: int) -> str:
+    """The editor's reply."""
+    found = RAW.search(question)
+    kind, total = a % 10, a + b + (a % 10 == WRONG)
+    text = f"I add {b} to {a}.\n\n{' 先把它们加起来。' if kind == MIXED else ''}{a} + {b} = {total}. It holds."
+    reply = f"<reasoning>\n{text}\n</reasoning>\n<summary>\nAdding gives \\boxed{{{total}}}.\n</summary>"
+    if (kind == MALFORMED and index == 0) or not found:
+        return text
+    if kind == NO_ANSWER:
+        return reply.replace(f"\\boxed{{{total}}}", "the sum")
+    return {CHATTY: f"Gladly!\n{reply}\nAnything else?", DOUBLED: f"<reasoning>{reply}"}.get(kind, reply)
