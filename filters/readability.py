@@ -215,6 +215,6 @@ def unreadable(
 
 def questions(prompts: Path) -> pl.DataFrame:
     """prompt_id, `question` (what the user says) and domain of each prompt."""
-    rows = pl.read_parquet(prompts, columns=["prompt_id", "messages", "domain"]).unique("prompt_id")
+    rows = pl.read_parquet(prompts, columns=["prompt_id", "messages", "domain"]).unique("prompt_id", keep="first")
     said = pl.element().filter(pl.element().struct["role"] == "user").struct["content"]
     return rows.select("prompt_id", "domain", question=pl.col("messages").list.eval(said).list.join("\n"))

@@ -73,12 +73,15 @@ def verify(
 
 
 def prompts_by_id(prompts: Path, default_verifier: str | None) -> dict[str, dict[str, Any]]:
-    """Messages, verifier and reference of each prompt; the default fills in where there is a reference."""
+    """Messages, verifier and reference of each prompt; the default fills in where there is a reference.
+
+    Of a question that is asked twice, perhaps with another reference, the first row is the one that was kept.
+    """
     rows = pl.read_parquet(prompts, columns=PROMPT_COLUMNS).to_dicts()
     for row in rows:
         if row["verifier"] is None and row["reference"] is not None:
             row["verifier"] = default_verifier
-    return {row["prompt_id"]: row for row in rows}
+    return {row["prompt_id"]: row for row in reversed(rows)}
 
 
 def check_prompts(traces: Path, prompts: Path, questions: dict[str, dict[str, Any]]) -> None:

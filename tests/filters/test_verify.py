@@ -60,6 +60,14 @@ def test_the_default_verifier_is_for_prompts_with_a_reference(tmp_path: Path) ->
     assert counts.rows_kept == 1
 
 
+def test_a_question_that_is_asked_twice_has_its_first_reference(tmp_path: Path) -> None:
+    traces, prompts = write_run(tmp_path, ["math_answer"], [["\\boxed{12}"]])
+    first = pl.read_parquet(prompts)
+    again = first.with_columns(reference=pl.lit("13"), drop_reason=pl.lit("conflicting_reference"))
+    write_frame(pl.concat([first, again]), prompts)
+    assert verify(traces, prompts, tmp_path, VerifyConfig(), workers=1).rows_kept == 1
+
+
 def test_a_failed_sample_is_an_error_with_its_own_reason(tmp_path: Path, awkward: str) -> None:
     traces, prompts = write_run(tmp_path, [awkward], [["exit 1"]], finish_reason="error", error="HTTP 500")
     verify(traces, prompts, tmp_path, VerifyConfig(), workers=1)
