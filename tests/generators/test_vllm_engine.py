@@ -1,11 +1,13 @@
 """The vLLM teacher on vLLM's own engine, wherever that runs."""
 
 import importlib.util
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -23,7 +25,14 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"),
 ]
-ENGINE = {"enforce_eager": True, "max_model_len": 128, "dtype": "float32", "max_num_seqs": 16}
+# 64 MiB of cache: a share of the memory would fail, or take all, on a machine that does something else as well
+ENGINE = {
+    "enforce_eager": True,
+    "max_model_len": 128,
+    "dtype": "float32",
+    "max_num_seqs": 16,
+    "kv_cache_memory_bytes": 2**26,
+}
 SAMPLED = SamplingConfig(temperature=1, top_p=0.95, max_new_tokens=40)
 STOP = 0
 QUESTIONS = ["2+2?", "What is 12 - 5?", "é 你好"]
@@ -47,9 +56,10 @@ def answers(drive: Drive) -> Answers:
 @pytest.fixture(scope="module")
 def teacher(tiny: Path) -> Iterator[VllmTeacher]:
     """A sampling teacher; the engine is started once, and so its other settings share it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB, on a CPU
-        engine = vllm_engine.build(str(tiny), SAMPLED, Options(engine=ENGINE))
+    # no multiprocessing: on a CPU, the engine's process then computes itself, and no third one imports everything
+    settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1"}
+    with mock.patch.dict(os.environ, settings):  # takes back what vLLM sets, such as LD_PRELOAD
+        engine = vllm_engine.build(str(tiny), SAMPLED, Options(engine=ENGINE, seeded=True))
         yield engine
         engine.close()
 
@@ -82,6 +92,15 @@ def test_the_same_seeds_give_the_same_completions(teacher: VllmTeacher, answers:
     first = answers(teacher, ask(12))
     assert first == answers(teacher, ask(12))
     assert first == answers(teacher, ask(12)[::-1])
+
+
+def test_without_seeds_completions_differ_and_rows_say_that_there_was_none(
+    teacher: VllmTeacher, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "seeded", False)
+    first, second = answers(teacher, ask(12)), answers(teacher, ask(12))
+    assert {row["seed"] for row in [*first.values(), *second.values()]} == {None}
+    assert {tuple(row["token_ids"]) for row in first.values()} != {tuple(row["token_ids"]) for row in second.values()}
 
 
 def test_greedy_rows_are_those_of_transformers_local(teacher: VllmTeacher, tiny: Path, answers: Answers) -> None:
