@@ -17,12 +17,14 @@ class AsyncEngine:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sample: Sample, slots: Callable[[], int]) -> None:
         self.loop, self.sample, self.slots = loop, sample, slots
+        self.in_flight = 0
         self.done: list[Outcome] = []
         self.broken: BaseException | None = None
         self.tasks: set[asyncio.Task[None]] = set()
 
     def submit(self, requests: Sequence[SampleRequest]) -> None:
         """Start a coroutine for each sample."""
+        self.in_flight += len(requests)
         for request in requests:
             task = self.loop.create_task(self._run(request))
             self.tasks.add(task)
@@ -30,7 +32,8 @@ class AsyncEngine:
 
     async def _run(self, request: SampleRequest) -> None:
         try:
-            self.done.append(await self.sample(request))
+            outcome = await self.sample(request)
+            self.done.append(outcome)  # in a line of its own: `done` is another list after the wait
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # not the sample's: a wrong key, a dead engine
@@ -38,20 +41,28 @@ class AsyncEngine:
         self.loop.stop()
 
     def collect(self, timeout_s: float) -> list[Outcome]:
-        """Run the loop until a sample finishes; what broke the engine as a whole is raised."""
-        if not self.done and self.tasks:
+        """Run the loop until a sample finishes; what broke the engine as a whole is raised once nothing is left."""
+        if not (self.done or self.broken):
             timer = self.loop.call_later(timeout_s, self.loop.stop)
             self.loop.run_forever()
             timer.cancel()
-        if self.broken:
+        if self.broken and not self.done:
             raise self.broken
         done, self.done = self.done, []
+        self.in_flight -= len(done)
         return done
 
     def close(self) -> None:
-        """Cancel what is in flight."""
-        for task in self.tasks:
-            task.cancel()
-        self.loop.run_until_complete(asyncio.gather(*self.tasks, return_exceptions=True))
+        """Cancel what is in flight and let go."""
+        self.loop.run_until_complete(self._cancel())
         self.loop.run_until_complete(self.loop.shutdown_asyncgens())
         self.loop.close()
+
+    async def _cancel(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await self.release()
+
+    async def release(self) -> None:
+        """Close what was opened on the loop."""
