@@ -107,6 +107,7 @@ def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> Plan:
     """What one teacher is asked."""
     if not config.model:
         raise ValueError(f"generate.model is missing: the teacher {config.teacher} samples with a model")
+    config.check_truncated()
     plan = Plan.of(asked, config.signature(), config.sampling.n, config.sampling.seed)
     return replace(plan, messages=config.asking().over(plan.messages))
 

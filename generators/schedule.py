@@ -6,6 +6,7 @@ There is no batch and no barrier: one long completion holds up nothing but its o
 
 import heapq
 import itertools
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from generators.sampling import SampleRequest
 
 COLLECT_S = 0.5  # how long an engine is waited for before retries, verdicts and Ctrl-C are looked at
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
+GIVEN_UP_AT_ONCE = 256  # samples of a teacher that was given up fail in such lots
 
 Row = Mapping[str, Any]
 
@@ -57,7 +59,8 @@ class Scheduler:
     failures: dict[str, int] = field(default_factory=dict)  # trace_id -> failed attempts of samples not settled yet
     retries: list[tuple[float, int, SampleRequest]] = field(default_factory=list)  # heap by time
     at_once: list[SampleRequest] = field(default_factory=list)
-    heard_at: float = field(default_factory=time.monotonic)  # when a sample last came out, or nothing was asked for
+    heard_at: float = field(default_factory=time.monotonic)  # when a sample last came out, or nothing was wanted
+    given_up: str = ""  # why nothing is asked of the engine any more
     ticket: Iterator[int] = field(default_factory=itertools.count)
 
     def run(self) -> None:
@@ -71,21 +74,25 @@ class Scheduler:
 
     def refill(self) -> bool:
         """Top the engine up; False when nothing is in flight, waiting or undecided."""
-        room = self.engine.slots() - self.in_flight
+        room = GIVEN_UP_AT_ONCE if self.given_up else self.engine.slots() - self.in_flight
         if room <= 0:  # also while engines are being started
             return True
+        if not (self.in_flight or self.retries or self.at_once):
+            self.heard_at = time.monotonic()
         due = self.due(room)
         asked = [*due, *self.source.take(room - len(due))] if room > len(due) else due
-        if asked:
-            self.heard_at = self.heard_at if self.in_flight else time.monotonic()
-            self.in_flight += len(asked)
+        self.in_flight += len(asked)
+        if self.given_up:
+            for request in asked:
+                self.advance(Outcome(request, error=self.given_up, final=True))
+        elif asked:
             self.engine.submit(asked)
-        return bool(self.in_flight or self.retries or self.at_once or self.source.undecided())
+        return bool(asked or self.in_flight or self.retries or self.at_once or self.source.undecided())
 
     def due(self, most: int) -> list[SampleRequest]:
         """Samples to be asked for again whose time has come."""
         due, self.at_once = self.at_once[:most], self.at_once[most:]
-        while self.retries and len(due) < most and self.retries[0][0] <= time.monotonic():
+        while self.retries and len(due) < most and (self.given_up or self.retries[0][0] <= time.monotonic()):
             due.append(heapq.heappop(self.retries)[2])
         return due
 
@@ -93,8 +100,8 @@ class Scheduler:
         """How long there is nothing else to do."""
         if self.source.undecided():
             return 0.02
-        until_retry = self.retries[0][0] - time.monotonic() if self.retries else COLLECT_S
-        return max(0.001, min(COLLECT_S, until_retry))
+        until_retry = self.retries[0][0] - time.monotonic() if self.retries else 0
+        return max(0.001, min(COLLECT_S, until_retry)) if until_retry > 0 else COLLECT_S  # below 0: there was no room
 
     def advance(self, outcome: Outcome) -> None:
         """Keep what has finished; put what failed, or goes on, back into the queue."""
@@ -116,14 +123,15 @@ class Scheduler:
         """Try again later, or settle the sample as failed. A cut-off sample that cannot go on stays as it was."""
         request, now = outcome.request, time.monotonic()
         failures = self.failures.get(request.trace_id, 0) + (not outcome.blameless)
-        spent = now - self.heard_at > self.persistence.patience_s if outcome.blameless else False
-        if not (outcome.final or spent or failures >= self.persistence.attempts):
+        if outcome.blameless and not self.in_flight and now - self.heard_at > self.persistence.patience_s:
+            self.given_up = f"nothing came for {self.persistence.patience_s:g} s: {outcome.error}"
+        if not (outcome.final or self.given_up or failures >= self.persistence.attempts):
             self.failures[request.trace_id] = failures
-            wait = max(outcome.after_s, min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** max(0, failures - 1)))
-            heapq.heappush(self.retries, (now + wait, next(self.ticket), request))
+            wait = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** max(0, failures - 1)) * random.uniform(0.75, 1.25)
+            heapq.heappush(self.retries, (now + max(outcome.after_s, wait), next(self.ticket), request))
             return
         self.failures.pop(request.trace_id, None)
-        row = request.failed(outcome.error)
+        row = request.failed(self.given_up or outcome.error)
         if not request.prefix:
             self.keep(request, row)
         self.source.settled(request, row)

@@ -96,8 +96,18 @@ class GenerateConfig(Config):
     def signature(self) -> dict[str, str]:
         """The columns of a trace that say who sampled and how; a server's model has no revision that we could see."""
         revision = "" if self.is_remote() else model_revision(model_path(self.model)) or ""
-        sampling = self.sampling.canonical(**self.asking().identity())
-        return {"teacher": self.model, "revision": revision, "sampling": sampling}
+        _, options = load_teacher(self.teacher, self.options)
+        more = self.asking().identity() | (options.decoding() if hasattr(options, "decoding") else {})
+        return {"teacher": self.model, "revision": revision, "sampling": self.sampling.canonical(**more)}
+
+    def check_truncated(self) -> None:
+        """A teacher that cannot take up what it broke off, although it should, is a ValueError."""
+        _, options = load_teacher(self.teacher, self.options)
+        if self.truncated == "continue" and not getattr(options, "continues", True):
+            raise ValueError(
+                f'truncated = "continue" needs exact token ids, which {self.teacher} has only with options '
+                f'api = "completions" and token_ids = true'
+            )
 
     def is_adaptive(self) -> bool:
         """Whether any teacher is asked as often as each prompt needs."""
@@ -134,6 +144,10 @@ def _option_faults(teacher: str, options: type[Config], error: ValidationError) 
     faults = []
     for item in error.errors():
         key = ".".join(map(str, item["loc"]))
-        unknown = item["type"] == "extra_forbidden"
-        faults.append(f"no option {key}" if unknown else f"option {key} = {item['input']!r}: {item['msg']}")
+        if item["type"] == "extra_forbidden":
+            faults.append(f"no option {key}")
+        elif not key or item["loc"][0] in getattr(options, "PRIVATE", ()):  # may hold a key or a password
+            faults.append(f"option {key}: {item['msg']}" if key else item["msg"])
+        else:
+            faults.append(f"option {key} = {item['input']!r}: {item['msg']}")
     return f"the teacher {teacher} has {'; '.join(faults)}; its options are {known}"

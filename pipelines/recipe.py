@@ -219,6 +219,7 @@ def check(recipe: Recipe) -> None:
     """What no single section can see: plug-ins exist, sections fit each other, temperatures are on the grid."""
     for teacher in recipe.generate.each():
         _resolves("generate.teacher", partial(load_teacher, teacher.teacher, teacher.options))
+        _resolves("generate.truncated", teacher.check_truncated)
         _resolves("generate.adaptive", teacher.check_adaptive)
         _resolves("generate.examples", teacher.asking)
     if recipe.rewrite:

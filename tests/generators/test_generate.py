@@ -251,7 +251,11 @@ def test_a_ledger_elsewhere_is_shared_by_runs(outside: GenerateConfig, asked: Pa
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("transformer_local", {}, "there is no teacher 'transformer_local'; there are replay, transformers_local"),
+        (
+            "transformer_local",
+            {},
+            "there is no teacher 'transformer_local'; there are openai_http, replay, transformers_local",
+        ),
         ("nobody.knows", {}, "there is no teacher 'nobody.knows'"),
         ("transformers_local", {"slot": 8}, "no option slot; its options are slots, device, dtype"),
         ("transformers_local", {"slots": 0}, "option slots = 0: .* greater than or equal to 1"),
