@@ -6,15 +6,22 @@ a first sample before any gets a second, and a budget that runs out has been spr
 it; among equals the longest expected goes first. Only where all of that leaves slots of the engine idle are samples
 taken that may turn out to be superfluous: as many as the prompt's pass rate lets expect, few at a time.
 
-A sample is asked for by its index, in order, whether the ledger has it (then it costs nothing but counts) or not. So
-what a prompt ends with depends on its own samples alone, not on speed, kills or earlier runs, until a budget binds.
+`order = "likeliest"` spends a budget where a new correct trace is likeliest instead, by the prompt's pass rate and by
+how often prompts with as many paths find another. That brings more traces of somewhat fewer prompts, and leaves pass
+rates to be estimated from the few samples that every prompt has.
+
+A sample is asked for by its index, in order, whether the ledger has it (then it costs nothing) or not. So what
+a prompt ends with depends on its own samples alone, not on speed, kills or earlier runs, until a budget binds. What the
+ledger has counts as spent, so that a run which goes on, or runs again, stays within its budget.
 """
 
 import heapq
 import math
 import time
-from collections.abc import Container, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import polars as pl
 from pydantic import Field, model_validator
@@ -31,8 +38,13 @@ class AdaptiveConfig(Config):
 
     correct: int = Field(default=4, ge=1, description="correct and distinct traces at which a prompt stops")
     max_samples: int = Field(default=64, ge=1, description="samples at which a prompt stops without them")
-    budget: int | None = Field(default=None, ge=1, description="samples of a teacher in all; none: n times the prompts")
-    look_ahead: int = Field(default=2, ge=0, description="samples of a prompt under way beyond those sure to be used")
+    budget: int | None = Field(
+        default=None, ge=1, description="samples of a teacher in all, with those there are; none: n a prompt"
+    )
+    look_ahead: int = Field(default=1, ge=0, description="samples of a prompt under way beyond those sure to be used")
+    order: Literal["even", "likeliest"] = Field(
+        default="even", description="who is next: fewest samples, or where a new correct trace is likeliest"
+    )
 
     EXECUTION = frozenset({"look_ahead"})
 
@@ -76,7 +88,32 @@ class Standing:
         return math.ceil(lacking * (self.judged + 2) / (self.correct + 1))
 
 
-Place = tuple[int, float, int, int]  # samples so far, expected length and characters (negative), prompt
+Place = tuple[float, float, int, int, int]  # rank, expected length and characters (negative), prompt, samples so far
+
+
+@dataclass
+class Experience:
+    """How likely the next sample of a prompt is correct and new, learnt from all prompts together."""
+
+    judged: int = 0
+    correct: int = 0
+    correct_at: Counter[int] = field(default_factory=Counter)  # by how many distinct ones the prompt had before
+    new_at: Counter[int] = field(default_factory=Counter)  # of these, how many were another
+
+    def learn(self, standing: Standing, finding: Finding) -> None:
+        """One more finding of a prompt that stands like this."""
+        self.judged += finding.judged
+        self.correct += finding.correct
+        if finding.correct:
+            self.correct_at[len(standing.paths)] += 1
+            self.new_at[len(standing.paths)] += finding.path not in standing.paths
+
+    def chance(self, standing: Standing) -> float:
+        """Its pass rate, drawn towards the mean of all by one sample's weight, times the chance that it is new."""
+        mean = (self.correct + 1) / (self.judged + 2)
+        paths = len(standing.paths)
+        new = (self.new_at[paths] + 1) / (self.correct_at[paths] + 1)
+        return (standing.correct + mean) / (standing.judged + 1) * new
 
 
 class AdaptiveSource:
@@ -87,15 +124,16 @@ class AdaptiveSource:
         plan: Plan,
         config: AdaptiveConfig,
         findings: Findings,
-        kept: Container[str] = frozenset(),
+        kept: Collection[str] = frozenset(),
         lengths: Mapping[str, float] | None = None,
         cut: Mapping[str, SampleRequest] | None = None,
     ) -> None:
         """kept: ids the ledger has, which are judged or in the backlog of `findings`. cut: those that go on."""
         self.plan, self.config, self.findings, self.kept, self.cut = plan, config, findings, kept, cut or {}
         self.budget = budget_of(config, plan)
-        self.asked = self.reused = 0
+        self.spent = len(kept)  # samples there are or have been asked for
         self.totals = {prompt_id: (mean, 1) for prompt_id, mean in (lengths or {}).items()}
+        self.experience = Experience()
         self.standings = [Standing() for _ in plan.prompt_ids]
         self.places: dict[str, tuple[int, int]] = {}  # trace_id -> prompt and index of what is not decided
         self.ahead: list[SampleRequest] = []  # taken to see whether there is anything, and not given out
@@ -171,19 +209,25 @@ class AdaptiveSource:
 
     def _decide(self, trace_id: str, finding: Finding) -> None:
         prompt, index = self.places.pop(trace_id)
+        self.experience.learn(self.standings[prompt], finding)
         self.standings[prompt].take(index, finding)
         self._line_up(prompt)
 
     def _next(self) -> int | None:
         """The prompt whose turn it is."""
-        if self.asked >= self.budget:
-            return None
         for queue, room in ((self.sure, self._sure), (self.likely, self._likely)):
             while queue:
-                samples, _, _, prompt = heapq.heappop(queue)
-                if samples == len(self.standings[prompt].findings) and room(prompt) > 0:
+                *_, prompt, samples = heapq.heappop(queue)
+                if (
+                    samples == len(self.standings[prompt].findings)
+                    and room(prompt) > 0
+                    and self._affordable(prompt, samples)
+                ):
                     return prompt
         return None
+
+    def _affordable(self, prompt: int, index: int) -> bool:
+        return self.spent < self.budget or self.plan.trace_id(prompt, index) in self.kept
 
     def _ask(self, prompt: int) -> SampleRequest | None:
         """The prompt's next sample; None where there is one already."""
@@ -191,16 +235,14 @@ class AdaptiveSource:
         index = len(standing.findings)
         standing.findings.append(None)
         standing.undecided += 1
-        self.asked += 1
         trace_id = self.plan.trace_id(prompt, index)
         self.places[trace_id] = (prompt, index)
         self._line_up(prompt)
         if trace_id in self.cut:
-            self.reused += 1
             return self.cut[trace_id]
         if trace_id not in self.kept:
+            self.spent += 1
             return self.plan.request(prompt, index, trace_id=trace_id)
-        self.reused += 1
         if trace_id in self.findings.known:
             self._decide(trace_id, self.findings.known.pop(trace_id))
         return None
@@ -214,7 +256,14 @@ class AdaptiveSource:
 
     def _place(self, prompt: int) -> Place:
         total, count = self.totals.get(self.plan.prompt_ids[prompt], (math.inf, 1))
-        return len(self.standings[prompt].findings), -total / count, self.sizes[prompt], prompt
+        return self._rank(prompt), -total / count, self.sizes[prompt], prompt, len(self.standings[prompt].findings)
+
+    def _rank(self, prompt: int) -> float:
+        """The lowest goes first; a prompt without any sample goes before all."""
+        standing = self.standings[prompt]
+        if self.config.order == "even" or not standing.findings:
+            return len(standing.findings)
+        return 2 - self.experience.chance(standing) / (1 + standing.undecided)  # those under way may bring it already
 
     def _sure(self, prompt: int) -> int:
         """How many more samples are sure to be used, whatever comes of those under way."""

@@ -226,10 +226,6 @@ class AdaptiveSampling(Sampling):
         """Up to where the prompt stopped."""
         return self.source.ids_of(prompt, self.tallies[prompt])
 
-    def reused(self) -> int:
-        """Samples that were there and were wanted."""
-        return self.source.reused
-
     def run(self, fleet: Fleet, bar: Bar) -> None:
         """Ask until no prompt needs more, or the budget is spent."""
         cut = {request.trace_id: request for request in self.cut_off()}
@@ -243,8 +239,8 @@ class AdaptiveSampling(Sampling):
         self.tallies = self.source.tallies()
 
     def surplus(self) -> int:
-        """Samples that came in after their prompt had enough: the ledger keeps them, nobody is handed them."""
-        return self.source.asked - sum(tally.samples for tally in self.tallies)
+        """Samples that there are beyond what their prompt needed: the ledger keeps them, nobody is handed them."""
+        return self.source.spent - sum(tally.samples for tally in self.tallies)
 
     def pass_rates(self) -> pl.DataFrame:
         """A pass_rates.PASS_RATE frame."""

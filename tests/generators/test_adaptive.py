@@ -101,12 +101,25 @@ def test_nothing_superfluous_is_taken_while_there_is_other_work(tmp_path: Path) 
 def test_the_budget_goes_from_easy_to_hard_prompts_and_is_kept_to(tmp_path: Path) -> None:
     source = World([0.95] * 30 + [0.15] * 10, tmp_path).sample(4, correct=2, max_samples=60)
     counts = sampled(source)
-    assert sum(counts) == source.asked == 4 * 40
+    assert sum(counts) == source.spent == 4 * 40
     assert sum(counts[:30]) < 3 * 30 and sum(counts[30:]) > 7 * 10
     open_ones = [count for count, tally in zip(counts, source.tallies(), strict=True) if not tally.solved]
     assert open_ones and max(open_ones) - min(open_ones) <= 4  # spread evenly: fewest samples first
     small = World([0.0] * 40, tmp_path / "small").sample(6, correct=2, max_samples=60, budget=70)
     assert sum(sampled(small)) == 70 and set(sampled(small)) == {1, 2}
+
+
+def test_the_likeliest_order_brings_more_traces_and_no_other_stop(tmp_path: Path) -> None:
+    rates = [0.0] * 60 + [0.6] * 60
+
+    def distinct(order: str, n: int) -> tuple[int, list[Any]]:
+        world = World(rates, tmp_path / order / str(n), slots=4, delay=0)
+        source = world.sample(n, correct=4, max_samples=16, order=order)
+        assert min(sampled(source)) >= 1 and source.spent <= n * 120
+        return sum(tally.distinct for tally in source.tallies()), source.tallies()
+
+    assert distinct("likeliest", 3)[0] > 1.2 * distinct("even", 3)[0]
+    assert distinct("likeliest", 16)[1] == distinct("even", 16)[1]
 
 
 def test_every_prompt_is_asked_once_before_any_is_asked_again(tmp_path: Path) -> None:
@@ -305,6 +318,15 @@ def test_samples_of_a_run_with_fixed_n_are_taken_as_they_are(asking: Asking, ask
     counts = generate(asked, tmp_path / "after", asking(), judge=judged_in_threads)
     assert result(tmp_path / "after")[0].equals(result(tmp_path / "fresh")[0])
     assert counts.notes["reused"] > 60
+
+
+def test_a_stage_that_runs_again_stays_within_its_budget(asking: Asking, asked: Path, tmp_path: Path) -> None:
+    counts = generate(asked, tmp_path, asking(n=4), judge=judged_in_threads)
+    assert counts.rows_in == counts.notes["sampled"] == 4 * 24
+    before = result(tmp_path)
+    again = generate(asked, tmp_path, asking(n=4), judge=judged_in_threads)
+    assert again.notes["sampled"] == 0 and again.dropped == counts.dropped
+    assert all(one.equals(other) for one, other in zip(result(tmp_path), before, strict=True))
 
 
 def test_more_is_asked_of_those_that_need_more(asking: Asking, asked: Path, tmp_path: Path) -> None:
