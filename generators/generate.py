@@ -154,7 +154,9 @@ class Sampling:
         """Drive the teacher until the source is content."""
         self.bar = bar
         module, options = load_teacher(self.config.teacher, self.config.options)
-        model = self.config.model if self.config.is_remote() else model_path(self.config.model)
+        remote = self.config.is_remote()
+        model = self.config.model if remote else model_path(self.config.model)
+        fleet = local_fleet if remote else fleet  # a server needs no actor: what it answers is in the ledger at once
         persistence = Persistence(self.config.attempts, self.config.patience_s)
         with fleet(partial(module.build, model, self.config.sampling, options)) as engine:
             clock = time.perf_counter()

@@ -1,14 +1,15 @@
-"""How many samples may be in flight so that none that is finished waits for us.
+"""How many samples may be in flight so that this process can take up all of them at once.
 
-Replies that lie unread are lost when this process is killed, and paid for twice. Once this process is busy all the
-time, more in flight makes nothing faster; it only makes the line of unread replies longer.
+What a server has answered and this process has not yet kept is lost when it is killed, and paid for twice: replies that
+lie unread, and those that still come while a killed process is taken down. Where this process has spare time, replies
+do not wait for it. Once it has not, more in flight makes nothing faster, it only makes the line longer.
 """
 
 import selectors
 import time
 
 LEAST = 4  # below this the server waits for us as often as we for it
-BUSY = 0.75
+BUSY = 0.5  # share of its time that this process may have to work: a thousand replies a second or more
 WINDOW_S = 0.1
 
 
@@ -28,7 +29,7 @@ class Watch(selectors.DefaultSelector):
 
 
 class Intake:
-    """Sets the number in flight so that the thread of the watched loop is busy a share BUSY of its time."""
+    """Sets the number in flight so that the thread of the watched loop works a share BUSY of its time."""
 
     def __init__(self, watch: Watch, most: int) -> None:
         self.watch, self.most, self.limit = watch, most, min(2 * LEAST, most)
