@@ -252,6 +252,19 @@ def draw_solve_rates(data: Data) -> Markup | None:
     return charts.histogram([b["label"] for b in bins], amounts, "number of prompts by solve rate")
 
 
+def draw_adaptive(data: Data) -> Markup | None:
+    """Prompts by difficulty band and by why their sampling ended."""
+    bands = [f"{band['band']}" for entry in data["adaptive"][:1] for band in entry["by_band"]]
+    if not bands:
+        return None
+    outcomes = {name: i for i, name in enumerate(data["adaptive"][0]["outcomes"])}
+    amounts = {
+        name: ([band["outcomes"][name] for band in data["adaptive"][0]["by_band"]], colour)
+        for name, colour in outcomes.items()
+    }
+    return charts.legend(list(outcomes.items())) + charts.histogram(bands, amounts, "prompts by estimated pass rate")
+
+
 def draw_tokens(data: Data) -> Markup | None:
     """Completions by length."""
     if not data["tokens"]:
@@ -301,6 +314,7 @@ CHARTS = {
     "results": draw_results,
     "funnel": draw_funnel,
     "solve_rates": draw_solve_rates,
+    "adaptive": draw_adaptive,
     "tokens": draw_tokens,
     "cross_entropy": draw_cross_entropy,
     "divergence": draw_divergence,

@@ -15,6 +15,7 @@ import polars as pl
 
 from generators.records import STATUSES, content_id
 from pipelines.ablation_data import ablation
+from pipelines.adaptive_data import adaptive
 from pipelines.hardware import hardware
 from pipelines.training_data import training
 
@@ -43,6 +44,7 @@ def collect(run: Path) -> dict[str, Any]:
         "groups": groups(scores),
         "funnel": funnel(run, manifests),
         "solve_rates": solve_rates(run, manifests),
+        "adaptive": adaptive(run, manifests["generate"]["counts"]["notes"]) if "generate" in manifests else [],
         "tokens": tokens(run, manifests),
         "examples": examples(run, manifests),
         "training": training(run, [name for name in manifests if name.startswith("train/")], labels(recipe)),

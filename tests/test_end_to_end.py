@@ -34,6 +34,10 @@ def verdicts(run: Path) -> pl.DataFrame:
     return pl.read_parquet(run / "verify" / "verdicts.parquet").drop("seconds")
 
 
+def traces(run: Path) -> pl.DataFrame:
+    return pl.read_parquet(run / "generate" / "traces.parquet", columns=["trace_id", "prompt_id"])
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("toy")
@@ -127,6 +131,30 @@ def test_ray_gives_the_same_as_local(finished: Path, tmp_path: Path) -> None:
     distill(tmp_path, "run", "toy", *SMALL, *ray, "--until", "corpus")
     assert verdicts(tmp_path / "runs" / "toy").equals(verdicts(finished))
     assert (tmp_path / "runs/toy/corpus/train.parquet").read_bytes() == (finished / "corpus/train.parquet").read_bytes()
+
+
+def test_adaptive_sampling_from_recipe_to_report(tmp_path: Path) -> None:
+    command = ["run", "toy-adaptive", "prompts.count=24", "generate.sampling.n=5", "generate.adaptive.max_samples=8"]
+    distill(tmp_path, *command)
+    run = tmp_path / "runs" / "toy-adaptive"
+    counts = manifests(run)["generate"]["counts"]
+    note = counts["notes"]["adaptive"]["embedded:teacher"]
+    rates = pl.read_parquet(run / "generate" / "pass_rates.parquet")
+    assert counts["rows_kept"] == note["samples"] == rates["samples"].sum() < note["samples_most"]
+    assert counts["rows_in"] == counts["rows_kept"] + note["surplus"] <= 5 * 24
+    correct = verdicts(run).filter(status="correct").join(traces(run), on="trace_id")
+    by_prompt = correct.group_by("prompt_id").len().rename({"len": "verified"})
+    joined = rates.join(by_prompt, on="prompt_id", how="left").with_columns(pl.col("verified").fill_null(0))
+    assert joined["correct"].equals(joined["verified"].cast(pl.Int32), check_names=False)  # the same judge twice
+    assert rates.filter(outcome="solved")["distinct"].unique().to_list() == [2]
+    html = (run / "report" / "report.html").read_text()
+    assert "Adaptive sampling" in html and "unbiased" in html
+    again = distill(tmp_path, *command, "--redo", "generate", "--until", "generate")
+    assert "generate: runs again (asked to)" in again.stderr
+    assert manifests(run)["generate"]["counts"]["notes"]["sampled"] == 0
+    refused = [*DISTILL, "run", "toy-adaptive", "generate.adaptive.correct=99"]
+    done = subprocess.run(refused, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode and "correct is 99, which max_samples = 24 never reaches" in done.stderr
 
 
 def test_an_ablation_shares_corpus_and_soft_targets(finished: Path, tmp_path: Path) -> None:
