@@ -254,7 +254,7 @@ def draw_solve_rates(data: Data) -> Markup | None:
 
 def draw_adaptive(data: Data) -> Markup | None:
     """Prompts by difficulty band and by why their sampling ended."""
-    bands = [f"{band['band']}" for entry in data["adaptive"][:1] for band in entry["by_band"]]
+    bands = [band["band"] for entry in data["adaptive"][:1] for band in entry["by_band"]]
     if not bands:
         return None
     outcomes = {name: i for i, name in enumerate(data["adaptive"][0]["outcomes"])}
