@@ -4,7 +4,7 @@ It says what `verify` and `select` will say later: the same pool and limits, and
 takes two traces for one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
@@ -14,12 +14,13 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from filters.equations import path_of
 from filters.pool import Pool
-from filters.verdicts import Verdict, load_verifier
+from filters.verdicts import Item, Verdict, load_verifier
 from filters.verify import VerifyConfig, item_of, prompts_by_id
 from generators.findings import Finding, Judge, Row
-from generators.records import Config, content_id
+from generators.records import Config
+
+PATHS = "filters.paths"
 
 
 class Judging(Config):
@@ -54,18 +55,27 @@ def judge(pool: Pool, questions: Mapping[str, Mapping[str, Any]], row: Row) -> "
     text = row.get("reasoning") or row.get("answer") or ""
     found: Future[Finding] = Future()
 
-    def tell(verdicts: "Future[list[Verdict]]") -> None:
-        try:
-            found.set_result(finding(verdicts.result()[0], text))
-        except BaseException as error:  # of the pool: whoever waits must hear of it
-            found.set_exception(error)
+    def verified(verdict: Verdict) -> None:
+        if verdict.status == "correct":
+            hear(pool.submit([(PATHS, Item(text))]), found, named)
+        else:
+            found.set_result(Finding(verdict.status))
 
-    pool.submit([(asked["verifier"], item_of(asked))]).add_done_callback(tell)
+    def named(path: Verdict) -> None:
+        own = path.reason if path.status == "correct" else row["trace_id"]  # one that cannot be read is its own
+        found.set_result(Finding("correct", own))
+
+    hear(pool.submit([(asked["verifier"], item_of(asked))]), found, verified)
     return found
 
 
-def finding(verdict: Verdict, text: str) -> Finding:
-    """A verdict's status; of a correct trace its equations, or all of its text where it has none, as a short id."""
-    if verdict.status != "correct":
-        return Finding(verdict.status)
-    return Finding("correct", content_id(path_of(text) or " ".join(text.split())))
+def hear(verdicts: "Future[list[Verdict]]", found: "Future[Finding]", then: Callable[[Verdict], None]) -> None:
+    """Go on when there is a verdict; what is wrong with the pool is told to whoever waits for the finding."""
+
+    def done(verdicts: "Future[list[Verdict]]") -> None:
+        try:
+            then(verdicts.result()[0])
+        except BaseException as error:
+            found.set_exception(error)
+
+    verdicts.add_done_callback(done)
