@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 import pyarrow as pa
 from pyarrow import parquet as pq
@@ -32,7 +31,6 @@ INDEX = {
 }
 SCHEMA = pl.DataFrame(schema=TRACE).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 PLACED = SCHEMA.append(pa.field("place", pa.uint32()))
-Places = npt.NDArray[np.uint32]
 Index = pl.DataFrame  # segment: its number; row: in the segment; place: in the order
 
 
@@ -85,7 +83,7 @@ def deal_out(paths: Sequence[Path], index: Index, folder: Path) -> Iterator[pa.T
     index = index.with_columns((pl.col("place") // rows_a_part).alias("part")).sort("segment", "row")
     placed = with_places(paths, index)
     if count == 1:
-        yield pa.concat_tables([PLACED.empty_table(), *(rows for _, rows in placed)])
+        yield pa.concat_tables([pa.Table.from_batches([], PLACED), *(rows for _, rows in placed)])
         return
     files = [folder / f"{part:03}" for part in range(count)]
     write_parts(files, placed)
@@ -105,22 +103,23 @@ def with_places(paths: Sequence[Path], index: Index) -> Iterator[tuple[int, pa.T
                 beside.submit(read_table, paths[more["segment"][0]]) for more in wanted[number + 1 : number + 2]
             ]
             for part in rows.partition_by("part", maintain_order=True):
-                places = pa.array(part["place"].to_numpy())
-                yield part["part"][0], chosen(table, part["row"].to_numpy()).append_column("place", places)
+                places = part["place"].to_arrow()
+                yield part["part"][0], chosen(table, part["row"]).append_column("place", places)
 
 
 def read_table(segment: Path) -> pa.Table:
     """All rows of a segment."""
     if segment.suffix == ".parquet":
-        return pq.read_table(segment).select(SCHEMA.names).cast(SCHEMA)
+        with pq.ParquetFile(segment) as file:
+            return file.read().select(SCHEMA.names).cast(SCHEMA)
     return read_segment(segment).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def chosen(table: pa.Table, rows: Places) -> pa.Table:
+def chosen(table: pa.Table, rows: pl.Series) -> pa.Table:
     """Some rows of a table, copied only where they are not in one piece: texts are long."""
     if rows[-1] - rows[0] == len(rows) - 1:
-        return table.slice(int(rows[0]), len(rows))
-    return table.take(pa.array(rows))
+        return table.slice(rows[0], len(rows))
+    return table.take(rows.to_arrow())
 
 
 def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -> None:
@@ -139,7 +138,9 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> Non
         ThreadPoolExecutor(1, "collect") as beside,  # one part is compressed while the next is read
     ):
         written = beside.submit(int)
-        rest = SCHEMA.empty_table()
+        rest = pa.Table.from_batches(
+            [], SCHEMA
+        )  # empty_table() and pa.array import pandas where it is installed: 0.7 s
         for part in parts:
             rest = pa.concat_tables([rest, in_order(part)])
             whole = rest.num_rows // rows_a_group * rows_a_group
@@ -155,4 +156,4 @@ def in_order(part: pa.Table) -> pa.Table:
     """Rows by their places."""
     places = part["place"].to_numpy()
     part = part.drop_columns("place")
-    return part if (places[:-1] < places[1:]).all() else part.take(pa.array(np.argsort(places)))
+    return part if (places[:-1] < places[1:]).all() else part.take(pl.Series(np.argsort(places)).to_arrow())
