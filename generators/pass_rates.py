@@ -18,7 +18,8 @@ k = 1 the rule may stop at the first sample, where s-1 = 0: that sample alone sa
 - A budget that ran out is no cap by itself: how many samples it left to a prompt depends on the prompt's own, by as
   many as were under way. So every estimate then takes one level as the cap: the fewest samples that a prompt which the
   budget ended has. One among many prompts hardly moves it. Prompts of fewest samples go first, so it is close to what
-  the others have, unless the engines hold a large part of the prompts at once.
+  the others have, unless the engines hold a large part of the prompts at once. (With `order = "likeliest"` the level is
+  low, and the estimates are of the few samples below it.)
 """
 
 from collections import Counter

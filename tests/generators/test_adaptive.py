@@ -232,9 +232,11 @@ class Teacher:
         rng = random.Random(request.seed)
         hard = int(request.messages[0]["content"].partition("+")[0]) % 3 + 1
         value = "right" if rng.random() < 0.9 / hard else "wrong"
-        ended = "length" if rng.random() < 0.1 else "stop"
+        ended = "length" if rng.random() < 0.1 and not request.prefix else "stop"
+        ids = [*request.prefix, 1, 2, 3]
         answer = f"{value} {rng.randrange(9)}"
-        return Outcome(request, request.row(reasoning="hm", answer=answer, finish_reason=ended, completion_tokens=3))
+        text = {"reasoning": "hm", "answer": answer, "finish_reason": ended}
+        return Outcome(request, request.row(**text, completion_tokens=len(ids), token_ids=ids))
 
     def close(self):
         pass
@@ -336,6 +338,17 @@ def test_more_is_asked_of_those_that_need_more(asking: Asking, asked: Path, tmp_
     counts = generate(asked, tmp_path, stricter, judge=judged_in_threads)
     assert set(before) <= set(result(tmp_path)[0]["trace_id"])
     assert counts.notes["sampled"] <= counts.rows_in - len(before)
+
+
+def test_cut_off_samples_go_on_where_their_prompt_wants_them(asking: Asking, asked: Path, tmp_path: Path) -> None:
+    generate(asked, tmp_path / "later", asking(), judge=judged_in_threads)
+    cut = result(tmp_path / "later")[0].filter(finish_reason="length")
+    counts = generate(asked, tmp_path / "later", asking(truncated="continue"), judge=judged_in_threads)
+    assert counts.notes["continued"] >= 1 and len(cut) >= 1
+    generate(asked, tmp_path / "fresh", asking(truncated="continue"), judge=judged_in_threads)
+    for one, other in zip(result(tmp_path / "later"), result(tmp_path / "fresh"), strict=True):
+        assert one.equals(other)
+    assert set(result(tmp_path / "fresh")[0]["finish_reason"]) == {"stop"}
 
 
 def test_several_teachers_have_pass_rates_each(asking: Asking, asked: Path, tmp_path: Path) -> None:
