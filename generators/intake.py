@@ -9,7 +9,7 @@ import selectors
 import time
 
 LEAST = 4  # below this the server waits for us as often as we for it
-BUSY = 0.5  # share of its time that this process may have to work: a thousand replies a second or more
+BUSY = 0.3  # share of its time that this process works for a server with some latency: 750 long replies a second
 WINDOW_S = 0.1
 
 
