@@ -27,7 +27,7 @@ from generators.pass_rates import Tally, summary
 from generators.plan import LongestFirst, Plan
 from generators.records import write_frame
 from generators.sampling import SampleRequest
-from generators.schedule import Persistence, Row, Scheduler, Source
+from generators.schedule import COLLECT_S, Persistence, Row, Scheduler, Source
 from generators.settings import GenerateConfig, load_teacher
 from generators.work import Bar, Progress, StageCounts, no_progress
 
@@ -159,6 +159,8 @@ class Sampling:
         fleet = local_fleet if remote else fleet  # a server needs no actor: what it answers is in the ledger at once
         persistence = Persistence(self.config.attempts, self.config.patience_s)
         with fleet(partial(module.build, model, self.config.sampling, options)) as engine:
+            while not engine.slots():  # engines are being started
+                engine.collect(COLLECT_S)
             clock = time.perf_counter()
             Scheduler(engine, source, self.keep, persistence, self.go_on, at_once=at_once).run()
             self.seconds = time.perf_counter() - clock

@@ -31,9 +31,7 @@ PEER = Path(__file__).parent / "peers" / "distilabel_instant.py"
 PEER_ROWS = 5000
 SAMPLES_A_PROMPT = 8
 TRACE_CHARACTERS = 24_000
-WORDS = (
-    r"let us check the sum so wait $x^2$ \frac{1}{2} therefore modulo 7 prime if then we have integer 12 = 5".split()
-)
+WORDS = ["let", "us", "check", "the", "sum", "so", "wait", "$x^2$", "\\frac{1}{2}", "modulo", "prime", "if", "12 = 5"]
 
 
 class Options(Config):

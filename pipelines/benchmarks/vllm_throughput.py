@@ -4,7 +4,8 @@
 
 The model has the shape of Qwen2.5-1.5B and random weights, which are right for speed; completions nearly always run to
 their limit. Plain: one call with n samples a prompt, detokenisation off. Ours: tokens over the time from the first
-sample asked to the last one kept; traces.parquet comes after. Rounds alternate, each in a process of its own.
+sample asked to the last one kept; traces.parquet comes after. Neither is warmed up. Each runs in a process of its own,
+in the order given; the first on a machine compiles kernels that the later ones find.
 """
 
 import argparse
@@ -15,18 +16,27 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipelines.benchmarks.measure import record
 
-SHAPE = {
+SHAPE: dict[str, Any] = {
     **{"hidden_size": 1536, "intermediate_size": 8960, "num_hidden_layers": 28, "vocab_size": 151_936},
     **{"num_attention_heads": 12, "num_key_value_heads": 2, "tie_word_embeddings": True},
 }
 ENGINE: dict[str, Any] = {"max_model_len": 4096, "gpu_memory_utilization": 0.85, "max_num_seqs": 512}
-SAMPLING = {"temperature": 0.8, "top_p": 0.95}
-WORKS = ("plain", "ours", "seeded")
+SAMPLING: dict[str, Any] = {"temperature": 0.8, "top_p": 0.95}
+WORKS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "ours": {},
+    "local": {"executor": "local"},
+    "stats": {"executor": "local", "engine": {"disable_log_stats": False}},
+    "seeded": {"seeded": True},
+}
 
 
 def make_model(folder: Path) -> None:
@@ -37,7 +47,9 @@ def make_model(folder: Path) -> None:
     from generators.models import model_path
 
     with torch.device("cuda"):
-        model = Qwen2ForCausalLM(Qwen2Config(**SHAPE, max_position_embeddings=32768)).to(torch.bfloat16)
+        config = Qwen2Config(**SHAPE, max_position_embeddings=32768, dtype=torch.bfloat16)
+        model: Any = Qwen2ForCausalLM(config)
+        model.to(torch.bfloat16)
     model.save_pretrained(folder)
     for file in Path(model_path("embedded:teacher")).iterdir():
         if file.name.startswith("tokenizer") or file.suffix == ".jinja":
@@ -70,8 +82,7 @@ def plain(model: Path, asked: Path, n: int, tokens: int) -> dict[str, Any]:
         {"prompt_token_ids": prompt_ids(tokenizer, messages)} for messages in pl.read_parquet(asked)["messages"]
     ]
     llm = LLM(str(model), **ENGINE)
-    params = SamplingParams(n=n, max_tokens=tokens, detokenize=False, **SAMPLING)  # type: ignore[arg-type]
-    llm.generate(prompts[:16], params, use_tqdm=False)
+    params = SamplingParams(n=n, max_tokens=tokens, detokenize=False, **SAMPLING)
     clock = time.perf_counter()
     done = llm.generate(prompts, params, use_tqdm=False)
     seconds = time.perf_counter() - clock
@@ -79,8 +90,16 @@ def plain(model: Path, asked: Path, n: int, tokens: int) -> dict[str, Any]:
     return {"tokens": made, "seconds": seconds, "prompt_tokens": len(prompts[0]["prompt_token_ids"])}
 
 
-def ours(model: Path, asked: Path, n: int, tokens: int, seeded: bool = False) -> dict[str, Any]:
-    """The generate stage on one Ray actor."""
+def ours(
+    model: Path,
+    asked: Path,
+    n: int,
+    tokens: int,
+    seeded: bool = False,
+    executor: Any = "ray",
+    engine: Any = None,
+) -> dict[str, Any]:
+    """The generate stage on one Ray actor, or in this process."""
     from generators.generate import generate
     from generators.sampling import SamplingConfig
     from generators.settings import GenerateConfig
@@ -90,16 +109,36 @@ def ours(model: Path, asked: Path, n: int, tokens: int, seeded: bool = False) ->
         teacher="vllm_engine",
         model=str(model),
         sampling=SamplingConfig(n=n, max_new_tokens=tokens, **SAMPLING),
-        options={"engine": ENGINE, "seeded": seeded},
+        options={"engine": ENGINE | (engine or {}), "seeded": seeded},
     )
     out = Path(tempfile.mkdtemp(prefix="ours-"))
-    with open_executor(ExecutionConfig(executor="ray", gpus_per_worker=1)) as executor:
-        clock = time.perf_counter()
-        counts = generate(asked, out, config, fleet=executor.fleet)
+    times: list[float] = []
+    execution = ExecutionConfig(executor=executor, gpus_per_worker=1)
+    with open_executor(execution) as opened:
+        clock, cpu = time.perf_counter(), time.process_time()
+        counts = generate(asked, out, config, fleet=opened.fleet, progress=partial(noting, times))
         whole = time.perf_counter() - clock
-    rate = counts.notes["tokens_per_second"]
-    figures = {"tokens": counts.tokens, "seconds": counts.tokens / rate, "whole_stage_s": whole}
-    return {**figures, "dropped": counts.dropped}
+    seconds = counts.tokens / counts.notes["tokens_per_second"]
+    start = times[-1] - seconds
+    tenths = [round(times[min(len(times) - 1, i * len(times) // 10)] - start, 2) for i in range(11)]
+    return {
+        "tokens": counts.tokens,
+        "seconds": seconds,
+        "whole_stage_s": whole,
+        "tenths_s": tenths,
+        "cpu_s": time.process_time() - cpu,
+    }
+
+
+@contextmanager
+def noting(times: list[float], unit: str, total: int, done: int = 0) -> Iterator[Any]:
+    """A progress bar that notes when each sample was kept."""
+
+    class Noting:
+        def update(self, n: int = 1) -> None:
+            times.append(time.perf_counter())
+
+    yield Noting()
 
 
 def in_process(work: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -133,8 +172,7 @@ def main() -> None:
         work, folder = options.inner[0], Path(options.inner[1])
         asked = folder / "prompts.parquet"
         function = plain if work == "plain" else ours
-        more = {"seeded": True} if work == "seeded" else {}
-        print("RESULT", json.dumps(function(folder / "model", asked, options.n, options.tokens, **more)))
+        print("RESULT", json.dumps(function(folder / "model", asked, options.n, options.tokens, **WORKS[work])))
         return
     folder = Path(tempfile.mkdtemp(prefix="vllm-"))
     made = "from pathlib import Path; from pipelines.benchmarks.vllm_throughput import make_model; "
