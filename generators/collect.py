@@ -20,9 +20,9 @@ from pyarrow import parquet as pq
 from generators.ledger import Ledger, read_segment
 from generators.records import TRACE, replace_durably
 
-IN_MEMORY = 64 << 20  # bytes of traces that are put in order at once
-MOST_PARTS = 256  # files that are open side by side
-GROUP_BYTES = 24 << 20  # of a row group
+IN_MEMORY = 32 << 20  # bytes of traces that are put in order at once
+MOST_PARTS = 512  # files that are open side by side
+GROUP_BYTES = 16 << 20  # of a row group
 BYTES_A_TOKEN = 8  # text and id
 
 INDEX = {
@@ -111,7 +111,9 @@ def read_table(segment: Path) -> pa.Table:
     """All rows of a segment."""
     if segment.suffix == ".parquet":
         with pq.ParquetFile(segment) as file:
-            return file.read().select(SCHEMA.names).cast(SCHEMA)
+            rows = file.read(use_threads=False).select(SCHEMA.names).cast(SCHEMA)
+        pa.default_memory_pool().release_unused()  # else every thread keeps what its largest piece took
+        return rows
     return read_segment(segment).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
@@ -144,11 +146,17 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> Non
             rest = pa.concat_tables([rest, in_order(part)])
             whole = rest.num_rows // rows_a_group * rows_a_group
             written.result()
-            written = beside.submit(writer.write_table, rest.slice(0, whole), row_group_size=rows_a_group)
+            written = beside.submit(write_rows, writer, rest.slice(0, whole), rows_a_group)
             rest = rest.slice(whole)
         written.result()
         if rest.num_rows:
             writer.write_table(rest)
+
+
+def write_rows(writer: pq.ParquetWriter, rows: pa.Table, rows_a_group: int) -> None:
+    """Write row groups, and give back the memory that took."""
+    writer.write_table(rows, row_group_size=rows_a_group)
+    pa.default_memory_pool().release_unused()
 
 
 def in_order(part: pa.Table) -> pa.Table:
