@@ -153,10 +153,11 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> Non
             writer.write_table(rest)
 
 
-def write_rows(writer: pq.ParquetWriter, rows: pa.Table, rows_a_group: int) -> None:
-    """Write row groups, and give back the memory that took."""
+def write_rows(writer: pq.ParquetWriter, rows: pa.Table, rows_a_group: int) -> int:
+    """Write row groups, and give back the memory that took; how many rows."""
     writer.write_table(rows, row_group_size=rows_a_group)
     pa.default_memory_pool().release_unused()
+    return rows.num_rows
 
 
 def in_order(part: pa.Table) -> pa.Table:
