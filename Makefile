@@ -13,7 +13,7 @@ demo: install
 	$(BIN)/distill run toy
 
 test: install $(if $(VLLM),vllm) check
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .

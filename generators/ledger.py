@@ -141,7 +141,7 @@ class _Log:
         try:
             written = os.writev(self.file, (head, text, b"\n"))
             if written < length:
-                self._write_rest(b"%b%b\n" % (head, text), written)
+                self._write_rest(b"".join((head, text, b"\n")), written)
         except OSError as error:
             os.truncate(self.file, self.size)  # half a line would spoil the next one
             raise OSError(error.errno, error.strerror, str(self.path)) from None
