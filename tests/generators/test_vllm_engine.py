@@ -56,8 +56,9 @@ def answers(drive: Drive) -> Answers:
 @pytest.fixture(scope="module")
 def teacher(tiny: Path) -> Iterator[VllmTeacher]:
     """A sampling teacher; the engine is started once, and so its other settings share it."""
-    # no multiprocessing: on a CPU, the engine's process then computes itself, and no third one imports everything
-    settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1"}
+    # no multiprocessing: on a CPU, the engine's process then computes itself, and no third one imports everything;
+    # one thread: those of OpenMP spin while they wait, on cores that others need
+    settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1"}
     with mock.patch.dict(os.environ, settings):  # takes back what vLLM sets, such as LD_PRELOAD
         engine = vllm_engine.build(str(tiny), SAMPLED, Options(engine=ENGINE, seeded=True))
         yield engine
