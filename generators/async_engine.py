@@ -18,6 +18,7 @@ class AsyncEngine:
     def __init__(self, loop: asyncio.AbstractEventLoop, sample: Sample, slots: Callable[[], int]) -> None:
         self.loop, self.sample, self.slots = loop, sample, slots
         self.in_flight = 0
+        self.collecting = False
         self.done: list[Outcome] = []
         self.broken: BaseException | None = None
         self.tasks: set[asyncio.Task[None]] = set()
@@ -38,19 +39,27 @@ class AsyncEngine:
             raise
         except BaseException as error:  # not the sample's: a wrong key, a dead engine
             self.broken = error
-        self.loop.stop()
+        if self.collecting:  # a stop while the engine is being closed would leave that half done
+            self.loop.stop()
 
     def collect(self, timeout_s: float) -> list[Outcome]:
         """Run the loop until a sample finishes; what broke the engine as a whole is raised once nothing is left."""
         if not (self.done or self.broken):
-            timer = self.loop.call_later(timeout_s, self.loop.stop)
-            self.loop.run_forever()
-            timer.cancel()
+            self._turn(timeout_s)
         if self.broken and not self.done:
             raise self.broken
         done, self.done = self.done, []
         self.in_flight -= len(done)
         return done
+
+    def _turn(self, most_s: float) -> None:
+        timer = self.loop.call_later(most_s, self.loop.stop)
+        self.collecting = True
+        try:
+            self.loop.run_forever()
+        finally:  # also after Ctrl-C
+            self.collecting = False
+            timer.cancel()
 
     def close(self) -> None:
         """Cancel what is in flight and let go."""

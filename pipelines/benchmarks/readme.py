@@ -2,9 +2,11 @@
 
     python -m pipelines.benchmarks.readme toy=runs/toy toy-large=runs/toy-large ablation=runs/toy
     python -m pipelines.benchmarks.readme agreement=labelled_outputs_dev.jsonl.gz
+    python -m pipelines.benchmarks.readme sampling=pipelines/benchmarks/results
 
 Each NAME=SOURCE fills the place between `<!-- table: NAME -->` and `<!-- end -->`. A source is a run's folder (its
-report/report.json), or for `agreement` a file of outputs with labels, which is graded.
+report/report.json), for `agreement` a file of outputs with labels, which is graded, and for `sampling` the folder of
+the benchmarks' results.
 """
 
 import json
@@ -27,6 +29,9 @@ def main(arguments: Sequence[str]) -> None:
     """Fill every named place, in every file that has it."""
     for argument in arguments:
         name, _, source = argument.partition("=")
+        if name == "sampling":
+            fill(name, sampling_table(Path(source)))
+            continue
         if name == "agreement":
             fill(name, agreement_table(Path(source)))
             continue
@@ -102,6 +107,78 @@ def agreement_table(file: Path) -> str:
         ["suite", "rows", "agree", "correct here, label false", "label true, not correct here"],
         [[suite, *_cells(agreement)] for suite, agreement in lines.items()],
     )
+
+
+def sampling_table(results: Path) -> str:
+    """What sampling costs, from the benchmarks' results."""
+    found = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in results.glob("*.json")}
+    rows = [
+        *_overhead_rows(found["sampling_overhead"]),
+        *_http_rows(found["http_overhead"], found["http_resume"]),
+        *_tail_rows(found["long_tail"]),
+        *_adaptive_rows(found["adaptive"]),
+        _vllm_row(found["vllm_throughput"]),
+    ]
+    lines = ["| what | here | compared with |", "| --- | --- | --- |"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def _overhead_rows(found: dict[str, Any]) -> list[list[str]]:
+    largest = max(found["sizes"], key=lambda size: size["samples"])
+    costs = ", ".join(f"{size['us_a_sample']:.0f} us ({size['samples']:,})" for size in found["sizes"])
+    peaks = ", ".join(f"{size['peak_mib']} MiB ({size['samples']:,})" for size in found["sizes"])
+    peer = found.get("distilabel")
+    compared = f"distilabel {peer['us_a_sample']:,.0f} us ({peer['samples']:,})" if peer else "-"
+    opened = f"{largest['open_s']} s, {largest['open_peak_mib']} MiB"
+    return [
+        ["the whole stage with an instant teacher, 24 KB traces, a sample", costs, compared],
+        ["its peak memory", peaks, "-"],
+        [f"opening a ledger of {largest['opened_samples']:,} samples", opened, "-"],
+    ]
+
+
+def _http_rows(cost: dict[str, Any], kill: dict[str, Any]) -> list[list[str]]:
+    most = max(run["samples"] for run in cost["runs"])
+    best = {
+        client: min(run["us_a_sample"] for run in cost["runs"] if (run["client"], run["samples"]) == (client, most))
+        for client in ("stage", "aiohttp")
+    }
+    again = sorted(run["asked_again"] for run in kill["runs"])
+    lost = sum(run["missing"] + run["duplicates"] for run in kill["runs"])
+    return [
+        [f"the whole stage over HTTP, 24 KB replies without latency, a sample of {most:,}", f"{best['stage']:.0f} us",
+         f"a bare aiohttp loop {best['aiohttp']:.0f} us"],
+        [f"`kill -9` at half of {kill['samples']:,} requests of {kill['latency_ms']} ms: answered ones asked again",
+         f"{again[0]} to {again[-1]} in {len(again)} kills; lost or twice: {lost}", "-"],
+    ]  # fmt: skip
+
+
+def _tail_rows(found: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for case in found["makespan_over_bound"]:
+        ours = (
+            f"{case['longest expected first']:.2f}, prompts known {case['longest expected first, prompts known']:.3f}"
+        )
+        others = f"first in, first out {case['first in, first out']:.2f}, batches of 512 {case['batches of 512']:.1f}"
+        share = f"{case['prompt_share_of_variance']:.0%} of the variance the prompt's"
+        rows.append([f"10,000 lognormal lengths, {share}: makespan over its lower bound", ours, others])
+    return rows
+
+
+def _adaptive_rows(found: dict[str, Any]) -> list[list[str]]:
+    rows = []
+    for case in found["against_fixed_n"]:
+        ours = case["likeliest, correct=4"]["same_yield"]["tokens_a_trace_at_most_4"]
+        fixed = case["fixed"]["tokens_a_trace_at_most_4"]
+        what = f"simulated tokens a distinct correct trace, as many as n = {case['n']} finds"
+        rows.append([what, f"{ours:,} (`likeliest`)", f"{fixed:,} (fixed n)"])
+    return rows
+
+
+def _vllm_row(found: dict[str, Any]) -> list[str]:
+    best, machine = found["best"], found["hardware"].rpartition(", ")[2]
+    what = f"vLLM {found['versions']['vllm']} at the shape of Qwen2.5-1.5B through Ray and the ledger, {machine}"
+    return [what, f"{best['ours']:,} tokens/s", f"`LLM.generate` {best['plain']:,} tokens/s"]
 
 
 def _cells(found: Agreement) -> list[str]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -59,6 +60,19 @@ class Slow:
 
     def close(self) -> None:
         pass
+
+
+class Placed(Slow):
+    """Answers with the bundles of the placement group that it was put into."""
+
+    def collect(self, timeout_s: float) -> list[Outcome]:
+        from ray.util import get_current_placement_group, placement_group_table
+
+        found = placement_group_table(get_current_placement_group())
+        nodes = len(set(found["bundles_to_node_id"].values()))
+        text = f"bundles on {nodes} nodes: {[dict(sorted(bundle.items())) for bundle in found['bundles'].values()]}"
+        request = self.waiting.pop()
+        return [Outcome(request, request.row(answer=text, finish_reason="stop", completion_tokens=1))]
 
 
 class Poisoned(Slow):
@@ -144,8 +158,15 @@ def test_an_engine_that_cannot_be_built_says_so(two_workers: ExecutionConfig, tm
 @pytest.mark.slow
 def test_a_killed_node_loses_nothing(tmp_path: Path) -> None:
     script = Path(__file__).parent.parent / "ray_nodes.py"
-    import subprocess
-
     done = subprocess.run([sys.executable, str(script), str(tmp_path)], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "all 300 samples, each once" in done.stdout
+
+
+@pytest.mark.slow
+def test_an_engine_across_nodes_gets_a_bundle_for_each_gpu(tmp_path: Path) -> None:
+    script = Path(__file__).parent.parent / "ray_nodes.py"
+    command = [sys.executable, str(script), str(tmp_path), "across"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "bundles on 2 nodes: [{'CPU': 1.0, 'GPU': 1.0}, {'CPU': 1.0, 'GPU': 1.0}]" in done.stdout
