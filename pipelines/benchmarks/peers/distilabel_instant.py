@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from distilabel.models import LLM
 from distilabel.pipeline import Pipeline
@@ -41,7 +42,7 @@ class Instant(LLM):
     def model_name(self) -> str:
         return "instant"
 
-    def generate(self, inputs, num_generations: int = 1):
+    def generate(self, inputs: Any, num_generations: int = 1) -> Any:
         texts = self._texts
         return [
             {"generations": [f"{number} {texts[number % 64]}" for number in range(num_generations)],
