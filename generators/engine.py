@@ -4,12 +4,17 @@ A teacher's `build(model, sampling, options)` makes an Engine where it will live
 another machine. There is no batch: whoever drives an engine tops it up whenever something comes out.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from generators.sampling import SampleRequest
+
+DEATHS = 5  # of an engine, with no sample between them, before a run is given up
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,56 @@ class Engine(Protocol):
 Fleet = Callable[[Callable[[], Engine]], AbstractContextManager[Engine]]  # several engines are driven as one
 
 
+class EngineDied(RuntimeError):
+    """The engine as a whole is gone, such as a process that it had; another one can take its place."""
+
+
 @contextmanager
 def local_fleet(build: Callable[[], Engine]) -> Iterator[Engine]:
-    """One engine in this process."""
-    with closing(build()) as engine:
+    """One engine in this process; one that dies is started again."""
+    with closing(Restarted(build)) as engine:
         yield engine
+
+
+class Restarted:
+    """An engine that is built anew when it dies; what it had in flight fails, and so is asked for again."""
+
+    def __init__(self, build: Callable[[], Engine]) -> None:
+        self.build = build
+        self.engine = build()
+        self.deaths = 0  # since a sample came out
+        self.in_flight: dict[str, SampleRequest] = {}
+
+    def slots(self) -> int:
+        """The engine's."""
+        return self.engine.slots()
+
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        """Hand samples on."""
+        self.in_flight |= {request.trace_id: request for request in requests}
+        self.engine.submit(requests)
+
+    def collect(self, timeout_s: float) -> list[Outcome]:
+        """What has finished; after DEATHS deaths without a sample between them the last one is raised."""
+        try:
+            outcomes = self.engine.collect(timeout_s)
+        except EngineDied as error:
+            return self._replace(error)
+        self.deaths = 0 if outcomes else self.deaths
+        for outcome in outcomes:
+            self.in_flight.pop(outcome.request.trace_id, None)
+        return outcomes
+
+    def _replace(self, error: EngineDied) -> list[Outcome]:
+        self.deaths += 1
+        if self.deaths >= DEATHS:
+            raise RuntimeError(f"an engine died {DEATHS} times without finishing a sample; the last time: {error}")
+        log.warning("an engine died and is started again (%d samples): %s", len(self.in_flight), error)
+        self.close()
+        self.engine = self.build()
+        lost, self.in_flight = self.in_flight, {}
+        return [Outcome(request, error=f"its engine died: {error}") for request in lost.values()]
+
+    def close(self) -> None:
+        """Close the engine there is."""
+        self.engine.close()

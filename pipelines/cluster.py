@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from generators.engine import Engine, Fleet, Outcome, local_fleet
+from generators.engine import DEATHS, Engine, Fleet, Outcome, local_fleet
 from generators.records import Config
 from generators.sampling import SampleRequest
 from generators.work import Stream, Worker, stream_local
@@ -27,7 +27,6 @@ RETRIES = 3  # a shard whose worker died is given to another this often
 COLLECT_S, LINGER_S = 5.0, 0.002  # an actor's answer is waited for so long; what finishes within a linger travels along
 THREADS = 4  # of an actor: taking on samples while an answer is waited for
 REASON_CHARACTERS = 300
-DEATHS = 5  # of one engine's actors, with no sample between them, before the run is given up
 
 log = logging.getLogger(__name__)
 

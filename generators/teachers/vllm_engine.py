@@ -19,7 +19,7 @@ from typing import Any
 from pydantic import Field
 
 from generators.async_engine import AsyncEngine
-from generators.engine import Outcome, refused
+from generators.engine import EngineDied, Outcome, refused
 from generators.models import model_path
 from generators.records import Config
 from generators.sampling import (
@@ -128,12 +128,17 @@ class VllmTeacher(AsyncEngine):
         room = tokens_left(request, len(ids), self.sampling, self.context)
         if room < 1:
             return refused(request, len(ids), self.context)
+        from vllm.v1.engine.exceptions import EngineDeadError
+
         done = None
         asked = {"type": "token", "prompt_token_ids": ids}
         # a sample may be asked for again after its attempt was given up, while vLLM still knows the first request
         name = f"{request.trace_id}-{next(self.numbers)}"
-        async for output in self.llm.generate(asked, self.params(request, room), name):
-            done = output.outputs[0]
+        try:
+            async for output in self.llm.generate(asked, self.params(request, room), name):
+                done = output.outputs[0]
+        except EngineDeadError as error:
+            raise EngineDied("vLLM's engine process has ended") from error
         if done is None or done.finish_reason not in ("stop", "length"):
             return Outcome(request, error=f"vLLM gave the sample up: {done and done.finish_reason}")
         row = sampled_row(request, prompt, self.tokenizer, list(done.token_ids), done.finish_reason)

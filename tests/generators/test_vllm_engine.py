@@ -5,13 +5,15 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import psutil
 import pytest
 
-from generators.engine import Engine, Outcome
+from generators.engine import Engine, Outcome, local_fleet
 from generators.records import seed_of
 from generators.sampling import SampleRequest, SamplingConfig
 from generators.teachers import transformers_local, vllm_engine
@@ -33,6 +35,9 @@ ENGINE = {
     "max_num_seqs": 16,
     "kv_cache_memory_bytes": 2**26,
 }
+# no multiprocessing: on a CPU, the engine's process then computes itself, and no third one imports everything;
+# one thread: those of OpenMP spin while they wait, on cores that others need
+SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1"}
 SAMPLED = SamplingConfig(temperature=1, top_p=0.95, max_new_tokens=40)
 STOP = 0
 QUESTIONS = ["2+2?", "What is 12 - 5?", "é 你好"]
@@ -56,10 +61,7 @@ def answers(drive: Drive) -> Answers:
 @pytest.fixture(scope="module")
 def teacher(tiny: Path) -> Iterator[VllmTeacher]:
     """A sampling teacher; the engine is started once, and so its other settings share it."""
-    # no multiprocessing: on a CPU, the engine's process then computes itself, and no third one imports everything;
-    # one thread: those of OpenMP spin while they wait, on cores that others need
-    settings = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1"}
-    with mock.patch.dict(os.environ, settings):  # takes back what vLLM sets, such as LD_PRELOAD
+    with mock.patch.dict(os.environ, SETTINGS):  # takes back what vLLM sets, such as LD_PRELOAD
         engine = vllm_engine.build(str(tiny), SAMPLED, Options(engine=ENGINE, seeded=True))
         yield engine
         engine.close()
@@ -147,3 +149,24 @@ def test_a_temperature_that_vllm_would_not_sample_at_is_refused(temperature: flo
 def test_an_argument_that_vllm_does_not_have_is_named() -> None:
     with pytest.raises(ValueError, match=r"engine.max_model_length: .* did you mean max_model_len\?"):
         vllm_engine.build("/nowhere", SAMPLED, Options(engine={"max_model_length": 128}))
+
+
+def test_an_engine_whose_process_is_killed_is_started_again(tiny: Path) -> None:
+    others = set(psutil.Process().children(recursive=True))
+    with mock.patch.dict(os.environ, SETTINGS):
+        build = partial(vllm_engine.build, str(tiny), SAMPLED, Options(engine=ENGINE))
+        with local_fleet(build) as engine:
+            engine.submit(ask(12))
+            answered = engine.collect(60)
+            for child in set(psutil.Process().children(recursive=True)) - others:
+                child.kill()
+            outcomes = list(answered)
+            while len(outcomes) < 12:
+                outcomes += engine.collect(60)
+            lost = [outcome.request for outcome in outcomes if outcome.row is None]
+            assert lost and all("its engine died" in outcome.error for outcome in outcomes if outcome.row is None)
+            engine.submit(lost)
+            again: list[Outcome] = []
+            while len(again) < len(lost):
+                again += engine.collect(60)
+            assert all(outcome.row for outcome in again)
