@@ -26,7 +26,7 @@ from pydantic_core import to_json
 from generators.records import TRACE, write_frame
 
 FSYNC_S, FSYNC_BYTES = 1.0, 8 << 20
-SEAL_BYTES = 32 << 20
+SEAL_BYTES = 16 << 20
 BEHIND = 2  # commits and seals that may wait before appending does
 HEAD = b'{"crc":"%08x",'
 HEAD_BYTES = len(HEAD % 0)
