@@ -185,7 +185,8 @@ def test_several_urls_share_the_work(serve: Serve, tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["500", "502", "408", "garbage", "empty", "half", "reset", "never"])
 def test_a_server_that_fails_for_a_while_loses_nothing(serve: Serve, tmp_path: Path, fault: str) -> None:
     url = serve(fault=fault, first=40)
-    counts, rows = run(tmp_path, sums(60), config(url, attempts=2, answer_timeout_s=1 if fault == "never" else 20))
+    patience = 2 if fault == "never" else 20  # a busy machine may itself be silent for a second, and one more try
+    counts, rows = run(tmp_path, sums(60), config(url, attempts=3, answer_timeout_s=patience))
     assert counts.dropped == {} and complete(rows, sums(60))
     assert seen(url)["refused"] == 40
     assert fault == "never" or set(seen(url)["answered"].values()) == {1}  # a busy machine may be late as well
