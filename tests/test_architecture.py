@@ -37,7 +37,7 @@ def test_imports_point_up(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_heavy_libraries_have_one_home(path: Path) -> None:
     for name in imports_of(path):
-        home = None if "benchmarks" in path.parts else HOMES.get(name.split(".")[0])  # they measure peers directly
+        home = HOMES.get(name.split(".")[0])
         assert home is None or path == ROOT / home, f"{name} belongs in {home}"
 
 

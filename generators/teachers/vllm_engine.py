@@ -98,6 +98,13 @@ def check_temperature(sampling: SamplingConfig) -> None:
         raise ValueError(f"{stated}: the teacher vllm_engine takes 0 (greedy) or at least {used}")
 
 
+def batch_engine(model: str, engine: Mapping[str, Any], **sampling: Any) -> tuple[Any, Any]:
+    """(vllm.LLM, its SamplingParams without detokenisation): what the benchmark of this teacher compares it with."""
+    from vllm import LLM, SamplingParams
+
+    return LLM(model, **engine), SamplingParams(detokenize=False, **sampling)
+
+
 class VllmTeacher(AsyncEngine):
     """vLLM's asynchronous engine; each sample is a request to it."""
 

@@ -73,16 +73,15 @@ def plain(model: Path, asked: Path, n: int, tokens: int) -> dict[str, Any]:
     """vLLM's own batch interface."""
     import polars as pl
     from transformers import AutoTokenizer
-    from vllm import LLM, SamplingParams
 
     from generators.chat import prompt_ids
+    from generators.teachers.vllm_engine import batch_engine
 
     tokenizer = AutoTokenizer.from_pretrained(model)
     prompts: Any = [
         {"prompt_token_ids": prompt_ids(tokenizer, messages)} for messages in pl.read_parquet(asked)["messages"]
     ]
-    llm = LLM(str(model), **ENGINE)
-    params = SamplingParams(n=n, max_tokens=tokens, detokenize=False, **SAMPLING)
+    llm, params = batch_engine(str(model), ENGINE, n=n, max_tokens=tokens, **SAMPLING)
     clock = time.perf_counter()
     done = llm.generate(prompts, params, use_tqdm=False)
     seconds = time.perf_counter() - clock
