@@ -92,8 +92,8 @@ class Pool:
 def encode(name: str, item: Item) -> tuple[str, bytes]:
     """(verifier name, the line for the worker): the item's fields in the order of `Item`."""
     messages = [{"role": m["role"], "content": m["content"]} for m in item.messages]
-    fields = [name, item.answer, item.reference, item.reasoning, messages, item.finish_reason, item.bare]
-    return name, json.dumps(fields).encode() + b"\n"
+    said = [item.answer, item.reference, item.reasoning, messages, item.finish_reason, item.bare]
+    return name, json.dumps([name, *said, dict(item.options)]).encode() + b"\n"
 
 
 class _Batch:

@@ -2,15 +2,17 @@
 
 A verifier is a module with a function `verify(item: Item) -> Judgement`. It is named in a prompt's `verifier`
 column: `math_answer` is `filters/verifiers/math_answer.py`, a dotted path is anybody's module. A verifier
-needs no time-outs of its own: `filters.pool` gives each item one deadline and one memory cap.
+needs no time-outs of its own: `filters.pool` gives each item one deadline and one memory cap. One with settings has a
+second function, `check_options(options)`, a ValueError where they are wrong; it finds them in `item.options`.
 """
 
 import difflib
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal, cast, get_args
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any, Literal, cast, get_args
 
 Status = Literal["correct", "wrong", "unparseable", "timeout", "error"]
 
@@ -25,6 +27,7 @@ class Item:
     messages: Sequence[Mapping[str, str]] = ()  # the prompt
     finish_reason: str = "stop"  # stop, length, error
     bare: bool = False  # the answer is the final answer itself, with no text around it
+    options: Mapping[str, Any] = field(default_factory=dict)  # the verifier's settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +86,29 @@ def load_verifier(name: str) -> Verifier:
         nearest = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
         raise ValueError(f"verifier {name!r} is not one of {', '.join(known)} nor a dotted module path{hint}")
-    path = name if "." in name else f"filters.verifiers.{name}"
-    try:
-        module = importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it imports is not
-        raise ValueError(f"verifier {name!r}: there is no module {error.name!r} on the import path") from error
+    module = load_module(name)
     verify = getattr(module, "verify", None)
     if not callable(verify):
         raise ValueError(f"verifier {name!r}: the module {module.__file__} has no function `verify(item)`")
     return cast(Verifier, verify)
+
+
+def check_options(name: str, options: Mapping[str, Any]) -> None:
+    """A ValueError where the verifier `name` has no such settings, or does not accept their values."""
+    load_verifier(name)
+    check = getattr(load_module(name), "check_options", None)
+    if check is not None:
+        check(options)
+    elif options:
+        raise ValueError(f"verifier {name!r} has no options; it was given {', '.join(map(repr, options))}")
+
+
+def load_module(name: str) -> ModuleType:
+    """The module of the verifier `name`."""
+    path = name if "." in name else f"filters.verifiers.{name}"
+    try:
+        return importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
+            raise  # the module is there; something that it imports is not
+        raise ValueError(f"verifier {name!r}: there is no module {error.name!r} on the import path") from error

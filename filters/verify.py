@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.pool import Pool
-from filters.verdicts import Item, Verdict, load_verifier
+from filters.verdicts import Item, Verdict, check_options
 from generators.records import VERDICT, Config, frame, write_frame
 from generators.work import Progress, StageCounts, Stream, Worker, no_progress, stream_local
 
@@ -31,6 +31,8 @@ class VerifyConfig(Config):
     """Resident memory a verifier's process may reach; beyond it the status is `error`."""
     default_verifier: str | None = None
     """For prompts that name no verifier and have a reference; null leaves them without a verdict."""
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of verifiers, a table for each: `[verify.options.math_answer] leniencies = ["percent"]`."""
     shard_rows: int = Field(1000, gt=0)
     """Traces handed to a worker, and kept, at a time."""
 
@@ -52,9 +54,9 @@ def verify(
     correct ones; the others are counted by status, and as `unverified` where the prompt has no verifier.
     A trace of an unknown prompt and an unknown verifier are a ValueError before anything is judged.
     """
-    questions = prompts_by_id(prompts, config.default_verifier)
+    questions = prompts_by_id(prompts, config)
     for name in sorted({question["verifier"] for question in questions.values() if question["verifier"]}):
-        load_verifier(name)
+        check_options(name, config.options.get(name, {}))
     check_prompts(traces, prompts, questions)
     rows = int(pl.scan_parquet(traces).select(pl.len()).collect().item())
     starts = range(0, rows, config.shard_rows)
@@ -62,7 +64,7 @@ def verify(
     todo = [start for start in starts if not parts[start].exists()]
     done = sum(min(config.shard_rows, rows - start) for start in starts if parts[start].exists())
     shards = (read_shard(traces, questions, start, config.shard_rows) for start in todo)
-    build = partial(build_worker, config.timeout_s, config.memory_mib, workers)
+    build = partial(build_worker, config, workers)
     with progress("traces", rows, done) as bar:
         for start, verdicts in stream(build, shards):
             write_frame(frame(verdicts, VERDICT), parts[start])
@@ -72,15 +74,16 @@ def verify(
     return counts_of(judged, rows)
 
 
-def prompts_by_id(prompts: Path, default_verifier: str | None) -> dict[str, dict[str, Any]]:
-    """Messages, verifier and reference of each prompt; the default fills in where there is a reference.
+def prompts_by_id(prompts: Path, config: VerifyConfig) -> dict[str, dict[str, Any]]:
+    """Messages, verifier, its options and reference of each prompt; where there is a reference, the default fills in.
 
     Of a question that is asked twice, perhaps with another reference, the first row is the one that was kept.
     """
     rows = pl.read_parquet(prompts, columns=PROMPT_COLUMNS).to_dicts()
     for row in rows:
         if row["verifier"] is None and row["reference"] is not None:
-            row["verifier"] = default_verifier
+            row["verifier"] = config.default_verifier
+        row["options"] = config.options.get(row["verifier"], {})
     return {row["prompt_id"]: row for row in reversed(rows)}
 
 
@@ -107,9 +110,9 @@ def read_shard(traces: Path, questions: dict[str, dict[str, Any]], start: int, r
     return start, [row for row in joined if row["verifier"]]
 
 
-def build_worker(timeout_s: float, memory_mib: int, workers: int | None) -> Worker:
+def build_worker(config: VerifyConfig, workers: int | None) -> Worker:
     """A worker with a pool of its own, which ends when the worker is let go."""
-    pool = Pool(workers, timeout_s=timeout_s, memory_mib=memory_mib)
+    pool = Pool(workers, timeout_s=config.timeout_s, memory_mib=config.memory_mib)
 
     def judge(shard: Shard) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         start, rows = shard
@@ -127,7 +130,14 @@ def judge_rows(pool: Pool, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any
 
 def item_of(row: dict[str, Any]) -> Item:
     """What the verifier is handed of a trace and its prompt."""
-    return Item(row["answer"] or "", row["reference"], row["reasoning"], row["messages"], row["finish_reason"])
+    return Item(
+        row["answer"] or "",
+        row["reference"],
+        row["reasoning"],
+        row["messages"],
+        row["finish_reason"],
+        options=row["options"],
+    )
 
 
 def failed_sample(row: dict[str, Any]) -> Verdict:

@@ -15,7 +15,7 @@ import polars as pl
 from pydantic import Field
 
 from filters.pool import Pool
-from filters.verdicts import Item, Verdict, load_verifier
+from filters.verdicts import Item, Verdict, check_options
 from filters.verify import VerifyConfig, item_of, prompts_by_id
 from generators.findings import Finding, Judge, Row
 from generators.records import Config
@@ -34,7 +34,7 @@ class Judging(Config):
     @contextmanager
     def __call__(self, prompts: Path) -> Iterator[Judge]:
         """A judge of the samples of `prompts`; a kept prompt without a verifier is a ValueError."""
-        questions = prompts_by_id(prompts, self.verify.default_verifier)
+        questions = prompts_by_id(prompts, self.verify)
         kept = pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null())["prompt_id"].to_list()
         mute = sum(not questions[prompt_id]["verifier"] for prompt_id in kept)
         if mute:
@@ -43,7 +43,7 @@ class Judging(Config):
                 "name one in prompts.verifier or verify.default_verifier"
             )
         for name in sorted({questions[prompt_id]["verifier"] for prompt_id in kept}):
-            load_verifier(name)
+            check_options(name, self.verify.options.get(name, {}))
         limits = {"timeout_s": self.verify.timeout_s, "memory_mib": self.verify.memory_mib}
         with Pool(self.workers, **limits) as pool:  # type: ignore[arg-type]
             yield partial(judge, pool, questions)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from distill.settings import ScoreConfig, TrainConfig
 from filters.select import SelectConfig
-from filters.verdicts import load_verifier
+from filters.verdicts import check_options, load_verifier
 from filters.verify import VerifyConfig
 from generators.models import model_path
 from generators.prompts import PromptsConfig, TaskPrompts
@@ -232,6 +232,8 @@ def check(recipe: Recipe) -> None:
             _resolves(f"{section}.verifier", partial(load_verifier, prompts.verifier))
         for family in prompts.families if isinstance(prompts, TaskPrompts) else ():
             _resolves(f"{section}.families", partial(load_family, family))
+    for name, options in recipe.verify.options.items():
+        _resolves(f"verify.options.{name}", partial(check_options, name, options))
     for key, model in _models(recipe):
         _resolves(key, partial(model_path, model))
     if recipe.students and recipe.train is None:

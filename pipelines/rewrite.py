@@ -137,7 +137,7 @@ def rewrite(
     how: dict[str, Any] = {"fleet": fleet, "progress": progress, "judge": judging, "thinking": False}
     sampled = generate(out / "requests.parquet", out, config.generation(), **how)
     replies = read_replies(out / "traces.parquet", tasks)
-    verify_replies(replies, partial(build_worker, verifying.timeout_s, verifying.memory_mib, workers), stream)
+    verify_replies(replies, partial(build_worker, verifying, workers), stream)
     failures = label(replies, config)
     assert len(failures) == len(tasks), f"{len(tasks) - len(failures)} traces had no reply"
     write_rewritten(selected, replies, failures, config, out / "rewritten.parquet")
@@ -148,7 +148,7 @@ def rewrite(
 
 def read_tasks(selected: Path, prompts: Path, verifying: VerifyConfig) -> dict[str, Task]:
     """What is asked of the model: one task for each kept trace."""
-    verifiable = prompts_by_id(prompts, verifying.default_verifier)
+    verifiable = prompts_by_id(prompts, verifying)
     check_prompts(selected, prompts, verifiable)
     about = {prompt_id: (text, domain) for prompt_id, domain, text in questions(prompts).iter_rows()}
     kept = pl.scan_parquet(selected).filter(pl.col("drop_reason").is_null())
