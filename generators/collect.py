@@ -1,13 +1,15 @@
 """Puts a ledger's samples into one parquet file in the order they were wanted, in memory that does not grow with them.
 
 A ledger holds samples in the order they finished, over several segments and some of them more than once. An index
-(which row of which segment is which place in the order) is small. Beyond IN_MEMORY bytes the rows are first dealt out
-to files, one for each run of places, and then each file is put in order by itself: two passes, whatever the order.
+(which row of which segment is which place in the order) is small. The file is made in parts of PART_BYTES. Where the
+samples finished in nearly the order they were wanted, each part is picked out of the few segments that hold its rows.
+Where they did not, the rows are first dealt out to files, one for each part: two passes, whatever the order.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,10 +22,13 @@ from pyarrow import parquet as pq
 from generators.ledger import Ledger, read_segment
 from generators.records import TRACE, replace_durably
 
-IN_MEMORY = 32 << 20  # bytes of traces that are put in order at once
+PART_BYTES = 16 << 20  # of traces that are put in order at once
 MOST_PARTS = 512  # files that are open side by side
+KEPT_SEGMENTS = 4  # in memory at once while parts are picked
+MOST_READS = 4  # of a segment on average; beyond them dealing out costs less than picking
 GROUP_BYTES = 16 << 20  # of a row group
 BYTES_A_TOKEN = 8  # text and id
+REPETITIVE = ["prompt_id", "teacher", "revision", "sampling", "finish_reason"]  # the columns that a dictionary shrinks
 
 INDEX = {
     **{"segment": pl.UInt32, "row": pl.UInt32, "place": pl.UInt32},
@@ -34,8 +39,8 @@ PLACED = SCHEMA.append(pa.field("place", pa.uint32()))
 Index = pl.DataFrame  # segment: its number; row: in the segment; place: in the order
 
 
-def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated: bool = False) -> int:
-    """Write the ledger's newest row of each id to `out`, in the order of the ids; how many were left out as truncated.
+def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated: bool = False) -> pl.DataFrame:
+    """Write the ledger's newest row of each id to `out`, in the order of the ids, and give an `outlines` frame of them.
 
     An id that the ledger lacks is an AssertionError.
     """
@@ -47,22 +52,27 @@ def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated
     index = index.with_columns((pl.col("place").rank("ordinal") - 1).cast(pl.UInt32).alias("place"))
     partial = out.with_name(out.name + ".partial")
     with TemporaryDirectory(dir=out.parent, prefix="collect-") as folder:
-        parts = deal_out(paths, index, Path(folder))
-        write_groups(parts, group_rows(index), partial)
+        written = write_groups(in_parts(paths, index, Path(folder)), group_rows(index), partial)
     replace_durably(partial, out)
-    return len(trace_ids) - index.height
+    return written
+
+
+def outlines(traces: pl.DataFrame) -> pl.DataFrame:
+    """finish_reason, completion_tokens and error of each trace, and whether it is `silent`, that is without reasoning."""
+    return traces.select("finish_reason", "completion_tokens", "error", pl.col("reasoning").is_null().alias("silent"))
 
 
 def index_of(kept: Ledger, trace_ids: Sequence[str]) -> tuple[list[Path], Index]:
     """(segments, where each wanted sample's newest row is)."""
     order = pl.DataFrame({"trace_id": trace_ids}, schema={"trace_id": pl.String}).with_row_index("place")
     paths: list[Path] = []
-    found = [pl.DataFrame(schema=INDEX)]
+    found = [pl.DataFrame(schema={"trace_id": pl.String, **{k: INDEX[k] for k in INDEX if k != "place"}})]
     for segment, ids in kept.scan("trace_id", "finish_reason", "completion_tokens"):
         rows = ids.with_row_index("row").with_columns(pl.lit(len(paths), pl.UInt32).alias("segment"))
-        found.append(rows.join(order, on="trace_id").select(*INDEX))
+        found.append(rows.select(found[0].columns))
         paths.append(segment)
-    return paths, pl.concat(found).unique("place", keep="last", maintain_order=True)
+    rows = pl.concat(found).join(order, on="trace_id", maintain_order="left")
+    return paths, rows.select(*INDEX).unique("place", keep="last", maintain_order=True)
 
 
 def mean_bytes(index: Index) -> float:
@@ -75,24 +85,34 @@ def group_rows(index: Index) -> int:
     return max(64, int(GROUP_BYTES / mean_bytes(index)))
 
 
-def deal_out(paths: Sequence[Path], index: Index, folder: Path) -> Iterator[pa.Table]:
+def in_parts(paths: Sequence[Path], index: Index, folder: Path) -> Iterator[pa.Table]:
     """Consecutive parts of the order, each with all its rows and their places, not in order yet."""
-    total = mean_bytes(index) * index.height
-    count = min(MOST_PARTS, int(total / IN_MEMORY) + 1)
+    count = min(MOST_PARTS, int(mean_bytes(index) * index.height / PART_BYTES) + 1)
     rows_a_part = -(-index.height // count) or 1
-    index = index.with_columns((pl.col("place") // rows_a_part).alias("part")).sort("segment", "row")
-    placed = with_places(paths, index)
-    if count == 1:
-        yield pa.concat_tables([pa.Table.from_batches([], PLACED), *(rows for _, rows in placed)])
-        return
-    files = [folder / f"{part:03}" for part in range(count)]
-    write_parts(files, placed)
+    index = index.with_columns((pl.col("place") // rows_a_part).alias("part"))
+    stretches = index.select(pl.struct("part", "segment").n_unique()).item()
+    if stretches <= MOST_READS * max(len(paths), count):
+        return picked(paths, index.sort("part", "segment", "row"))
+    return dealt_out(paths, index.sort("segment", "row"), [folder / f"{part:03}" for part in range(count)])
+
+
+def picked(paths: Sequence[Path], index: Index) -> Iterator[pa.Table]:
+    """Each part out of the segments that hold it; those read last are still there for the next part."""
+    read = lru_cache(KEPT_SEGMENTS)(lambda segment: read_table(paths[segment]))
+    for part in index.partition_by("part", maintain_order=True):
+        stretches = part.partition_by("segment", maintain_order=True)
+        yield pa.concat_tables([with_places(read(rows["segment"][0]), rows) for rows in stretches])
+
+
+def dealt_out(paths: Sequence[Path], index: Index, files: Sequence[Path]) -> Iterator[pa.Table]:
+    """Each part out of a file of its own, to which its rows were written as the segments were read once, in turn."""
+    write_parts(files, stretches_of(paths, index))
     for file in files:
         yield pa.ipc.open_stream(file).read_all()
         file.unlink()
 
 
-def with_places(paths: Sequence[Path], index: Index) -> Iterator[tuple[int, pa.Table]]:
+def stretches_of(paths: Sequence[Path], index: Index) -> Iterator[tuple[int, pa.Table]]:
     """(part, rows with their places), segment by segment; the next segment is read meanwhile."""
     wanted = index.partition_by("segment", maintain_order=True)
     with ThreadPoolExecutor(1, "collect") as beside:
@@ -103,25 +123,23 @@ def with_places(paths: Sequence[Path], index: Index) -> Iterator[tuple[int, pa.T
                 beside.submit(read_table, paths[more["segment"][0]]) for more in wanted[number + 1 : number + 2]
             ]
             for part in rows.partition_by("part", maintain_order=True):
-                places = part["place"].to_arrow()
-                yield part["part"][0], chosen(table, part["row"]).append_column("place", places)
+                yield part["part"][0], with_places(table, part)
 
 
 def read_table(segment: Path) -> pa.Table:
     """All rows of a segment."""
     if segment.suffix == ".parquet":
         with pq.ParquetFile(segment) as file:
-            rows = file.read(use_threads=False).select(SCHEMA.names).cast(SCHEMA)
-        pa.default_memory_pool().release_unused()  # else every thread keeps what its largest piece took
-        return rows
+            return file.read(use_threads=False).select(SCHEMA.names).cast(SCHEMA)
     return read_segment(segment).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def chosen(table: pa.Table, rows: pl.Series) -> pa.Table:
-    """Some rows of a table, copied only where they are not in one piece: texts are long."""
-    if rows[-1] - rows[0] == len(rows) - 1:
-        return table.slice(rows[0], len(rows))
-    return table.take(rows.to_arrow())
+def with_places(table: pa.Table, rows: Index) -> pa.Table:
+    """Those rows of a segment and their places; texts are long, so they are copied only if they are not in one piece."""
+    first, last = rows["row"][0], rows["row"][-1]
+    whole = last - first == rows.height - 1
+    found = table.slice(first, rows.height) if whole else table.take(rows["row"].to_arrow())
+    return found.append_column("place", rows["place"].to_arrow())
 
 
 def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -> None:
@@ -133,31 +151,34 @@ def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -
             writers[part].write_table(rows.combine_chunks())
 
 
-def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> None:
-    """Put each part in order and write it in row groups, which are the same however the rows were dealt out."""
+def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.DataFrame:
+    """Put each part in order and write it in row groups, which are the same whatever the parts are; their `outlines`."""
+    seen = [outlines(pl.DataFrame(schema=TRACE))]
     with (
-        pq.ParquetWriter(out, SCHEMA, compression="zstd", compression_level=1) as writer,
+        pq.ParquetWriter(out, SCHEMA, compression="zstd", compression_level=1, use_dictionary=REPETITIVE) as writer,
         ThreadPoolExecutor(1, "collect") as beside,  # one part is compressed while the next is read
     ):
-        written = beside.submit(int)
+        written: Future[Any] = beside.submit(int)
         # pyarrow's empty_table, array and to_numpy import pandas where it is installed, for 0.7 s
         rest = pa.Table.from_batches([], SCHEMA)
         for part in parts:
-            rest = pa.concat_tables([rest, in_order(part)])
+            part = in_order(part)
+            seen.append(outlines_of(part))
+            rest = pa.concat_tables([rest, part])
             whole = rest.num_rows // rows_a_group * rows_a_group
             written.result()
-            written = beside.submit(write_rows, writer, rest.slice(0, whole), rows_a_group)
+            written = beside.submit(writer.write_table, rest.slice(0, whole), rows_a_group)
             rest = rest.slice(whole)
         written.result()
         if rest.num_rows:
             writer.write_table(rest)
+    return pl.concat(seen)
 
 
-def write_rows(writer: pq.ParquetWriter, rows: pa.Table, rows_a_group: int) -> int:
-    """Write row groups, and give back the memory that took; how many rows."""
-    writer.write_table(rows, row_group_size=rows_a_group)
-    pa.default_memory_pool().release_unused()
-    return rows.num_rows
+def outlines_of(rows: pa.Table) -> pl.DataFrame:
+    """The `outlines` of an Arrow table, which would keep the texts alive if it were made a frame as it is."""
+    silent = rows["reasoning"].is_null()
+    return pl.DataFrame(rows.select(["finish_reason", "completion_tokens", "error"]).append_column("silent", silent))
 
 
 def in_order(part: pa.Table) -> pa.Table:

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from generators.adaptive import AdaptiveConfig, AdaptiveSource, budget_of
-from generators.collect import collect
+from generators.collect import collect, outlines
 from generators.engine import Fleet, local_fleet
 from generators.findings import Findings, Judge, OpenJudge
 from generators.ledger import Ledger
@@ -32,7 +32,6 @@ from generators.settings import GenerateConfig, load_teacher
 from generators.work import Bar, Progress, StageCounts, no_progress
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
-COUNTED = ("finish_reason", "completion_tokens")
 log = logging.getLogger(__name__)
 
 
@@ -61,7 +60,7 @@ def generate(
     if hasattr(module, "import_traces"):
         traces, dropped = module.import_traces(asked, config.model, options)
         write_frame(traces, out / "traces.parquet")
-        return count(out / "traces.parquet", dropped, conflicts(asked, traces))
+        return count(outlines(traces), dropped, conflicts(asked, traces))
     teachers = config.each()
     plans = [plan_of(asked, teacher) for teacher in teachers]
     check_distinct(plans)
@@ -72,13 +71,13 @@ def generate(
             for one in passes:
                 one.run(fleet, bar)
         wanted = in_order(passes)
-        truncated = collect(kept, wanted, out / "traces.parquet", drop_truncated=config.truncated == "drop")
+        traces = collect(kept, wanted, out / "traces.parquet", drop_truncated=config.truncated == "drop")
     adaptive = [one for one in passes if isinstance(one, AdaptiveSampling)]
     if adaptive:
         write_frame(pl.concat([one.pass_rates() for one in adaptive]), out / "pass_rates.parquet")
     surplus = sum(one.surplus() for one in adaptive)
-    dropped = {"truncated": truncated, "surplus": surplus}
-    return count(out / "traces.parquet", {k: n for k, n in dropped.items() if n}, notes_of(passes), thinking)
+    dropped = {"truncated": len(wanted) - len(traces), "surplus": surplus}
+    return count(traces, {k: n for k, n in dropped.items() if n}, notes_of(passes), thinking)
 
 
 def check_adaptive(config: GenerateConfig, judge: OpenJudge | None) -> None:
@@ -294,11 +293,9 @@ def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
 
 
 def count(
-    traces: Path, dropped: Mapping[str, int] = EMPTY, notes: Mapping[str, Any] = EMPTY, thinking: bool = True
+    rows: pl.DataFrame, dropped: Mapping[str, int] = EMPTY, notes: Mapping[str, Any] = EMPTY, thinking: bool = True
 ) -> StageCounts:
-    """What the report says of the samples; a run without any reasoning, or with failures, is warned of."""
-    silent = pl.col("reasoning").is_null().alias("silent")
-    rows = pl.scan_parquet(traces).select(*COUNTED, silent, "error").collect()
+    """What the report says of the samples, of their `outlines`; a run without any reasoning, or with failures, is warned of."""
     good = rows.filter(pl.col("finish_reason") != "error")
     failed = len(rows) - len(good)
     if thinking and len(good) and good["silent"].all():

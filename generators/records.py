@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -134,11 +134,12 @@ def frame(rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.Da
     return pl.DataFrame(rows, schema=dict(schema), orient="row")
 
 
-def write_frame(data: pl.DataFrame, path: Path) -> None:
+def write_frame(data: pl.DataFrame, path: Path, *, compression: Literal["zstd", "lz4"] = "zstd") -> None:
     """Write parquet so that `path` either holds all of `data` or does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    data.write_parquet(partial, compression="zstd", compression_level=1, statistics=True)
+    level = 1 if compression == "zstd" else None
+    data.write_parquet(partial, compression=compression, compression_level=level, statistics=True)
     replace_durably(partial, path)
 
 
