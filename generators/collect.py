@@ -58,7 +58,7 @@ def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated
 
 
 def outlines(traces: pl.DataFrame) -> pl.DataFrame:
-    """finish_reason, completion_tokens and error of each trace, and whether it is `silent`, that is without reasoning."""
+    """finish_reason, completion_tokens and error of each trace, and whether it is `silent`: without reasoning."""
     return traces.select("finish_reason", "completion_tokens", "error", pl.col("reasoning").is_null().alias("silent"))
 
 
@@ -135,7 +135,7 @@ def read_table(segment: Path) -> pa.Table:
 
 
 def with_places(table: pa.Table, rows: Index) -> pa.Table:
-    """Those rows of a segment and their places; texts are long, so they are copied only if they are not in one piece."""
+    """Those rows of a segment and their places; texts are long, so only rows that are not in one piece are copied."""
     first, last = rows["row"][0], rows["row"][-1]
     whole = last - first == rows.height - 1
     found = table.slice(first, rows.height) if whole else table.take(rows["row"].to_arrow())
@@ -152,7 +152,7 @@ def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -
 
 
 def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.DataFrame:
-    """Put each part in order and write it in row groups, which are the same whatever the parts are; their `outlines`."""
+    """Put each part in order and write it in row groups, the same whatever the parts are; the `outlines` of it all."""
     seen = [outlines(pl.DataFrame(schema=TRACE))]
     with (
         pq.ParquetWriter(out, SCHEMA, compression="zstd", compression_level=1, use_dictionary=REPETITIVE) as writer,

@@ -295,7 +295,7 @@ def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
 def count(
     rows: pl.DataFrame, dropped: Mapping[str, int] = EMPTY, notes: Mapping[str, Any] = EMPTY, thinking: bool = True
 ) -> StageCounts:
-    """What the report says of the samples, of their `outlines`; a run without any reasoning, or with failures, is warned of."""
+    """What the report says, from `outlines`; a run without any reasoning, or with failures, is warned of."""
     good = rows.filter(pl.col("finish_reason") != "error")
     failed = len(rows) - len(good)
     if thinking and len(good) and good["silent"].all():

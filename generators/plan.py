@@ -1,7 +1,9 @@
 """Which samples a run wants: every prompt n times, by their ids, without holding a request for each of them."""
 
+import heapq
 import math
-from collections.abc import Container, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
@@ -63,14 +65,24 @@ class Plan:
 class LongestFirst:
     """A plan's missing samples, the longest expected first, so that long ones do not end alone (LPT, Graham 1969).
 
-    What a prompt's completions are like is told by those there are. A prompt without any is asked once, before the
-    others are put in order: prompts whose first sample is still running then are the longest of all.
+    What a prompt's completions are like is told by those there are. A prompt without any is asked once before the
+    others are chosen among; while that sample runs, what is left of it is expected to be as long as what has passed.
     """
 
-    def __init__(self, plan: Plan, done: Container[str], lengths: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        done: Container[str],
+        lengths: Mapping[str, float],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         """`done`: ids of samples that are not wanted any more. `lengths`: prompt_id -> mean completion tokens."""
-        self.plan, self.done = plan, done
+        self.plan, self.done, self.now = plan, done, now
         self.totals, self.counts = dict(lengths), dict.fromkeys(lengths, 1)
+        self.places = {prompt_id: prompt for prompt, prompt_id in enumerate(plan.prompt_ids)}
+        self.running: dict[int, float] = {}  # prompt -> when its first sample was asked for, oldest first
+        self.tokens, self.seconds = 0, 0.0  # of first samples that have ended
+        self.known: list[tuple[int, int]] = []  # heap of (length class, negative; prompt) of prompts to choose among
         self.requests = self._in_order()
 
     def take(self, most: int) -> list[SampleRequest]:
@@ -79,35 +91,58 @@ class LongestFirst:
 
     def settled(self, request: SampleRequest, row: Mapping[str, Any]) -> None:
         """Learn how long completions of this prompt are."""
-        self.totals[request.prompt_id] = self.totals.get(request.prompt_id, 0) + (row.get("completion_tokens") or 0)
+        tokens = row.get("completion_tokens") or 0
+        self.totals[request.prompt_id] = self.totals.get(request.prompt_id, 0) + tokens
         self.counts[request.prompt_id] = self.counts.get(request.prompt_id, 0) + 1
+        prompt = self.places[request.prompt_id]
+        if prompt in self.running:
+            self.seconds += self.now() - self.running.pop(prompt)
+            self.tokens += tokens
+            heapq.heappush(self.known, (-self._length_class(prompt), prompt))
 
     def undecided(self) -> bool:
         """Never: what is wanted is known from the start."""
         return False
 
     def _in_order(self) -> Iterator[SampleRequest]:
-        plan = self.plan
-        unknown = [p for p, prompt_id in enumerate(plan.prompt_ids) if prompt_id not in self.counts]
+        names, messages = self.plan.prompt_ids, self.plan.messages
+        self.known = [(-self._length_class(p), p) for p, name in enumerate(names) if name in self.counts]
+        heapq.heapify(self.known)
+        unknown = [p for p, name in enumerate(names) if name not in self.counts]
         tried = set()
-        for prompt in sorted(unknown, key=lambda p: -characters(plan.messages[p])):
+        for prompt in sorted(unknown, key=lambda p: -characters(messages[p])):
             for request in islice(self._missing(prompt), 1):
                 tried.add(request.trace_id)
+                self.running[prompt] = self.now()
                 yield request
-        for prompt in sorted(range(len(plan.prompt_ids)), key=self._expected, reverse=True):
-            yield from (request for request in self._missing(prompt) if request.trace_id not in tried)
+        while self.known or self.running:
+            yield from (request for request in self._missing(self._longest()) if request.trace_id not in tried)
 
     def _missing(self, prompt: int) -> Iterator[SampleRequest]:
         for index in range(self.plan.n):
             if self.plan.trace_ids[prompt * self.plan.n + index] not in self.done:
                 yield self.plan.request(prompt, index)
 
-    def _expected(self, prompt: int) -> float:
-        """Length by a tenth: prompts that are about as long keep their order, which is that of the traces' file."""
+    def _longest(self) -> int:
+        """The prompt, no more to be chosen after this, of which the longest completions are expected."""
+        oldest = next(iter(self.running), None)
+        if oldest is not None and (not self.known or length_class(2 * self._passed(oldest)) >= -self.known[0][0]):
+            del self.running[oldest]
+            return oldest
+        return heapq.heappop(self.known)[1]
+
+    def _passed(self, prompt: int) -> float:
+        """About how many tokens its first sample has by now."""
+        return (self.now() - self.running[prompt]) * self.tokens / self.seconds if self.seconds else 0.0
+
+    def _length_class(self, prompt: int) -> int:
         prompt_id = self.plan.prompt_ids[prompt]
-        if not self.counts.get(prompt_id):
-            return math.inf
-        return round(8 * math.log2(1 + self.totals[prompt_id] / self.counts[prompt_id]))
+        return length_class(self.totals[prompt_id] / self.counts[prompt_id])
+
+
+def length_class(tokens: float) -> int:
+    """Lengths within a tenth are one: such prompts keep their order, which is that of the file of traces."""
+    return round(8 * math.log2(1 + tokens))
 
 
 def characters(messages: Sequence[Mapping[str, str]]) -> int:

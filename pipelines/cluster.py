@@ -224,6 +224,8 @@ class _RayEngines:
 
     def _share(self, member: _Member) -> int:
         """How much it takes until the next one has as much room: neighbours, such as samples of a prompt, stay near."""
+        if len(self.members) == 1:
+            return member.free()
         others = [other.free() for other in self.members if other is not member and other.ready]
         return member.free() - max(others) if others and max(others) < member.free() else min(member.free(), 8)
 

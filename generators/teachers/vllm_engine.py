@@ -118,9 +118,8 @@ class VllmTeacher(AsyncEngine):
         self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a sample that is about to be asked for
 
     def capacity(self) -> int:
-        """What vLLM decodes side by side, and half as much again, so that a finished sample is replaced at once."""
-        running = self.llm.vllm_config.scheduler_config.max_num_seqs
-        return running + max(8, running // 2)
+        """What vLLM decodes side by side, and as much again: samples that all end together are replaced at once."""
+        return 2 * self.llm.vllm_config.scheduler_config.max_num_seqs
 
     def submit(self, requests: Sequence[SampleRequest]) -> None:
         """Render and tokenize the prompts together, then ask."""

@@ -18,7 +18,8 @@ which nobody can beat, and nobody reach who does not know the lengths. Compared 
 import heapq
 import math
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from statistics import mean
 from typing import Any
 
@@ -67,13 +68,19 @@ def lengths_of(plan: Plan, share: float, seed: int) -> tuple[dict[str, int], dic
     return lengths, earlier
 
 
-def makespan(source: Source, lengths: dict[str, int]) -> float:
+def makespan(source_at: Callable[[Clock], Source], lengths: dict[str, int]) -> float:
     """Seconds until the real Scheduler has everything."""
     clock = Clock()
+    source = source_at(clock)
     engine = SimulatedEngine(clock, SLOTS, lambda request: lengths[request.trace_id])
     Scheduler(engine, source, lambda request, row: None).run()
     assert engine.tokens == sum(lengths.values())
     return clock.now
+
+
+def longest_first(plan: Plan, earlier: Mapping[str, float], clock: Clock) -> LongestFirst:
+    """The generate stage's order, on the simulated clock."""
+    return LongestFirst(plan, set(), earlier, lambda: clock.now)
 
 
 def refilled(lengths: Sequence[int], slots: int) -> float:
@@ -102,10 +109,10 @@ def measure(share: float, seed: int) -> dict[str, float]:
     by_length = sorted(requests, key=lambda request: -lengths[request.trace_id])
     bound = max(sum(in_order) / SLOTS, max(in_order))
     ways: dict[str, Callable[[], float]] = {
-        "longest expected first": lambda: makespan(LongestFirst(plan, set(), {}), lengths),
-        "longest expected first, prompts known": lambda: makespan(LongestFirst(plan, set(), earlier), lengths),
-        "lengths known": lambda: makespan(InOrder(by_length), lengths),
-        "first in, first out": lambda: makespan(InOrder(requests), lengths),
+        "longest expected first": lambda: makespan(partial(longest_first, plan, {}), lengths),
+        "longest expected first, prompts known": lambda: makespan(partial(longest_first, plan, earlier), lengths),
+        "lengths known": lambda: makespan(lambda clock: InOrder(by_length), lengths),
+        "first in, first out": lambda: makespan(lambda clock: InOrder(requests), lengths),
         "batches of 512": lambda: batched(in_order, 512),
         "batches of 32": lambda: batched(in_order, 32),
     }
