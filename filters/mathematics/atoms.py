@@ -1,0 +1,344 @@
+"""The factors of the mathematics that is read: numbers, names, functions, fractions, roots, brackets, powers."""
+
+import re
+from fractions import Fraction
+
+from filters.mathematics.expressions import (
+    INFINITY,
+    LETTERS,
+    Call,
+    Expression,
+    Matrix,
+    Name,
+    Number,
+    Power,
+    Product,
+    Quantity,
+    Relation,
+    Sequence,
+    negated,
+    quotient,
+)
+from filters.mathematics.tokens import END, Token, Unreadable
+
+MAX_DEPTH = 40
+MAX_DIGITS = 1000
+RELATIONS = frozenset(("=", "!=", "<", "<=", ">", ">=", "~", "in"))
+CLOSING = {"(": (")", "]"), "[": ("]", ")"), "{set": ("set}",)}
+FENCES = {r"\lfloor": (r"\rfloor", "floor"), r"\lceil": (r"\rceil", "ceil"), "|": ("|", "abs")}
+CALLED = frozenset("fgh")  # letters before a bracket that name a function, not a factor
+MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "array", "smallmatrix"))
+LARGE = frozenset((r"\sum", r"\prod", r"\int"))
+DERIVED = re.compile(r"d(?:\^(\d))?([A-Za-z]*)")
+DERIVED_BY = re.compile(r"d([A-Za-z]+?)(?:\^(\d))?")
+
+
+class Atoms:
+    """The part of the parser below products; `elements`, `side`, `sum`, `product` and `starts_factor` are above."""
+
+    def __init__(self, found: list[Token]) -> None:
+        self.tokens = found
+        self.place = 0
+        self.depth = 0
+        self.fences = 0  # open |
+
+    def elements(self) -> list[Expression]:
+        raise NotImplementedError
+
+    def side(self) -> Expression:
+        raise NotImplementedError
+
+    def sum(self) -> Expression:
+        raise NotImplementedError
+
+    def product(self) -> Expression:
+        raise NotImplementedError
+
+    def starts_factor(self) -> bool:
+        raise NotImplementedError
+
+    @property
+    def next(self) -> Token:
+        return self.tokens[self.place] if self.place < len(self.tokens) else END
+
+    def at(self, *signs: str) -> bool:
+        """Whether one of the signs comes next."""
+        token = self.next
+        return token.kind == "sign" and token.text in signs
+
+    def take(self) -> Token:
+        token = self.next
+        self.place += 1
+        return token
+
+    def accept(self, *signs: str) -> str | None:
+        """The sign, passed over, if it comes next."""
+        return self.take().text if self.at(*signs) else None
+
+    def expect(self, *signs: str) -> str:
+        if (sign := self.accept(*signs)) is None:
+            raise Unreadable(f"{self.next.text!r} where {' or '.join(signs)} was expected")
+        return sign
+
+    def factor_signed(self) -> Expression:
+        """A factor after a sign: 2 * -3."""
+        return negated(self.factor()) if self.accept("-") else self.factor()
+
+    def factor(self) -> Expression:
+        """An atom with its power, factorials, per cent and degree signs."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unreadable("nested too deeply")
+        value = self.atom()
+        while self.at("!", "%", "°", "^", "'", "\N{PRIME}"):
+            value = self.postfix(value, self.take().text)
+        self.depth -= 1
+        return value
+
+    def postfix(self, value: Expression, sign: str) -> Expression:
+        if sign in "%°":
+            return Quantity(value, sign)
+        if sign == "!":
+            return Call("factorial", (value,))
+        if sign != "^":
+            raise Unreadable("a prime")
+        if self.degrees():
+            return Quantity(value, "°")
+        return Power(value, self.exponent())
+
+    def degrees(self) -> bool:
+        """Whether a degree sign stands as exponent, passed over."""
+        if self.accept("°"):
+            return True
+        if self.at("{") and [token.text for token in self.tokens[self.place + 1 : self.place + 3]] == ["°", "}"]:
+            self.place += 3
+            return True
+        return False
+
+    def exponent(self) -> Expression:
+        """What follows a ^: a group, or a signed atom; towers are read from the right."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise Unreadable("nested too deeply")
+        if self.accept("-"):
+            value = negated(self.exponent())
+        else:
+            value = self.atom()
+            value = Power(value, self.exponent()) if self.accept("^") else value
+        self.depth -= 1
+        return value
+
+    def atom(self) -> Expression:
+        token = self.take()
+        match token.kind:
+            case "number":
+                return self.number(token.text)
+            case "name":
+                return self.name(token.text)
+            case "word":
+                return self.word(token.text)
+            case "function":
+                return self.function(token.text)
+            case "begin":
+                return self.matrix(token.text)
+            case "sign":
+                return self.bracketed(token.text)
+        if token.text in LARGE:
+            return self.large(token.text)
+        raise Unreadable(token.text or "the end")
+
+    def number(self, text: str) -> Expression:
+        if len(text) > MAX_DIGITS:
+            raise Unreadable(f"a number of {len(text)} digits")
+        if self.accept("_"):
+            if not text.isdigit():
+                raise Unreadable("the base of a decimal")
+            return Quantity(Number(Fraction(int(text))), f"_{self.index()}")
+        _, point, decimals = text.partition(".")
+        return Number(Fraction(text), len(decimals) if point and decimals.isdigit() else None)
+
+    def name(self, text: str) -> Expression:
+        """A letter with its subscript; f, g and h before a bracket are functions."""
+        while self.accept("'", "\N{PRIME}"):
+            text += "'"
+        if self.accept("_"):
+            text += f"_{self.index()}"
+        if text == "∞":
+            return INFINITY
+        if text[0] in CALLED and self.accept("("):
+            arguments = self.elements()
+            self.expect(")")
+            return Call(f"{text}()", tuple(arguments))
+        return Name(text)
+
+    def index(self) -> str:
+        """A subscript as text."""
+        if not self.at("{"):
+            return self.take().text
+        return " ".join(token.text for token in self.raw_group())
+
+    def raw_group(self) -> list[Token]:
+        """The tokens of a group without its braces, not read; or the next token."""
+        if not self.accept("{"):
+            return [self.take()]
+        start, depth = self.place, 1
+        while depth:
+            token = self.take()
+            if token is END:
+                raise Unreadable("a group that does not end")
+            depth += (token.text == "{") - (token.text == "}")
+        return self.tokens[start : self.place - 1]
+
+    def word(self, text: str) -> Expression:
+        """Letters side by side are a product, and its last may have a subscript; three or more may also be a word."""
+        factors = (*map(Name, text[:-1]), self.name(text[-1]))
+        return Product(factors) if len(factors) < 3 else Call(LETTERS, factors)
+
+    def function(self, name: str) -> Expression:
+        """`\\sin^2 x`, `\\log_{10}(2)`, `\\max(1, 2)`: without brackets the argument goes up to the next sign."""
+        base = self.group() if self.accept("_") else None
+        power = self.exponent() if self.accept("^") else None
+        if self.accept("("):
+            arguments = tuple(self.elements())
+            self.expect(")")
+        else:
+            arguments = (self.bare_argument(),)
+        if power is None:
+            return call(name, base, arguments)
+        if not isinstance(power, Number) or power.value <= 0:
+            raise Unreadable("an inverse function")
+        return Power(call(name, base, arguments), power)
+
+    def bare_argument(self) -> Expression:
+        value = self.factor_signed()
+        while self.starts_factor() and self.next.kind != "function":
+            value = times(value, self.factor())
+        return value
+
+    def large(self, sign: str) -> Expression:
+        """A sum, product or integral over the product that follows; its bounds are arguments like any other."""
+        bounds: list[Expression] = []
+        while bound := self.accept("_", "^"):
+            if bound == "_" and self.accept("{"):
+                item = self.elements()[0]
+                self.expect("}")
+                bounds.extend(item.sides if isinstance(item, Relation) else (item,))
+            else:
+                bounds.append(self.group())
+        return Call(sign, (*bounds, self.product()))
+
+    def group(self) -> Expression:
+        """An argument of a command: `{...}`, or the next digit or letter."""
+        if self.accept("{"):
+            value = self.side()
+            self.expect("}")
+            return value
+        if self.next.kind == "number" and self.next.text.isdigit():
+            digits = self.next.text
+            self.tokens[self.place] = Token("number", digits[1:])
+            if len(digits) == 1:
+                self.place += 1
+            return Number(Fraction(int(digits[0])))
+        if self.next.kind == "word":
+            raise Unreadable("letters after a command")
+        return self.atom()
+
+    def bracketed(self, sign: str) -> Expression:
+        """What begins with a sign."""
+        match sign:
+            case r"\frac":
+                return self.fraction()
+            case r"\sqrt":
+                return self.root()
+            case r"\binom":
+                return Call("binom", (self.group(), self.group()))
+            case "{":
+                return self.braces()
+            case "(" | "[" | "{set":
+                return self.brackets(sign)
+        if sign not in FENCES:
+            raise Unreadable(f"the sign {sign!r}")
+        closing, function = FENCES[sign]
+        self.fences += sign == "|"
+        value = self.sum()
+        self.fences -= sign == "|"
+        self.expect(closing)
+        return Call(function, (value,))
+
+    def fraction(self) -> Expression:
+        """A quotient, or a derivative."""
+        start = self.place
+        above, below = ("".join(t.text for t in self.raw_group() if t.text not in "{}") for _ in range(2))
+        if (over := DERIVED.fullmatch(above)) and (by := DERIVED_BY.fullmatch(below)):
+            if not over.group(2) or over.group(1) != by.group(2):
+                raise Unreadable("a derivative")
+            order = int(over.group(1) or 1)
+            return Name(f"{'d' * order}ot({over.group(2)})" if by.group(1) == "t" else f"{above}/{below}")
+        self.place = start
+        return quotient(self.group(), self.group())
+
+    def root(self) -> Expression:
+        """√x, \\sqrt[n]{x}, sqrt(x)."""
+        degree: Expression = Number(Fraction(2))
+        if self.accept("["):
+            degree = self.sum()
+            self.expect("]")
+        return Power(self.group(), quotient(Number(Fraction(1)), degree))
+
+    def braces(self) -> Expression:
+        """A group of LaTeX: what it holds, or a list."""
+        if self.accept("}"):
+            raise Unreadable("an empty group")
+        items = self.elements()
+        self.expect("}")
+        return items[0] if len(items) == 1 else Sequence("", tuple(items))
+
+    def brackets(self, sign: str) -> Expression:
+        """A value in brackets, or a point, an interval, a set."""
+        if sign == "{set" and self.accept("set}"):
+            return Name("∅")
+        fences, self.fences = self.fences, 0
+        items = self.elements()
+        self.fences = fences
+        closing = self.expect(*CLOSING[sign])
+        if sign == "{set":
+            return Sequence("{}", tuple(items))
+        if len(items) == 1:
+            if sign + closing not in ("()", "[]"):
+                raise Unreadable("brackets that do not fit")
+            return items[0]
+        return Sequence(sign + closing, tuple(items))
+
+    def matrix(self, environment: str) -> Expression:
+        """Cells with & between them, rows with \\\\."""
+        if environment not in MATRICES:
+            raise Unreadable(environment)
+        rows: list[tuple[Expression, ...]] = []
+        while self.next.kind != "end":
+            cells = [self.sum()]
+            while self.accept("&"):
+                cells.append(self.sum())
+            rows.append(tuple(cells))
+            if not self.accept("row"):
+                break
+        if self.take() != Token("end", environment):
+            raise Unreadable("a matrix that does not end")
+        return Matrix(tuple(rows))
+
+
+def times(left: Expression, right: Expression) -> Expression:
+    """The product, flat."""
+    factors = left.factors if isinstance(left, Product) else (left,)
+    return Product((*factors, right))
+
+
+def call(name: str, base: Expression | None, arguments: tuple[Expression, ...]) -> Expression:
+    """Logarithms as (base, argument), exp as a power of e; other functions by name."""
+    if name == "exp" and len(arguments) == 1:
+        return Power(Name("e"), arguments[0])
+    if name in ("log", "ln", "lg") and len(arguments) == 1:
+        default = Number(Fraction(10)) if name == "lg" else Name("e")
+        if name == "log" and base is None:
+            return Call("log", (Name("log"), *arguments))  # to base e or 10: equal only to itself
+        return Call("log", (base or default, *arguments))
+    return Call(name, arguments) if base is None else Call(name, (base, *arguments))

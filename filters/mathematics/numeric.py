@@ -1,0 +1,201 @@
+"""Values as floating-point numbers with a bound on their error: proof that two differ, never that they agree."""
+
+import cmath
+import math
+import sys
+from collections.abc import Callable
+from fractions import Fraction
+from functools import lru_cache
+from hashlib import blake2b
+from typing import NamedTuple
+
+from filters.mathematics.expressions import Call, Expression, Name, Number, Power, Product, Quantity, Sum, substituted
+from filters.mathematics.modular import Undecidable
+
+EPSILON = 8 * sys.float_info.epsilon  # generous: library functions are good to one or two units in the last place
+MARGIN = 1e-6  # far above any rounding
+CONSTANTS = {"π": complex(math.pi), "e": complex(math.e), "i": 1j}
+POINTS = 6
+RANGES = ((0.5, 2.0), (0.05, 0.9), (3.0, 9.0))  # (start, length) of the stretches that unknowns are taken from
+
+
+class Ball(NamedTuple):
+    """All numbers at most `radius` from `middle`."""
+
+    middle: complex
+    radius: float
+
+
+def differ(one: Expression, other: Expression) -> bool | None:
+    """True where the values differ for certain at a point; None where no point can be evaluated."""
+    seen = False
+    for seed in range(POINTS):
+        try:
+            left, right = evaluate(one, seed), evaluate(other, seed)
+        except (Undecidable, ArithmeticError, ValueError):
+            continue
+        seen = True
+        if abs(left.middle - right.middle) > 2 * (left.radius + right.radius):
+            return True
+    return False if seen else None
+
+
+def real_value(node: Expression) -> Ball | None:
+    """The value of an expression without unknowns, where it is real."""
+    try:
+        ball = evaluate(node, 0)
+    except (Undecidable, ArithmeticError, ValueError):
+        return None
+    return ball if abs(ball.middle.imag) <= ball.radius else None
+
+
+@lru_cache(maxsize=1024)
+def unknown(name: str, seed: int) -> float:
+    """A positive number that depends on nothing but name and seed."""
+    digest = blake2b(f"{seed}:{name}".encode(), digest_size=6).digest()
+    start, length = RANGES[seed % len(RANGES)]
+    return start + length * int.from_bytes(digest) / 2**48
+
+
+def evaluate(node: Expression, seed: int) -> Ball:
+    """The ball that holds the value at the point `seed`."""
+    match node:
+        case Number(value):
+            return rounded(complex(value.numerator / value.denominator), 0.0)
+        case Name("∞" | "∅" | "°" | "log"):
+            raise Undecidable
+        case Name(text):
+            return rounded(CONSTANTS.get(text) or complex(unknown(text, seed)), 0.0)
+        case Sum(terms):
+            balls = [evaluate(term, seed) for term in terms]
+            size = sum(abs(ball.middle) for ball in balls)
+            return rounded(sum(ball.middle for ball in balls), sum(ball.radius for ball in balls) + size * EPSILON)
+        case Product(factors):
+            total = Ball(1, 0.0)
+            for factor in factors:
+                total = multiplied(total, evaluate(factor, seed))
+            return total
+        case Power(base, exponent):
+            return power(evaluate(base, seed), evaluate(exponent, seed))
+        case Call("letters", arguments):
+            return evaluate(Product(arguments), seed)
+        case Call(function, arguments):
+            return called(function, [evaluate(argument, seed) for argument in arguments])
+        case Quantity(value, "%"):
+            return multiplied(evaluate(value, seed), Ball(0.01, EPSILON))
+        case Quantity(value, "°"):
+            return multiplied(evaluate(value, seed), Ball(math.pi / 180, EPSILON))
+    raise Undecidable
+
+
+def rounded(middle: complex, radius: float) -> Ball:
+    """A ball that also covers the rounding of its middle."""
+    if not cmath.isfinite(middle):
+        raise Undecidable
+    return Ball(middle, radius + abs(middle) * EPSILON)
+
+
+def multiplied(one: Ball, other: Ball) -> Ball:
+    radius = abs(one.middle) * other.radius + abs(other.middle) * one.radius + one.radius * other.radius
+    return rounded(one.middle * other.middle, radius)
+
+
+def power(base: Ball, exponent: Ball) -> Ball:
+    """exp(exponent * log(base)); whole exponents of any base, others of bases away from 0 and the negative axis."""
+    n = exponent.middle.real
+    if exponent.middle.imag == 0 and n == int(n) and abs(n) < 2**20 and base.middle:
+        relative = base.radius / abs(base.middle)
+        if relative * abs(n) > 1e-3:
+            raise Undecidable
+        value = base.middle ** int(n)
+        return rounded(value, abs(value) * abs(n) * (2 * relative + EPSILON))
+    if base.radius * 1e3 > abs(base.middle):
+        raise Undecidable
+    if base.middle.real < 0 and (base.middle.imag or n != 0.5):
+        raise Undecidable
+    log = cmath.log(base.middle)
+    grown = abs(exponent.middle) * 2 * base.radius / abs(base.middle) + abs(log) * exponent.radius
+    if grown > 1e-3:
+        raise Undecidable
+    value = base.middle**exponent.middle
+    return rounded(value, abs(value) * 2 * (grown + abs(exponent.middle * log) * EPSILON))
+
+
+# function of a real number -> a bound on its slope there
+SMOOTH: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
+    "sin": (math.sin, lambda x: 1),
+    "cos": (math.cos, lambda x: 1),
+    "tan": (math.tan, lambda x: 2 + 2 * math.tan(x) ** 2),
+    "arctan": (math.atan, lambda x: 1),
+    "sinh": (math.sinh, lambda x: 2 * math.cosh(x)),
+    "cosh": (math.cosh, lambda x: 2 * math.cosh(x)),
+    "tanh": (math.tanh, lambda x: 1),
+    "abs": (abs, lambda x: 1),
+}
+STEPS = {"floor": math.floor, "ceil": math.ceil}
+
+
+def called(function: str, arguments: list[Ball]) -> Ball:
+    """A function of real numbers."""
+    if any(ball.middle.imag for ball in arguments):
+        raise Undecidable
+    values = [ball.middle.real for ball in arguments]
+    if function in SMOOTH:
+        compute, slope = SMOOTH[function]
+        return rounded(complex(compute(values[0])), arguments[0].radius * slope(values[0]) + EPSILON)
+    if function == "log" and all(ball.radius * 1e3 < ball.middle.real for ball in arguments):
+        logs = [Ball(math.log(b.middle.real), 2 * b.radius / b.middle.real + EPSILON) for b in arguments]
+        return multiplied(logs[1], power(logs[0], Ball(-1, 0.0)))
+    if function in STEPS and abs(values[0] - round(values[0])) > 2 * arguments[0].radius:
+        return Ball(complex(STEPS[function](values[0])), 0.0)
+    if function == "factorial":
+        return gamma(arguments[0])
+    if function == "binom":
+        above, below = arguments
+        rest = Ball(above.middle - below.middle, above.radius + below.radius)
+        return multiplied(gamma(above), power(multiplied(gamma(below), gamma(rest)), Ball(-1, 0.0)))
+    if function.endswith("()"):
+        return instance(function, arguments)
+    raise Undecidable
+
+
+def instance(function: str, arguments: list[Ball]) -> Ball:
+    """A function of which nothing is known: what differs for one such function is not the same for all of them."""
+    total = Ball(1, 0.0)
+    for place, x in enumerate(arguments):
+        bent = multiplied(x, Ball(x.middle + unknown(f"{function} {place}", 0), x.radius))
+        total = Ball(total.middle + bent.middle, total.radius + bent.radius)
+    return rounded(total.middle, total.radius)
+
+
+def gamma(argument: Ball) -> Ball:
+    """x! of a number from 0 to 100, whole or not; its slope is below 5 x!."""
+    x = argument.middle.real
+    if not 0 <= x <= 100:
+        raise Undecidable
+    value = math.gamma(x + 1)
+    return rounded(complex(value), value * (64 * EPSILON + 5 * argument.radius))
+
+
+def roots_differ(one: Expression, other: Expression, name: str) -> bool:
+    """Whether `one` = 0 and `other` = 0, both linear in `name`, give it different values at a point."""
+    for seed in range(POINTS):
+        try:
+            left, right = root(one, name, seed), root(other, name, seed)
+        except (Undecidable, ArithmeticError, ValueError):
+            continue
+        if left is not None and right is not None and abs(left - right) > MARGIN * max(abs(left), abs(right)):
+            return True
+    return False
+
+
+def root(equation: Expression, name: str, seed: int) -> complex | None:
+    """Where an expression that is linear in `name` is 0; None where it is not linear."""
+    first, second, third = (
+        evaluate(substituted(equation, Name(name), Number(Fraction(value))), seed) for value in (1, 2, 3)
+    )
+    slope = second.middle - first.middle
+    size = max(abs(first.middle), abs(second.middle), abs(third.middle))
+    if abs(third.middle - second.middle - slope) > MARGIN * size or abs(slope) < MARGIN * size:
+        return None
+    return 1 - first.middle / slope

@@ -1,0 +1,201 @@
+"""Cuts LaTeX or plain mathematics into tokens, leaving out what only lays it out."""
+
+import re
+from typing import NamedTuple
+from unicodedata import lookup
+
+from filters.mathematics.units import KNOWN
+
+MAX_TOKENS = 1000
+
+
+class Unreadable(ValueError):
+    """The text is not of the mathematics that is read here."""
+
+
+class Token(NamedTuple):
+    """kind: number, name, word (letters in a row), text (of \\text{}), function, command or sign."""
+
+    kind: str
+    text: str
+    spaced: bool = False  # white space stood before it
+
+
+END = Token("end", "")
+SIGNS = {
+    **dict.fromkeys((r"\cdot", r"\times", r"\ast", "\N{MULTIPLICATION SIGN}", "·", "⋅", "\N{ASTERISK OPERATOR}"), "*"),
+    **dict.fromkeys((r"\div", "÷", "\N{DIVISION SLASH}"), "/"),
+    **dict.fromkeys(("\N{MINUS SIGN}", "\N{EN DASH}"), "-"),
+    **dict.fromkeys((r"\le", r"\leq", r"\leqslant", "≤", "⩽", "=<", r"\leslant"), "<="),
+    **dict.fromkeys((r"\ge", r"\geq", r"\geqslant", "≥", "⩾", "=>", r"\geslant"), ">="),
+    **dict.fromkeys((r"\ne", r"\neq", "≠", "\\not="), "!="),
+    **dict.fromkeys((r"\lt",), "<"),
+    **dict.fromkeys((r"\gt",), ">"),
+    **dict.fromkeys((r"\approx", r"\simeq", "≈"), "~"),
+    **dict.fromkeys((r"\equiv", "=="), "="),
+    **dict.fromkeys((r"\in", "∈"), "in"),
+    **dict.fromkeys((r"\cup", "\N{UNION}"), "cup"),
+    **dict.fromkeys((r"\pm", "±"), "±"),
+    **dict.fromkeys((r"\{", r"\lbrace"), "{set"),
+    **dict.fromkeys((r"\}", r"\rbrace"), "set}"),
+    **dict.fromkeys((r"\mid", r"\vert", r"\lvert", r"\rvert"), "|"),
+    **dict.fromkeys((r"\colon", "\N{FULLWIDTH COLON}"), ":"),
+    **dict.fromkeys((r"\circ", r"\degree", "°", r"\textdegree"), "°"),
+    **dict.fromkeys((r"\%", r"\percent"), "%"),
+    **dict.fromkeys((r"\land", r"\wedge", "and", r"\vee", r"\lor", "or"), ","),
+    **{mark: mark for mark in (r"\lfloor", r"\rfloor", r"\lceil", r"\rceil", r"\sqrt", r"\frac", r"\binom")},
+    **dict.fromkeys((r"\dfrac", r"\tfrac", r"\cfrac"), r"\frac"),
+    **dict.fromkeys((r"\dbinom", r"\tbinom"), r"\binom"),
+    **dict.fromkeys(("√", "sqrt"), r"\sqrt"),
+    "**": "^",
+    "\\\\": "row",
+    ";": ",",
+}
+GREEK = "ALPHA BETA GAMMA DELTA EPSILON THETA LAMDA MU NU RHO SIGMA TAU PHI OMEGA"
+NAMES = {
+    **dict.fromkeys((r"\pi", "π", "pi"), "π"),
+    **dict.fromkeys((r"\infty", "∞", "infty", "infinity", "inf", "oo"), "∞"),
+    **dict.fromkeys((r"\emptyset", r"\varnothing", "∅"), "∅"),
+    **dict.fromkeys((r"\imath",), "i"),
+    **{rf"\{letter}": letter for letter in ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")},
+    **{rf"\{letter}": letter for letter in ("iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau")},
+    **{rf"\{letter}": letter for letter in ("upsilon", "phi", "chi", "psi", "omega", "ell", "hbar")},
+    **{rf"\var{letter}": letter for letter in ("epsilon", "theta", "phi", "rho", "sigma")},
+    **{rf"\{letter}": letter for letter in ("Gamma", "Delta", "Theta", "Lambda", "Sigma", "Phi", "Psi", "Omega")},
+    **{lookup(f"GREEK SMALL LETTER {letter}"): letter.lower().replace("lamda", "lambda") for letter in GREEK.split()},
+}
+FUNCTIONS = frozenset(
+    [
+        "sin",
+        "cos",
+        "tan",
+        "cot",
+        "sec",
+        "csc",
+        "arcsin",
+        "arccos",
+        "arctan",
+        "sinh",
+        "cosh",
+        "tanh",
+        "log",
+        "ln",
+        "lg",
+        "exp",
+        "gcd",
+        "lcm",
+        "max",
+        "min",
+        "deg",
+        "det",
+    ]
+)
+HIGH = {"⁰": "0", "¹": "1", "²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6", "⁷": "7", "⁸": "8", "⁹": "9", "⁻": "-"}
+
+TOKEN = re.compile(
+    r"""
+      (?P<skip>\s+|~|\\[,;:!\ ]|\\?\$|\\[()\[\]]
+        |\\(?:left|right)\s*\.|\\(?:left|right|[Bb]igg?[lrm]?|displaystyle|textstyle|q?quad|limits|small)(?![A-Za-z]))
+    | (?P<number>(?:[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!|\\,|,\\,|,\\!\s|\\!,|\ )\d{3})+(?!\d)|\d+)
+          (?:\.\d+)?(?:[eE][+-]?\d{1,4}(?!\d))?
+        |\.\d+(?:[eE][+-]?\d{1,4}(?!\d))?)
+    | \\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf|cal|bb)|mbox|operatorname|rm|bf)\*?\s*
+        \{(?P<text>[^{}]*)\}
+    | \\(?P<accent>vec|overrightarrow|overline|bar|hat|tilde|d?dot|widehat|underline)(?![A-Za-z])
+        \s*(?P<under>\{[^{}]*\}|\\?[A-Za-z]+)
+    | \\(?P<edge>begin|end)\s*\{(?P<environment>[A-Za-z]+)\*?\}(?:\{[lcr|\ ]*\})?
+    | (?P<command>\\(?:[A-Za-z]+|[{}%\\]))
+    | (?P<letters>[A-Za-z]+)
+    | (?P<high>[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)
+    | (?P<sign>\*\*|<=|>=|!=|==|=<|=>|[^\sA-Za-z\d\\])
+    """,
+    re.VERBOSE,
+)
+PLAIN_TEXT = re.compile(r"[\s\d.,+\-*/^=<>()]+|\s*[A-Za-z]\s*")
+LINKS = frozenset(("and", "or", ", and", ", or", ",", "and/or"))
+
+
+def tokens(text: str) -> list[Token]:
+    """The tokens of a text; characters and commands that mean nothing here make it Unreadable."""
+    found: list[Token] = []
+    position, spaced = 0, False
+    while position < len(text):
+        match = TOKEN.match(text, position)
+        if match is None:
+            raise Unreadable(f"the character {text[position]!r}")
+        position = match.end()
+        if match.lastgroup == "skip":
+            spaced = True
+            continue
+        found.extend(read(match, spaced))
+        spaced = False
+        if len(found) > MAX_TOKENS:
+            raise Unreadable(f"more than {MAX_TOKENS} signs")
+    return found
+
+
+def read(match: re.Match[str], spaced: bool) -> list[Token]:
+    """The tokens that one match stands for."""
+    kind = match.lastgroup
+    word = match.group()
+    match kind:
+        case "number":
+            return [Token("number", re.sub(r"[,{}\\! ]", "", word), spaced)]
+        case "letters":
+            return letters(word, spaced)
+        case "text":
+            return text_tokens(match["text"], spaced)
+        case "under":
+            under = match["under"].strip("{} ")
+            return [Token("name", f"{match['accent']}({NAMES.get(under, under)})", spaced)]
+        case "environment":
+            return [Token(match["edge"], match["environment"])]
+        case "high":
+            digits = "".join(HIGH[character] for character in word)
+            minus = [Token("sign", "-")] * digits.startswith("-")
+            return [
+                Token("sign", "^"),
+                Token("sign", "{"),
+                *minus,
+                Token("number", digits.lstrip("-")),
+                Token("sign", "}"),
+            ]
+    if word in NAMES:
+        return [Token("name", NAMES[word], spaced)]
+    if word in SIGNS:
+        return [Token("sign", SIGNS[word], spaced)]
+    if kind == "command" and word[1:] in FUNCTIONS:
+        return [Token("function", word[1:], spaced)]
+    if kind == "command" and (glued := split_command(word, spaced)):
+        return glued
+    return [Token("command" if kind == "command" else "sign", word, spaced)]
+
+
+def split_command(word: str, spaced: bool) -> list[Token]:
+    """`\\piG` of a text whose blanks were taken away: the name of a letter, and a letter."""
+    return [Token("name", NAMES[word[:-1]], spaced), *letters(word[-1], False)] if word[:-1] in NAMES else []
+
+
+def letters(word: str, spaced: bool) -> list[Token]:
+    """Letters in a row: a link, a function, a name, or a word whose meaning depends on what stands around it."""
+    if word in SIGNS:
+        return [Token("sign", SIGNS[word], spaced)]
+    if word in FUNCTIONS:
+        return [Token("function", word, spaced)]
+    if word in NAMES:
+        return [Token("name", NAMES[word], spaced)]
+    return [Token("name" if len(word) == 1 else "word", word, spaced)]
+
+
+def text_tokens(content: str, spaced: bool) -> list[Token]:
+    """What stands in `\\text{}`: a link between answers, mathematics after all, or words."""
+    words = content.strip(" ~")
+    if not words:
+        return []
+    if words.lower() in LINKS:
+        return [Token("sign", ",")]
+    if PLAIN_TEXT.fullmatch(words) and words not in KNOWN:
+        return tokens(words)
+    if words in FUNCTIONS:
+        return [Token("function", words)]
+    return [Token("text", words, spaced)]
