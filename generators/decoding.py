@@ -265,10 +265,9 @@ class Flight:
 
     def take(self, row: int, job: Job, fresh: dict[int, list[int]]) -> None:
         """Put a job into a row, its prompt's keys copied from a slot that has them where there is one."""
-        before = self.jobs[row]
         source = self.held.get(job.prompt)
-        if before is not None and self.held.get(before.prompt) == row and source != row:
-            del self.held[before.prompt]
+        if source != row:
+            self.forget(row)
         self.jobs[row], self.seeds[row], self.drawn[row] = job, job.seed, job.drawn
         length = len(job.prompt)
         self.tokens[row, :length] = job.prompt
@@ -282,11 +281,18 @@ class Flight:
         elif source != row:
             self.cache.copy(source, row, length)
 
+    def forget(self, row: int) -> None:
+        """The keys of this slot are about to be others."""
+        job = self.jobs[row]
+        if job is not None and self.held.get(job.prompt) == row:
+            del self.held[job.prompt]
+
     def close_gap(self, row: int) -> None:
         """Move the last row into a free one, so that rows stay dense and steps get cheaper as the end nears."""
         self.count = last = self.count - 1
         if row == last:
             return
+        self.forget(row)
         self.cache.copy(last, row, int(self.lengths[last]))
         for array in (self.tokens, self.lengths, self.prompts, self.limits, self.drawn, self.seeds):
             array[row] = array[last]

@@ -127,7 +127,7 @@ class _Log:
 
     def _open(self, path: Path) -> None:
         self.path = path
-        self.rows = _parse(path).to_dicts() if path.exists() else []
+        self.rows: list[Mapping[str, Any]] = [*_parse(path).iter_rows(named=True)] if path.exists() else []
         self.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self.size = _whole_lines(path.read_bytes())
         if self.size < os.fstat(self.file).st_size:

@@ -412,3 +412,20 @@ def test_vllm_serve_gives_the_records_of_transformers_local(vllm_url: str, drive
     if text_only:
         expected = {key: {**row, "token_ids": None} for key, row in expected.items()}
     assert rows == expected
+
+
+@pytest.mark.slow
+def test_samples_cut_off_go_on_over_vllm_serve_token_for_token(vllm_url: str, tmp_path: Path) -> None:
+    questions = [f"What is {i} + {2 * i + 7}?" for i in range(12)]
+    options = {"base_urls": [vllm_url], "api": "completions", "token_ids": True, "tokenizer": TEACHER}
+    facts = {"teacher": "openai_http", "model": "toy", "options": options}
+    whole = GenerateConfig(**facts, sampling=GREEDY.model_copy(update={"n": 1}))
+    cut = SamplingConfig(temperature=0, max_new_tokens=15, n=1)
+    joined = GenerateConfig(**facts, sampling=cut, truncated="continue", continue_to=GREEDY.max_new_tokens)
+    for name in ("whole", "joined"):
+        (tmp_path / name).mkdir()
+    _, expected = run(tmp_path / "whole", questions, whole)
+    counts, rows = run(tmp_path / "joined", questions, joined)
+    assert counts.notes["continued"] > len(questions)
+    same = ["prompt_id", "reasoning", "answer", "finish_reason", "completion_tokens", "token_ids"]
+    assert rows.select(same).equals(expected.select(same))

@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +57,20 @@ def test_a_completion_does_not_depend_on_slots_or_company(make_model: Callable[[
     for job in jobs[::5]:
         alone |= complete(model, [job])
     assert alone == {key: together[key] for key in alone}
+
+
+def test_jobs_that_come_in_while_others_are_decoded_read_their_own_prompt(make_model: Callable[[str], Any]) -> None:
+    model = make_model("qwen2")
+    rng = random.Random(0)
+    jobs = [Job((i, s), PROMPTS[i], 1000 * i + s, 5 + 3 * s) for s in range(12) for i in rng.sample(range(7), 7)]
+    expected = complete(model, jobs, slots=64)
+    decoder = SlotDecoder(model, slots=16, stop_ids=(0,), temperature=1.0, top_p=1.0)
+    done: dict[Any, tuple[list[int], str]] = {}
+    while jobs or decoder.busy():
+        if jobs and rng.random() < 0.3:  # at times rows are free and nothing waits for them
+            decoder.add([jobs.pop() for _ in range(min(len(jobs), rng.randint(1, 4)))])
+        done |= {ended.key: (ended.token_ids, ended.finish_reason) for ended in decoder.step()}
+    assert done == expected
 
 
 def test_samples_of_one_prompt_differ_and_end_where_they_may(make_model: Callable[[str], Any]) -> None:

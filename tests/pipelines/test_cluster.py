@@ -10,13 +10,21 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+import polars as pl
 import pytest
 
-from generators.engine import Engine, Outcome
-from generators.sampling import SampleRequest
+from filters.verify import VerifyConfig
+from generators.adaptive import AdaptiveConfig
+from generators.engine import Engine, Outcome, local_fleet
+from generators.generate import generate
+from generators.records import PROMPT, frame, prompt_id_of, write_frame
+from generators.sampling import SampleRequest, SamplingConfig
 from generators.schedule import Row, Scheduler
+from generators.settings import GenerateConfig
+from generators.tasks.problem import draw
 from pipelines import cluster
 from pipelines.cluster import ExecutionConfig, open_executor, ray_fleet
+from pipelines.judging import Judging
 
 
 class Listed:
@@ -145,6 +153,35 @@ def test_a_sample_that_kills_engines_fails_and_the_others_are_done(
         rows, _ = sample(engine, 20, {})
     failed = [row for row in rows if row["finish_reason"] == "error"]
     assert [row["trace_id"] for row in failed] == ["t7"] and "its engine died" in failed[0]["error"]
+
+
+def test_adaptive_sampling_on_ray_takes_the_samples_that_it_takes_here(
+    two_workers: ExecutionConfig, tmp_path: Path
+) -> None:
+    problems = draw(["arithmetic", "units"], 24, "demo", 1)
+    messages = [[{"role": "user", "content": problem.question}] for problem in problems]
+    facts = {"domain": "math", "verifier": "math_answer", "split": "train"}
+    rows = [
+        {"prompt_id": prompt_id_of(chat), "messages": chat, "reference": problem.answer, **facts}
+        for chat, problem in zip(messages, problems, strict=True)
+    ]
+    write_frame(frame(rows, PROMPT), tmp_path / "prompts.parquet")
+    config = GenerateConfig(
+        teacher="transformers_local",
+        model="embedded:teacher",
+        sampling=SamplingConfig(n=8, temperature=1.0, top_p=1.0, max_new_tokens=200),
+        options={"slots": 16, "dtype": "float32"},
+        adaptive=AdaptiveConfig(correct=2, max_samples=8),
+    )
+    fleets = {"here": local_fleet, "ray": partial(ray_fleet, two_workers)}
+    found = {}
+    for name, fleet in fleets.items():
+        judge = Judging(verify=VerifyConfig(), workers=1)
+        generate(tmp_path / "prompts.parquet", tmp_path / name, config, fleet=fleet, judge=judge)
+        found[name] = [pl.read_parquet(tmp_path / name / file) for file in ("traces.parquet", "pass_rates.parquet")]
+    assert 48 <= found["here"][0].height < 24 * 8
+    for here, there in zip(*found.values(), strict=True):
+        assert here.equals(there)
 
 
 def test_an_engine_that_cannot_be_built_says_so(two_workers: ExecutionConfig, tmp_path: Path) -> None:
