@@ -1,0 +1,96 @@
+"""Compares what a program gave out with what was expected. Works on bytes and JSON: the other side chose them.
+
+No value of the program's becomes a key or a member of a set here, and no number is written out in base 10, so that
+neither colliding hashes nor a number of a million digits can hold the judge up.
+"""
+
+import json
+import math
+from typing import Any
+
+BRIEF = 80
+
+
+def same_output(output: bytes, expected: str, tolerance: float) -> bool:
+    """Whole output, line for line; white space at line ends and empty lines at the end do not count."""
+    said, wanted = lines(output), lines(expected.encode(errors="surrogateescape"))
+    if said == wanted:
+        return True
+    return tolerance > 0 and len(said) == len(wanted) and all(map(same_line, said, wanted, [tolerance] * len(said)))
+
+
+def lines(output: bytes) -> list[bytes]:
+    """Lines without what does not count."""
+    return [line.rstrip() for line in output.rstrip().splitlines()]
+
+
+def same_line(said: bytes, wanted: bytes, tolerance: float) -> bool:
+    """Word for word, numbers within the tolerance."""
+    words, others = said.split(), wanted.split()
+    return len(words) == len(others) and all(
+        word == other or close(as_float(word), as_float(other), tolerance)
+        for word, other in zip(words, others, strict=True)
+    )
+
+
+def as_float(word: bytes) -> float:
+    """The number, or nan, which is close to nothing."""
+    try:
+        return float(word)
+    except ValueError:
+        return math.nan
+
+
+def close(value: float, expected: float, tolerance: float) -> bool:
+    """Within the tolerance, relative above 1."""
+    return value == expected or abs(value - expected) <= tolerance * max(1.0, abs(expected))
+
+
+def same_value(data: Any, expected: Any, tolerance: float) -> bool:
+    """Whether a value, as `values.encode` gives it, equals a JSON value; tuples are lists, keys are text, in JSON."""
+    if isinstance(data, dict):
+        ((name, content),) = data.items() if len(data) == 1 else ((None, None),)
+        return same_container(name, content, expected, tolerance)
+    if isinstance(expected, list):
+        return isinstance(data, list) and same_list(data, expected, tolerance)
+    if isinstance(data, list) or isinstance(expected, dict):
+        return False
+    if data == expected:
+        return True
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (data, expected))
+    return tolerance > 0 and numbers and close(as_finite(data), as_finite(expected), tolerance)
+
+
+def as_finite(value: float) -> float:
+    """A float, of an integer too big for one nan."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def same_list(data: list[Any], expected: list[Any], tolerance: float) -> bool:
+    """Item for item."""
+    return len(data) == len(expected) and all(
+        same_value(item, other, tolerance) for item, other in zip(data, expected, strict=True)
+    )
+
+
+def same_container(name: str | None, content: Any, expected: Any, tolerance: float) -> bool:
+    """The kinds of value that JSON writes otherwise."""
+    if name == "tuple":
+        return isinstance(expected, list) and isinstance(content, list) and same_list(content, expected, tolerance)
+    if name == "int":
+        return isinstance(expected, int) and isinstance(content, str) and content == hex(expected)
+    if name == "dict" and isinstance(expected, dict) and isinstance(content, list):
+        items = {key if isinstance(key, str) else json.dumps(key): value for key, value in content}
+        return items.keys() == expected.keys() and all(
+            same_value(value, expected[key], tolerance) for key, value in items.items()
+        )
+    return False
+
+
+def brief(value: Any) -> str:
+    """A value for a reason: bytes as text, anything else as JSON."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False)
+    return repr(text[:BRIEF])[1:-1] + ("..." if len(text) > BRIEF else "")

@@ -1,0 +1,264 @@
+"""Runs the answer's program against the problem's tests (`filters.code_reference` has their forms) in a sandbox.
+
+The program gets inputs alone. What it gives out, bytes or values as JSON, is compared here; an assert block runs in
+a second sandbox, and what it asks of the program goes over a line that carries only values
+(`filters.sandbox.stand_ins`). So a program that exits, prints a verdict, patches a library or returns an object
+that equals everything does not pass. Every verdict on a program that ran names the isolation it ran in.
+
+What it cannot tell: a program that returns the right values for the inputs that are tested and no others. In assert
+blocks alone: tests that compare two things which are both the program's word (`assert f(x) == g(x)`) say little;
+tests that hand the program a function are an `error`, since nothing but values can be passed on; and an object whose
+class extends a builtin one arrives as the builtin, without the methods of its own.
+
+Another sandbox takes this one's place in a verifier of three lines: `verify_in(sandbox, item)`, in a module of yours.
+"""
+
+import functools
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypedDict
+
+from filters.code_answer import complete, program_of
+from filters.code_output import brief, same_output, same_value
+from filters.code_reference import Case, Reference, limits_of, read_reference
+from filters.sandbox.calls import request_line
+from filters.sandbox.local import LocalSandbox
+from filters.sandbox.program import Limits, Outcome, Program, Sandbox
+from filters.verdicts import Item, Judgement, broken, correct, wrong
+
+LIMIT_ERRORS = {  # how a limit that the kernel keeps shows in the program's own words
+    "MemoryError": "memory limit",
+    "[Errno 12]": "memory limit",
+    "[Errno 28]": "disk limit",
+    "[Errno 24]": "file limit",
+    "[Errno 27]": "output limit",
+    "can't start new thread": "process limit",
+    "[Errno 11]": "process limit",
+}
+
+
+class Options(TypedDict, total=False):
+    """`[verify.options.code_tests]`."""
+
+    time_limit_s: float  # where the reference has none
+    memory_mib: int
+    packages: list[str]  # folders that programs may also read and import from, such as the one that holds numpy
+    run_programs_without_isolation: bool  # where the kernel allows none: with your rights, files and network
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """A ValueError where an option is unknown or its value is not accepted."""
+    if unknown := sorted(set(options) - set(Options.__annotations__)):
+        known = ", ".join(Options.__annotations__)
+        raise ValueError(f"verifier 'code_tests' has no option {unknown[0]!r}; it has {known}")
+    limits_of(options)
+    folders = options.get("packages", [])
+    if not isinstance(folders, list | tuple) or not all(isinstance(f, str) and os.path.isdir(f) for f in folders):
+        raise ValueError(f"code_tests.packages is {folders!r}; it must be a list of folders that exist")
+    alone = options.get("run_programs_without_isolation", False)
+    if not isinstance(alone, bool):
+        raise ValueError(f"code_tests.run_programs_without_isolation is {alone!r}; it must be true or false")
+
+
+def verify(item: Item) -> Judgement:
+    """Judge in this machine's sandbox; where the kernel allows no isolation, nothing runs and the status is `error`."""
+    alone = item.options.get("run_programs_without_isolation", False)
+    try:
+        sandbox = local_sandbox(tuple(item.options.get("packages", ())), alone)
+    except OSError as error:
+        return broken(f"{error}; the option run_programs_without_isolation runs programs with all your rights")
+    return verify_in(sandbox, item)
+
+
+@functools.cache
+def local_sandbox(packages: tuple[str, ...], without_isolation: bool) -> LocalSandbox:
+    """This process's sandbox."""
+    return LocalSandbox(packages=packages, without_isolation=without_isolation)
+
+
+def verify_in(sandbox: Sandbox, item: Item) -> Judgement:
+    """Judge in the sandbox given; one that fails is an `error`, not the program's fault."""
+    try:
+        reference = read_reference(item.reference or "", limits_of(item.options))
+    except ValueError as error:
+        return broken(str(error))
+    name = reference.entry_point or reference.function
+    code = program_of(item, name, bool(reference.prelude.strip()))
+    if isinstance(code, Judgement):
+        return code
+    source = complete(reference.prelude, code, reference.entry_point)
+    try:
+        judgement = run_reference(sandbox, source, reference)
+    except OSError as error:
+        judgement = broken(f"the sandbox failed: {error}")
+    return replace(judgement, reason=f"{judgement.reason} (isolation: {sandbox.isolation})")
+
+
+def run_reference(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
+    """The judgement, by the form of the tests."""
+    if reference.tests is not None:
+        return run_assert_block(sandbox, source, reference)
+    if reference.function is not None:
+        return run_calls(sandbox, source, reference)
+    return run_scripts(sandbox, source, reference)
+
+
+def run_scripts(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
+    """The program once a test, until one fails; all in one time limit."""
+    deadline = time.monotonic() + reference.limits.time_s
+    for number, case in enumerate(reference.cases, 1):
+        limits = replace(reference.limits, time_s=max(0.001, deadline - time.monotonic()))
+        outcome = sandbox.run(Program(source, stdin=case.given.encode(errors="surrogateescape")), limits)
+        test = f"test {number} of {len(reference.cases)}"
+        if problem := limit_broken(outcome, reference.limits, last_line(outcome.stderr), test):
+            return problem
+        if outcome.exit_code != 0:
+            return wrong(f"{test}: exit code {outcome.exit_code}{after(': ', last_line(outcome.stderr))}")
+        output = outcome.stdout.decode(errors="replace") if reference.checker else outcome.stdout
+        verdict = judge_case(sandbox, reference, case, output, same_output, test)
+        if verdict is not None:
+            return verdict
+    return passed(len(reference.cases))
+
+
+def run_calls(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
+    """All calls in one process, in order."""
+    assert reference.function is not None
+    requests = b"".join(request_line(reference.function, case.given) for case in reference.cases)
+    outcome = sandbox.run(Program(source, calls=requests), reference.limits)
+    replies = list(read_lines(outcome.replies))
+    failure = next((said_error(reply) for reply in replies if "error" in reply), "")
+    if problem := limit_broken(outcome, reference.limits, failure, f"after {max(0, len(replies) - 1)} calls"):
+        return problem
+    if len(replies) <= len(reference.cases):
+        reason = failure or f"it ended with exit code {outcome.exit_code} before all tests had run"
+        return wrong(f"test {max(1, len(replies))} of {len(reference.cases)}: {reason}")
+    first: Judgement | None = None
+    for cases in readings(reference.cases):
+        verdict = judge_replies(sandbox, reference, cases, replies[1:])
+        if verdict.status == "correct":
+            return verdict
+        first = first or verdict
+    assert first is not None
+    return first
+
+
+def readings(cases: tuple[Case, ...]) -> Iterator[tuple[Case, ...]]:
+    """The cases as they stand; then as APPS means them, which writes each value as a list of one."""
+    yield cases
+    if all(isinstance(case.expected, list) and len(case.expected) == 1 for case in cases):
+        yield tuple(Case(case.given, case.expected[0]) for case in cases)
+
+
+def judge_replies(
+    sandbox: Sandbox, reference: Reference, cases: tuple[Case, ...], replies: list[dict[str, Any]]
+) -> Judgement:
+    """Each call's reply against its case."""
+    for number, (case, reply) in enumerate(zip(cases, replies, strict=False), 1):
+        test = f"test {number} of {len(cases)}"
+        if "value" not in reply:
+            return wrong(f"{test}: {said_error(reply)}")
+        verdict = judge_case(sandbox, reference, case, reply["value"], same_value, test)
+        if verdict is not None:
+            return verdict
+    return passed(len(cases))
+
+
+def judge_case(
+    sandbox: Sandbox, reference: Reference, case: Case, output: Any, same: Any, test: str
+) -> Judgement | None:
+    """None where the output is right."""
+    if reference.checker is not None:
+        return check(sandbox, reference, case, output, test)
+    if same(output, case.expected, reference.tolerance):
+        return None
+    expected = case.expected.encode() if isinstance(output, bytes) else case.expected
+    return wrong(f"{test}: got {brief(output)}, expected {brief(expected)}")
+
+
+def check(sandbox: Sandbox, reference: Reference, case: Case, output: Any, test: str) -> Judgement | None:
+    """The checker's word, from a sandbox of its own; None where it is True."""
+    assert reference.checker is not None
+    request = {"call": "check", "arguments": [*map(plain, (case.given, output, case.expected))]}
+    outcome = sandbox.run(Program(reference.checker, calls=json.dumps(request).encode() + b"\n"), reference.limits)
+    replies = list(read_lines(outcome.replies))
+    if len(replies) < 2 or "value" not in replies[1]:
+        said = said_error(replies[-1]) if replies else outcome.ending
+        return broken(f"{test}: the reference's checker failed: {said}")
+    return None if replies[1]["value"] is True else wrong(f"{test}: the checker refuses {brief(output)}")
+
+
+def plain(value: Any) -> Any:
+    """A JSON value in the encoding of `filters.sandbox.values`; a program's own value is in it already."""
+    if isinstance(value, list):
+        return [plain(item) for item in value]
+    if isinstance(value, dict) and not (len(value) == 1 and isinstance(next(iter(value.values())), list | str)):
+        return {"dict": [[key, plain(item)] for key, item in value.items()]}
+    return value
+
+
+def run_assert_block(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
+    """The verdict of the test code, which runs apart from the program."""
+    program = Program(source, tests=reference.tests, prelude=reference.prelude, entry_point=reference.entry_point)
+    outcome = sandbox.run(program, reference.limits)
+    verdict = next(read_lines(outcome.replies), {})
+    if verdict.get("passed") is True:
+        return correct("all asserts passed")
+    failure = str(verdict.get("failure", ""))
+    if problem := limit_broken(outcome, reference.limits, failure, "in the assert block"):
+        return problem
+    if "invalid" in verdict:
+        return broken(f"the tests cannot be run apart from the program: {verdict['invalid']}")
+    if not verdict:
+        return broken(f"the tests ended with exit code {outcome.exit_code} and no verdict")
+    return wrong(failure)
+
+
+def limit_broken(outcome: Outcome, limits: Limits, said: str, test: str) -> Judgement | None:
+    """The judgement on a program that came to a limit; out of time is `timeout`, any other limit is `wrong`."""
+    ending: str = outcome.ending
+    if ending == "exit":
+        ending = next((limit for words, limit in LIMIT_ERRORS.items() if words in said), "exit")
+    if ending == "exit":
+        return None
+    if ending == "time limit":
+        return Judgement("timeout", 0.0, f"{test}: time limit of {limits.time_s:g} s for all tests")
+    values = {"memory": f"{limits.memory_mib} MiB", "process": limits.processes, "output": f"{limits.output_mib} MiB"}
+    value = values.get(ending.split()[0], f"{limits.disk_mib} MiB, {limits.files} files")
+    return wrong(f"{test}: {ending} ({value}){after(': ', said)}")
+
+
+def passed(tests: int) -> Judgement:
+    """Every test."""
+    return correct(f"{tests} of {tests} tests passed")
+
+
+def read_lines(replies: bytes) -> Iterator[dict[str, Any]]:
+    """The replies up to the first line that is none; a program may have written anything there."""
+    for line in replies.splitlines():
+        try:
+            reply = json.loads(line)
+        except (ValueError, RecursionError):
+            return
+        if not isinstance(reply, dict):
+            return
+        yield reply
+
+
+def said_error(reply: dict[str, Any]) -> str:
+    """`ValueError: its message`."""
+    return f"{reply.get('error', 'no value')}: {reply.get('message', '')}"[:300].rstrip(": ")
+
+
+def last_line(stderr: bytes) -> str:
+    """The end of a traceback."""
+    written = stderr[-2000:].decode(errors="replace").strip().splitlines()
+    return written[-1][:300] if written else ""
+
+
+def after(separator: str, text: str) -> str:
+    """The text with what separates it from the text before, if there is any."""
+    return f"{separator}{text}" if text else ""
