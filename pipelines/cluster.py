@@ -71,6 +71,7 @@ def open_executor(config: ExecutionConfig) -> Iterator[Executor]:
 def _ray(config: ExecutionConfig) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    os.environ.setdefault("RAY_worker_niceness", "0")  # 15 else: a GPU would wait for an engine that yields to anybody
     import ray
 
     # Ray puts the driver's directory first on its workers' path, where a stranger's `filters/` would
