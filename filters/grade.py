@@ -5,19 +5,21 @@ import json
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
 from rich.console import Group
 from rich.table import Table
 
+from filters.audit import ErrorRates, disagreement
 from filters.pool import Pool, Task
-from filters.verdicts import Item, Verdict, load_verifier
+from filters.verdicts import Item, Verdict, check_options
 from generators.chat import split_reasoning
-from generators.records import STATUSES, replace_durably
+from generators.records import STATUSES, replace_durably, write_text
 from generators.work import Progress, no_progress
 
 CHUNK_ROWS = 500
@@ -53,6 +55,8 @@ class GradeSummary:
     by_suite: dict[str, dict[str, int]] = field(default_factory=dict)  # statuses, where rows have a `suite`
     agreement: dict[str, Agreement] = field(default_factory=dict)  # by suite ("all" without), where they have a `label`
     verifier_seconds: float = 0.0
+    rates: dict[str, ErrorRates] = field(default_factory=dict)  # by verifier, where rows have a `label`
+    disagreements: int = 0  # of the audit
 
     def table(self) -> Group:
         """A line a suite with its statuses and, where rows have a `label`, one with its agreement with them."""
@@ -94,6 +98,8 @@ def grade(
     out: Path,
     *,
     verifier: str = "math_answer",
+    options: Mapping[str, Any] = MappingProxyType({}),
+    audit: str | None = None,
     gold_field: str = "gold",
     response_field: str = "response",
     answer_only: bool = False,
@@ -106,13 +112,19 @@ def grade(
 
     Lines hold `row` (from 1), `id` where the row has one, `status`, `score`, `reason`, `seconds`. Field names may be
     nested: `meta.gold`. `answer_only`: the response is the final answer itself, with no text around it.
+    `options` are the verifier's. `audit` names another verifier: rows on which the two differ are written, with both
+    verdicts and a `label` to fill in, to `audit_path(out)`, which can be graded again when it is labelled.
     A missing file is a FileNotFoundError; a line that is no JSON object, a missing or mistyped field, an empty file
     and an unknown verifier are a ValueError before anything is graded.
     """
-    load_verifier(verifier)
+    if audit == verifier:
+        raise ValueError(f"audit = {audit!r} is the verifier itself; name another")
+    settings = {verifier: options} | ({audit: {}} if audit else {})
+    for name, given in settings.items():
+        check_options(name, given)
     total = check_rows(file, gold_field, response_field)
     suites: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    summary = GradeSummary()
+    summary, differing = GradeSummary(), list[Row]()
     out.parent.mkdir(parents=True, exist_ok=True)
     partial = out.with_name(out.name + ".partial")
     with (
@@ -122,12 +134,15 @@ def grade(
     ):
         rows = read_rows(file)
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            tasks = [task_of(row, verifier, gold_field, response_field, answer_only) for _, row in chunk]
-            for (number, row), verdict in zip(chunk, pool.run(tasks), strict=True):
-                lines.write(json.dumps(verdict_line(number, row, verdict)) + "\n")
-                count(summary, suites, row, verdict)
+            items = [item_of(row, gold_field, response_field, answer_only) for _, row in chunk]
+            for (number, row), verdicts in zip(chunk, judged(pool, items, settings), strict=True):
+                lines.write(json.dumps(verdict_line(number, row, verdicts[verifier])) + "\n")
+                count(summary, suites, row, verdicts[verifier])
+                differing.extend(compared(summary, row, verdicts))
             bar.update(len(chunk))
     replace_durably(partial, out)
+    if audit:
+        write_text("".join(json.dumps(row, default=str) + "\n" for row in differing), audit_path(out))
     statuses = sum(suites.values(), Counter())
     summary.by_status = dict(sorted(statuses.items()))
     summary.by_suite = {suite: dict(sorted(found.items())) for suite, found in suites.items() if suite != "all"}
@@ -202,14 +217,40 @@ def value_at(row: Row, name: str) -> Any:
     return value
 
 
-def task_of(row: Row, verifier: str, gold_field: str, response_field: str, answer_only: bool) -> Task:
+def audit_path(out: Path) -> Path:
+    """Where the rows go on which two verifiers differ."""
+    return out.with_name(f"{out.name.removesuffix('.jsonl')}.disagreements.jsonl")
+
+
+def judged(
+    pool: Pool, items: Sequence[Item], settings: Mapping[str, Mapping[str, Any]]
+) -> Iterator[dict[str, Verdict]]:
+    """For each item the verdict of each verifier."""
+    tasks: list[Task] = [(name, replace(item, options=given)) for item in items for name, given in settings.items()]
+    verdicts = iter(pool.run(tasks))
+    for _ in items:
+        yield {name: next(verdicts) for name in settings}
+
+
+def compared(summary: GradeSummary, row: Row, verdicts: Mapping[str, Verdict]) -> Iterator[Row]:
+    """The row, where the verifiers differ on it; their error rates are counted where it has a label."""
+    for name, verdict in verdicts.items():
+        if isinstance(row.get("label"), bool):
+            summary.rates.setdefault(name, ErrorRates()).add(verdict.status == "correct", row["label"])
+    differing = disagreement(row, verdicts)
+    if differing:
+        summary.disagreements += 1
+        yield differing
+
+
+def item_of(row: Row, gold_field: str, response_field: str, answer_only: bool) -> Item:
     """What the verifier is handed of a row; a response of null is an empty one."""
     response = value_at(row, response_field)
     text = "" if response is None else str(response)
     reasoning, answer = (None, text) if answer_only else split_reasoning(text)
     finish_reason = row.get("finish_reason")
     ended = finish_reason if finish_reason in ("length", "error") else "stop"
-    return verifier, Item(answer, str(value_at(row, gold_field)), reasoning, finish_reason=ended, bare=answer_only)
+    return Item(answer, str(value_at(row, gold_field)), reasoning, finish_reason=ended, bare=answer_only)
 
 
 def verdict_line(number: int, row: Row, verdict: Verdict) -> dict[str, Any]:

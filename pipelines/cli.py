@@ -171,7 +171,18 @@ def _add_grade(commands: Any) -> None:
     grade.add_argument("--answer-only", action="store_true", help="the response is a bare answer, not a full text")
     grade.add_argument("--timeout-s", type=float, default=5.0, help="for one row")
     grade.add_argument("--out", type=Path, required=True, help="verdicts, one JSON line a row")
+    grade.add_argument("--lenient", action="append", default=[], metavar="NAME", help="a leniency (repeatable)")
+    grade.add_argument(
+        "--audit", metavar="VERIFIER", help="another verifier; where they differ is written to be labelled"
+    )
     grade.set_defaults(command=_grade)
+    text = "check gold answers before anything is sampled: empty, mangled, unparsable, refused by their own verifier"
+    golds = commands.add_parser("check-prompts", help=text, description=text)
+    golds.add_argument("file", type=Path, help="prompts.parquet, or any .jsonl, .jsonl.gz or .parquet")
+    golds.add_argument("--verifier", help="for rows that name none")
+    golds.add_argument("--gold-field", default="reference")
+    golds.add_argument("--out", type=Path, required=True, help="defects, one JSON line each")
+    golds.set_defaults(command=_check_prompts)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -241,13 +252,16 @@ def _report(options: argparse.Namespace) -> None:
 def _grade(options: argparse.Namespace) -> None:
     from functools import partial
 
-    from filters.grade import grade
+    from filters.audit import rates_table
+    from filters.grade import audit_path, grade
     from pipelines.progress import bar
 
     summary = grade(
         options.file,
         options.out,
         verifier=options.verifier,
+        options={"leniencies": options.lenient} if options.lenient else {},
+        audit=options.audit,
         gold_field=options.gold_field,
         response_field=options.response_field,
         answer_only=options.answer_only,
@@ -255,7 +269,30 @@ def _grade(options: argparse.Namespace) -> None:
         progress=partial(bar, "grade"),
     )
     _print(summary.table())
+    if summary.rates:
+        _print(rates_table(summary.rates))
     print(f"verdicts: {options.out}")
+    if options.audit:
+        print(f"{summary.disagreements} disagreements to label: {audit_path(options.out)}")
+
+
+def _check_prompts(options: argparse.Namespace) -> None:
+    from functools import partial
+
+    from filters.golds import check_golds
+    from pipelines.progress import bar
+
+    summary = check_golds(
+        options.file,
+        options.out,
+        verifier=options.verifier,
+        gold_field=options.gold_field,
+        progress=partial(bar, "check"),
+    )
+    _print(summary.table())
+    print(f"defects: {options.out}")
+    if summary.faulty:
+        raise RuntimeError(f"{summary.faulty} of {summary.rows} gold answers need attention; {options.out} says why")
 
 
 def _recipes(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from filters.extract import Answer, boxed, final_answer, joined_boxes
 from filters.mathematics.compare import LENIENCIES, Comparison, Outcome, leniencies_needed
 from filters.mathematics.expressions import LETTERS, Call, Expression, Words, nodes
 from filters.mathematics.parser import read_answer
+from filters.mathematics.references import defects
 from filters.mathematics.symbolic import DELIMITER, PROSE, SHOWN_CHARS, by_math_verify, shown, too_large
 from filters.mathematics.tokens import Unreadable
 from filters.verdicts import Item, Judgement, broken, correct, unparseable, wrong
@@ -41,6 +42,16 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise ValueError(f"math_answer has no option {key!r}; it has 'leniencies'")
         if not isinstance(names, list | tuple) or not set(names) <= set(LENIENCIES):
             raise ValueError(f"leniencies = {names!r}: it must be a list of {', '.join(map(repr, LENIENCIES))}")
+
+
+def gold_answer(reference: str) -> str:
+    """The answer that a reference stands for (filters.golds)."""
+    return bare_reference(reference)
+
+
+def gold_defects(reference: str) -> list[tuple[str, str]]:
+    """What looks wrong with a reference (filters.golds)."""
+    return list(defects(bare_reference(reference)))
 
 
 def verify(item: Item) -> Judgement:

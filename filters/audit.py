@@ -1,0 +1,68 @@
+"""How far a verifier can be trusted: its errors against labels with their intervals, and where two verifiers differ."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rich.table import Table
+
+from filters.verdicts import Verdict
+
+Z = 1.959964  # of a 95% interval
+
+
+def wilson(found: int, of: int) -> tuple[float, float]:
+    """The 95% interval of a share (Wilson 1927), which does not collapse where nothing, or everything, was found."""
+    if not of:
+        return 0.0, 1.0
+    share, spread = found / of, Z * Z / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass
+class ErrorRates:
+    """Counts of one verifier's verdicts on labelled rows."""
+
+    wrong_accepts: int = 0  # correct here, label false
+    labelled_false: int = 0
+    wrong_refusals: int = 0  # label true, not correct here
+    labelled_true: int = 0
+
+    def add(self, correct: bool, label: bool) -> None:
+        """Count one row."""
+        if label:
+            self.labelled_true += 1
+            self.wrong_refusals += not correct
+        else:
+            self.labelled_false += 1
+            self.wrong_accepts += correct
+
+
+def rates_table(rates: Mapping[str, ErrorRates]) -> Table:
+    """A line a verifier: both shares with their 95% intervals."""
+    table = Table("verifier", box=None)
+    for heading in ("wrong accepts", "95%", "wrong refusals", "95%"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, found in rates.items():
+        accepts = share_of(found.wrong_accepts, found.labelled_false)
+        table.add_row(name, *accepts, *share_of(found.wrong_refusals, found.labelled_true))
+    return table
+
+
+def share_of(found: int, of: int) -> tuple[str, str]:
+    """`3/4000 0.07%` and `0.03-0.22%`."""
+    if not of:
+        return "no such label", ""
+    low, high = wilson(found, of)
+    return f"{found}/{of} {found / of:.2%}", f"{100 * low:.2f}-{high:.2%}"
+
+
+def disagreement(row: Mapping[str, Any], verdicts: Mapping[str, Verdict]) -> dict[str, Any] | None:
+    """The row for a person to label, with what each verifier says; None where they agree that it is correct, or not."""
+    if len({verdict.status == "correct" for verdict in verdicts.values()}) < 2:
+        return None
+    said = {name: {"status": verdict.status, "reason": verdict.reason} for name, verdict in verdicts.items()}
+    return {**row, "label": row.get("label"), "verdicts": said}
