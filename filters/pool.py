@@ -6,7 +6,8 @@
 A worker that breaks a limit is killed and replaced: its item becomes `timeout` or `error`, the items queued
 behind it go to another worker, and no item that has a verdict is judged again. Limits are kept from outside,
 by a thread of this process, because the code that breaks them (big-integer powers, regular expressions)
-holds the worker's interpreter lock and lets no signal handler or thread of its own run.
+holds the worker's interpreter lock and lets no signal handler or thread of its own run. Items of more than MAX_CHARS
+characters are not even sent.
 
 Works from threads, asyncio (`await asyncio.wrap_future(pool.submit(tasks))`) and Ray actors, and beside torch:
 workers are started by exec, not fork, do not import the caller's `__main__`, and no signal is handled here.
@@ -36,6 +37,7 @@ from filters.verdicts import Item, Verdict
 
 Task = tuple[str, Item]  # verifier name, item
 
+MAX_CHARS = 8_000_000  # of one item; a completion of 128k tokens has some 500,000
 START_S = 60.0  # for the interpreter to start and for a verifier to be imported: not the item's fault
 WATCH_S = 0.05
 HEADROOM_MIB = 1024
@@ -65,10 +67,15 @@ class Pool:
     def submit(self, tasks: Sequence[Task]) -> "Future[list[Verdict]]":
         """A future of the verdicts, in the order of `tasks`."""
         batch = _Batch(len(tasks))
-        lines = [_Task(batch, index, *encode(name, item)) for index, (name, item) in enumerate(tasks)]
+        lines: list[_Task] = []
+        for index, (name, item) in enumerate(tasks):
+            if (size := characters(item)) > MAX_CHARS:
+                batch.set(index, Verdict("unparseable", 0.0, f"{size} characters; at most {MAX_CHARS} are judged"))
+            else:
+                lines.append(_Task(batch, index, *encode(name, item)))
         if lines:
             self._manager.add(lines)
-        else:
+        elif not tasks:
             batch.future.set_result([])
         return batch.future
 
@@ -87,6 +94,12 @@ class Pool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def characters(item: Item) -> int:
+    """The length of all texts of an item."""
+    texts = (item.answer, item.reference, item.reasoning, *(message["content"] for message in item.messages))
+    return sum(len(text) for text in texts if text)
 
 
 def encode(name: str, item: Item) -> tuple[str, bytes]:

@@ -80,6 +80,17 @@ def test_items_larger_than_a_pipe_pass(awkward: str) -> None:
     assert [v.reason for v in verdicts] == [str(i) for i in range(5)]
 
 
+def test_items_beyond_all_measure_are_told_so_and_hold_up_nobody(awkward: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("filters.pool.MAX_CHARS", 1000)
+    items = [Item("a"), Item("b" * 1001), Item("c", "r" * 600, "t" * 600), Item("d")]
+    with Pool(1) as pool:
+        verdicts = pool.run([(awkward, item) for item in items])
+        alone = pool.run([(awkward, items[1])])
+    told = "unparseable: 1001 characters; at most 1000 are judged"
+    assert [f"{v.status}: {v.reason}" for v in (verdicts[1], *alone)] == [told, told]
+    assert [v.status for v in verdicts] == ["correct", "unparseable", "unparseable", "correct"]
+
+
 def test_text_that_is_no_unicode_passes(awkward: str) -> None:
     with Pool(1) as pool:
         assert [v.reason for v in pool.run(tasks(awkward, ["\ud800", "\x00\n\u2028"]))] == ["\ud800", "\x00\n\u2028"]
