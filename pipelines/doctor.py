@@ -50,7 +50,7 @@ def diagnose() -> list[tuple[str, str, bool]]:
     ]
     vllm = _library("vllm")
     rows.append(("vllm", vllm[1] if vllm[2] else "not installed; needed only for the teacher `vllm_engine`", True))
-    return [*rows, _device(), _memory(), _disk()]
+    return [*rows, _device(), _memory(), _disk(), _sandbox()]
 
 
 def _library(name: str) -> tuple[str, str, bool]:
@@ -79,3 +79,21 @@ def _memory() -> tuple[str, str, bool]:
 def _disk() -> tuple[str, str, bool]:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     return "disk", f"{free:.1f} GiB free here", free >= 1
+
+
+def _sandbox() -> tuple[str, str, bool]:
+    """What isolation `code_tests` reaches here; needed only for code, so that none is no fault."""
+    from filters.sandbox.local import LEVELS, LocalSandbox
+    from filters.sandbox.program import Limits, Program
+
+    refusals = []
+    for level in LEVELS:
+        try:
+            with LocalSandbox((level,)) as sandbox:
+                outcome = sandbox.run(Program("print(6 * 7)"), Limits(time_s=30))
+        except OSError as error:
+            refusals.append(str(error))
+            continue
+        missed = f"; stronger ones are refused: {refusals[0]}" if refusals else ""
+        return "sandbox", f"isolation level `{level}` for the verifier `code_tests`{missed}", outcome.stdout == b"42\n"
+    return "sandbox", f"none, so the verifier `code_tests` runs nothing: {'; '.join(refusals)}", True

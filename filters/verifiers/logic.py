@@ -1,0 +1,83 @@
+"""Puzzles of reasoning-gym, scored by the task that made them (`pip install distill-toolkit[logic]`).
+
+The reference is the puzzle's entry (question, answer, metadata) as JSON, of which `reference_of(entry)` keeps the
+types that some tasks need (tuples, keys that are no text). The score is the task's own, in [0, 1]; only 1 is correct.
+
+Several of the tasks evaluate the answer, with sympy's `parse_expr` among others, so each is scored in a process that
+can do nothing but answer (`filters.sandbox.confined`). Where the kernel has no Landlock, the status is `error`
+unless the option `score_without_isolation` is true.
+"""
+
+import functools
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from filters.extract import final_answer
+from filters.sandbox.confined import confined
+from filters.sandbox.keeper_process import readable_folders
+from filters.sandbox.values import decode, encode
+from filters.verdicts import Item, Judgement, broken, correct, unparseable, wrong
+
+MISSING = "reasoning-gym is not installed; pip install 'distill-toolkit[logic]'"
+
+
+def reference_of(entry: Mapping[str, Any]) -> str:
+    """The `reference` of a prompt made of a reasoning-gym entry."""
+    return json.dumps({"entry": encode(dict(entry))})
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """A ValueError where an option is unknown or its value is not accepted."""
+    for key, value in options.items():
+        if key != "score_without_isolation" or not isinstance(value, bool):
+            raise ValueError(f"logic.{key} is {value!r}; the only option is `score_without_isolation`, true or false")
+
+
+def verify(item: Item) -> Judgement:
+    """Hands the final answer (`<answer>`, `\\boxed{}`, else the whole) to the task that the metadata names."""
+    try:
+        entry = read_entry(item.reference or "")
+        score = scorer(str(entry["metadata"]["source_dataset"]))
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return broken(f"the reference is no entry of reasoning-gym's: {error}")
+    except ImportError:
+        return broken(MISSING)
+    answer = final_answer(item)
+    if isinstance(answer, Judgement):
+        return answer
+    said = answer.text if answer.marked is None else answer.marked
+    if not said:
+        return unparseable("no answer found")
+    try:
+        value = confined(
+            lambda: float(score(said, entry)), readable(), not item.options.get("score_without_isolation", False)
+        )
+    except OSError as error:
+        return broken(f"{error}; the option score_without_isolation scores answers with all your rights")
+    except RuntimeError as error:
+        return wrong(f"the task cannot score the answer: {error}")
+    if value >= 1:
+        return correct("the task's score is 1")
+    return Judgement("wrong", max(0.0, value), f"the task's score is {value:g}")
+
+
+def read_entry(reference: str) -> dict[str, Any]:
+    """The entry, from either form."""
+    data = json.loads(reference)
+    return decode(data["entry"]) if isinstance(data, dict) and "entry" in data else data
+
+
+@functools.cache
+def scorer(task: str) -> Any:
+    """The task's `score_answer(answer, entry)`; an unknown task is a ValueError."""
+    from reasoning_gym import get_score_answer_fn
+
+    return get_score_answer_fn(task)
+
+
+@functools.cache
+def readable() -> list[str]:
+    """What tasks import while they score."""
+    return readable_folders([path for path in sys.path if path])

@@ -1,0 +1,37 @@
+"""The format reward of DeepSeek-R1-Zero (arXiv 2501.12948): the tags in order, once, and nothing outside them.
+
+`<think>...</think>` and then the answer. Where the reference is "answer", the answer must stand in
+`<answer>...</answer>`. The trace's reasoning is what was between the think tags, so a trace without reasoning, or one
+whose answer is empty, has not kept the format. Says nothing of whether the answer is right.
+"""
+
+import re
+
+from filters.verdicts import Item, Judgement, broken, correct, wrong
+
+TAG = re.compile(r"</?(?:think|answer)>")
+PLAIN, TAGGED = ["<think>", "</think>"], ["<think>", "</think>", "<answer>", "</answer>"]
+
+
+def verify(item: Item) -> Judgement:
+    """Correct or wrong; a completion that was cut off is wrong by what it lacks."""
+    if item.reference not in (None, "", "answer"):
+        return broken(f"the reference is {item.reference!r}; it must be 'answer' or empty")
+    text = item.answer if item.reasoning is None else f"<think>{item.reasoning}</think>{item.answer}"
+    if item.reasoning is not None and not item.answer:
+        return wrong("nothing after the thinking")
+    wanted = TAGGED if item.reference else PLAIN
+    tags = TAG.findall(text)
+    if tags != wanted:
+        return wrong(f"tags {' '.join(tags[:8]) or 'missing'}, not {' '.join(wanted)}")
+    before, thinking, between, *rest = TAG.split(text)
+    if before.strip():
+        return wrong("text before <think>")
+    if not thinking.strip():
+        return wrong("empty thinking")
+    if not rest:
+        return correct("the tags are in order") if between.strip() else wrong("nothing after the thinking")
+    answer, after = rest
+    if between.strip() or after.strip():
+        return wrong("text outside the tags")
+    return correct("the tags are in order") if answer.strip() else wrong("empty answer")
