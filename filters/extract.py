@@ -161,5 +161,5 @@ def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
     tail = text[said.end() : said.end() + STATED_CHARS].lstrip(" *:\n")
     if tail.startswith(("\\[", "$$")):
         tail = tail[2:].lstrip()
-    said_then = SENTENCE.split(tail, maxsplit=1)[0].strip(" *\"'\\")
+    said_then = SENTENCE.split(tail, maxsplit=1)[0].replace('\\"', "").strip(" *\"'")
     return said_then if said_then and not SENTENCE_WORDS.search(said_then) else None

@@ -1,6 +1,7 @@
 """The factors of the mathematics that is read: numbers, names, functions, fractions, roots, brackets, powers."""
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 from filters.mathematics.expressions import (
@@ -86,13 +87,9 @@ class Atoms:
 
     def factor(self) -> Expression:
         """An atom with its power, factorials, per cent and degree signs."""
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise Unreadable("nested too deeply")
         value = self.atom()
         while self.at("!", "%", "°", "^", "'", "\N{PRIME}"):
             value = self.postfix(value, self.take().text)
-        self.depth -= 1
         return value
 
     def postfix(self, value: Expression, sign: str) -> Expression:
@@ -117,18 +114,25 @@ class Atoms:
 
     def exponent(self) -> Expression:
         """What follows a ^: a group, or a signed atom; towers are read from the right."""
+        minus = self.accept("-")
+        value = self.atom()
+        if self.accept("^"):
+            value = Power(value, self.deeper(self.exponent))
+        return negated(value) if minus else value
+
+    def deeper(self, read: Callable[[], Expression]) -> Expression:
+        """What `read` gives, one level further down; there is an end to levels."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise Unreadable("nested too deeply")
-        if self.accept("-"):
-            value = negated(self.exponent())
-        else:
-            value = self.atom()
-            value = Power(value, self.exponent()) if self.accept("^") else value
+        value = read()
         self.depth -= 1
         return value
 
     def atom(self) -> Expression:
+        return self.deeper(self.read_atom)
+
+    def read_atom(self) -> Expression:
         token = self.take()
         match token.kind:
             case "number":

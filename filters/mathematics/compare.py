@@ -144,7 +144,7 @@ class Comparison:
         """Sets of numbers as intervals; other inequalities are equal side by side, or for another way to decide."""
         one, other = as_intervals(gold), as_intervals(said)
         if one is not None and other is not None:
-            return outcome(same_intervals(one, other, lambda *ends: self.scalars(*ends) is EQUAL))
+            return self.intervals(gold, said)
         if isinstance(gold, Relation) and isinstance(said, Relation):
             same = gold.signs == said.signs and len(gold.sides) == len(said.sides)
             same = same and all(self.values(*pair) is EQUAL for pair in zip(gold.sides, said.sides, strict=True))
@@ -152,12 +152,19 @@ class Comparison:
         sets, values = (one, said) if one is not None else (other, gold)
         return DIFFERENT if sets and is_no_set(values) and any(low != high for low, _, high, _ in sets) else UNDECIDED
 
+    def intervals(self, gold: Expression, said: Expression) -> Outcome:
+        """Two sets of numbers, end by end; what is no such set differs from one."""
+        one, other = as_intervals(gold), as_intervals(said)
+        if one is None or other is None:
+            return DIFFERENT
+        return outcome(same_intervals(one, other, lambda *ends: self.scalars(*ends) is EQUAL))
+
     def sequences(self, gold: Expression, said: Expression) -> Outcome:
         """Lists, points, sets: as many items, in order only where the reference is a point."""
         if not isinstance(gold, Sequence) or not isinstance(said, Sequence):
             return self.one_of_several(gold, said)
         if {gold.brackets, said.brackets} & {"[)", "(]", "[]"} and gold.brackets != said.brackets:
-            return DIFFERENT
+            return self.intervals(gold, said)
         if "{}" in (gold.brackets, said.brackets) and "()" in (gold.brackets, said.brackets):
             return DIFFERENT
         one, other = unique(gold), unique(said)

@@ -123,9 +123,14 @@ def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgemen
     if spelled(said) == spelled(reference):
         return correct(f"{shown(said)} is the reference")
     try:
-        gold, got = read_answer(reference), read_answer(said)
-    except Unreadable:
+        return by_trees(said, reference, leniencies)
+    except (Unreadable, RecursionError):
         return None
+
+
+def by_trees(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgement | None:
+    """The judgement of the two sides as they are read."""
+    gold, got = read_answer(reference), read_answer(said)
     if isinstance(gold, Words) and len(gold.text) > SHOWN_CHARS:  # a whole solution, not an answer
         return None
     outcome = Comparison().compare(gold, got)
