@@ -1,41 +1,90 @@
-"""The letter chosen in a multiple-choice question must be the reference's."""
+"""The option chosen in a multiple-choice question must be the reference's, whether letter or value was said.
 
+The reference is a letter, or the value of an option, which holds however the options were shuffled, or JSON:
+{"answer": LETTER OR VALUE, "options": [VALUE, ...]}. Without `options` they are read from the prompt's last message,
+one a line: `A. ...`, `(B) ...`, `C: ...`.
+"""
+
+import json
 import re
 
 from filters.extract import final_answer
 from filters.verdicts import Item, Judgement, broken, correct, unparseable, wrong
+from filters.verifiers.exact import normalised
 
 LETTER = re.compile(r"^[\s($*{\[]*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*\(?([A-Za-z])\)?(?![A-Za-z])")
+ONLY_LETTER = re.compile(r"^\s*\(?([A-Za-z])\)?[.:]?\s*$")
 STATED = re.compile(
     r"(?i:answer|option|choice)\s*(?i:is|:)?\s*(?i:option|choice)?\s*[:*$(\[]*\s*(?:\\text\{)?\(?([A-J])\)?(?![A-Za-z'])"
 )
 LAST_LINE = re.compile(r"^[\s*$(]*([A-J])[\s*$).:]*$")
+OPTION = re.compile(r"^[ \t*-]*(?:\(([A-J])\)|([A-J])[.):])[ \t*]*(\S.*)$", re.M)
+TEXT = re.compile(r"^\s*\$?\\(?:text|textbf|mathrm|mathbf)\s*\{(.*)\}\$?\s*$", re.S)
 
 
 def verify(item: Item) -> Judgement:
-    """Takes the letter from `\\boxed{}` or `<answer>`, else from the last "answer is X", else from its own line."""
-    reference = LETTER.match(item.reference or "")
-    if not reference:
-        return broken(f"the reference {item.reference!r} is not a letter")
+    """Takes `\\boxed{}` or `<answer>`, else the last "answer is X", else a letter alone on a line, else a last value."""
+    try:
+        wanted, options = read_reference(item)
+    except ValueError as error:
+        return broken(str(error))
     answer = final_answer(item)
     if isinstance(answer, Judgement):
         return answer
-    letter = chosen(answer.text, answer.marked)
+    letter = chosen(answer.text, answer.marked, options)
     if letter is None:
-        return unparseable("no letter found")
-    expected = reference.group(1).upper()
-    if letter == expected:
+        return unparseable("neither a letter nor the value of an option found")
+    if letter == wanted:
         return correct(f"{letter} is the reference")
-    return wrong(f"got {letter}, reference {expected}")
+    return wrong(f"got {letter}, reference {wanted}")
 
 
-def chosen(text: str, marked: str | None) -> str | None:
-    """The letter, upper case; None where no choice is stated."""
-    if marked is not None and (match := LETTER.match(marked)):
-        return match.group(1).upper()
+def read_reference(item: Item) -> tuple[str, dict[str, str]]:
+    """(the right letter, value -> letter); a ValueError where the reference names no option."""
+    reference, options = item.reference or "", prompt_options(item)
+    if reference.lstrip().startswith("{"):
+        try:
+            data = json.loads(reference)
+            reference, listed = str(data["answer"]), data.get("options")
+        except (ValueError, KeyError, RecursionError) as error:
+            raise ValueError(f"the reference {item.reference!r:.80} is no JSON with `answer`: {error}") from None
+        options = options if listed is None else lettered([str(value) for value in listed])
+    if (letter := options.get(value_of(reference))) is not None:
+        return letter, options
+    match = ONLY_LETTER.match(reference) or LETTER.match(reference)
+    if match is None:
+        raise ValueError(f"the reference {reference!r} is not a letter, nor the value of an option")
+    return match.group(1).upper(), options
+
+
+def prompt_options(item: Item) -> dict[str, str]:
+    """Value -> letter, from the last message of the prompt."""
+    text = item.messages[-1]["content"] if item.messages else ""
+    return {value_of(value): bracketed or plain for bracketed, plain, value in OPTION.findall(text)}
+
+
+def lettered(values: list[str]) -> dict[str, str]:
+    """Value -> letter, in order."""
+    return {value_of(value): chr(ord("A") + place) for place, value in enumerate(values)}
+
+
+def chosen(text: str, marked: str | None, options: dict[str, str]) -> str | None:
+    """The letter, upper case; None where no choice is stated. A value goes before the letter that it begins with."""
+    if marked is not None:
+        if letter := options.get(value_of(marked)):
+            return letter
+        if match := LETTER.match(marked):
+            return match.group(1).upper()
     if stated := STATED.findall(text):
         return stated[-1]
     for line in reversed(text.splitlines()):
         if match := LAST_LINE.match(line):
             return match.group(1)
-    return None
+    last = text.strip().rpartition("\n")[2].rpartition(": ")[2]
+    return options.get(value_of(last))
+
+
+def value_of(text: str) -> str:
+    """A value as options are compared: without emphasis, a stop at its end, or `\\text{}` around it."""
+    inner = match.group(1) if (match := TEXT.match(text)) else text
+    return normalised(inner.strip().strip("*$").removesuffix("."))

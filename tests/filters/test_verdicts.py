@@ -21,7 +21,7 @@ def test_names_and_dotted_paths_become_functions(awkward: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("exakt", "'exakt' is not one of choice, exact, math_answer.*did you mean 'exact'"),
+        ("exakt", "'exakt' is not one of choice, code_tests, exact, .*math_answer.*did you mean 'exact'"),
         ("no_package.module", "there is no module 'no_package'"),
         ("awkward_verifiers.commandz", "there is no module 'awkward_verifiers.commandz'"),
         ("os.path", "has no function `verify"),
@@ -54,6 +54,30 @@ def test_the_modules_load_neither_torch_nor_ray() -> None:
 )
 def test_choice(answer: str, reference: str, status: str) -> None:
     assert choice.verify(Item(answer, reference)).status == status
+
+
+CAPITAL = "What is the capital of France?\nA. A village\n(B) Lyon\nC) Paris\n**D.** Nice"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "status"),
+    [
+        ("\\boxed{C}", "paris", "correct"),
+        ("\\boxed{\\text{Paris}}", "C", "correct"),
+        ("\\boxed{A village}", "Paris", "wrong"),
+        ("It is by the Seine.\n**Paris.**", "C", "correct"),
+        ("So the capital is: Lyon", "C", "wrong"),
+        ("\\boxed{Rome}", "C", "unparseable"),
+        ("\\boxed{Paris}", '{"answer": "Paris", "options": ["Paris", "Lyon"]}', "correct"),
+        ("\\boxed{A}", '{"answer": "Paris", "options": ["Paris", "Lyon"]}', "correct"),
+        ("\\boxed{C}", '{"answer": "A", "options": ["Paris", "Lyon"]}', "wrong"),
+        ("\\boxed{C}", '{"options": ["Paris"]}', "error"),
+        ("\\boxed{C}", "Rome", "error"),
+    ],
+)
+def test_choice_by_value_however_the_options_are_shuffled(answer: str, reference: str, status: str) -> None:
+    judgement = choice.verify(Item(answer, reference, messages=[{"role": "user", "content": CAPITAL}]))
+    assert judgement.status == status, judgement
 
 
 @pytest.mark.parametrize(
