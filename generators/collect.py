@@ -9,6 +9,7 @@ Where they did not, the rows are first dealt out to files, one for each part: tw
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,13 +31,27 @@ GROUP_BYTES = 16 << 20  # of a row group
 BYTES_A_TOKEN = 8  # text and id
 REPETITIVE = ["prompt_id", "teacher", "revision", "sampling", "finish_reason"]  # the columns that a dictionary shrinks
 
-INDEX = {
-    **{"segment": pl.UInt32, "row": pl.UInt32, "place": pl.UInt32},
-    **{"finish_reason": pl.String, "completion_tokens": pl.Int32},
-}
 SCHEMA = pl.DataFrame(schema=TRACE).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 PLACED = SCHEMA.append(pa.field("place", pa.uint32()))
-Index = pl.DataFrame  # segment: its number; row: in the segment; place: in the order
+NOWHERE = np.iinfo(np.uint32).max
+
+
+@dataclass
+class Index:
+    """Where each wanted sample is, in the order wanted; arrays, because there may be millions."""
+
+    segment: np.ndarray  # (n) uint32, the number of a segment
+    row: np.ndarray  # (n) uint32, of the segment
+    tokens: np.ndarray  # (n) int32, of the completion
+    truncated: np.ndarray  # (n) bool
+
+    def only(self, kept: np.ndarray) -> "Index":
+        """Some of them."""
+        return Index(self.segment[kept], self.row[kept], self.tokens[kept], self.truncated[kept])
+
+    def mean_bytes(self) -> float:
+        """About what a row takes; the same however the samples came about."""
+        return 500 + BYTES_A_TOKEN * float(self.tokens.mean() if len(self.tokens) else 0)
 
 
 def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated: bool = False) -> pl.DataFrame:
@@ -46,10 +61,10 @@ def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated
     """
     kept.settle()
     paths, index = index_of(kept, trace_ids)
-    assert index.height == len(trace_ids), f"the ledger holds {index.height} of {len(trace_ids)} samples"
+    missing = int((index.segment == NOWHERE).sum())
+    assert not missing, f"the ledger lacks {missing} of {len(trace_ids)} samples"
     if drop_truncated:
-        index = index.filter(pl.col("finish_reason") != "length")
-    index = index.with_columns((pl.col("place").rank("ordinal") - 1).cast(pl.UInt32).alias("place"))
+        index = index.only(~index.truncated)
     partial = out.with_name(out.name + ".partial")
     with TemporaryDirectory(dir=out.parent, prefix="collect-") as folder:
         written = write_groups(in_parts(paths, index, Path(folder)), group_rows(index), partial)
@@ -64,66 +79,82 @@ def outlines(traces: pl.DataFrame) -> pl.DataFrame:
 
 def index_of(kept: Ledger, trace_ids: Sequence[str]) -> tuple[list[Path], Index]:
     """(segments, where each wanted sample's newest row is)."""
-    order = pl.DataFrame({"trace_id": trace_ids}, schema={"trace_id": pl.String}).with_row_index("place")
+    wanted = np.asarray(trace_ids, dtype=bytes)
+    order = np.argsort(wanted)
+    ordered = wanted[order]
+    count = len(wanted)
+    index = Index(np.full(count, NOWHERE, np.uint32), *(np.zeros(count, kind) for kind in (np.uint32, np.int32, bool)))
     paths: list[Path] = []
-    found = [pl.DataFrame(schema={"trace_id": pl.String, **{k: INDEX[k] for k in INDEX if k != "place"}})]
-    for segment, ids in kept.scan("trace_id", "finish_reason", "completion_tokens"):
-        rows = ids.with_row_index("row").with_columns(pl.lit(len(paths), pl.UInt32).alias("segment"))
-        found.append(rows.select(found[0].columns))
+    for segment, rows in kept.scan("trace_id", "finish_reason", "completion_tokens"):
+        found = np.array(rows["trace_id"].to_list(), dtype=bytes)
+        at = np.minimum(np.searchsorted(ordered, found), max(0, count - 1))
+        hits = np.flatnonzero(ordered[at] == found) if count else at[:0]
+        places = order[at[hits]]  # of an id that is there twice the later assignment counts
+        index.segment[places], index.row[places] = len(paths), hits
+        index.tokens[places] = rows["completion_tokens"].fill_null(0).to_numpy()[hits]
+        index.truncated[places] = (rows["finish_reason"] == "length").to_numpy()[hits]
         paths.append(segment)
-    rows = pl.concat(found).join(order, on="trace_id", maintain_order="left")
-    return paths, rows.select(*INDEX).unique("place", keep="last", maintain_order=True)
-
-
-def mean_bytes(index: Index) -> float:
-    """About what a row takes; the same however the samples came about."""
-    return 500 + BYTES_A_TOKEN * float(index["completion_tokens"].fill_null(0).mean() or 0)  # type: ignore[arg-type]
+    return paths, index
 
 
 def group_rows(index: Index) -> int:
     """Rows a row group."""
-    return max(64, int(GROUP_BYTES / mean_bytes(index)))
+    return max(64, int(GROUP_BYTES / index.mean_bytes()))
 
 
 def in_parts(paths: Sequence[Path], index: Index, folder: Path) -> Iterator[pa.Table]:
     """Consecutive parts of the order, each with all its rows and their places, not in order yet."""
-    count = min(MOST_PARTS, int(mean_bytes(index) * index.height / PART_BYTES) + 1)
-    rows_a_part = -(-index.height // count) or 1
-    index = index.with_columns((pl.col("place") // rows_a_part).alias("part"))
-    stretches = index.select(pl.struct("part", "segment").n_unique()).item()
+    count = int(index.mean_bytes() * len(index.row) / PART_BYTES) + 1
+    part = part_of(len(index.row), count)
+    stretches = len(np.unique(part.astype(np.int64) * len(paths) + index.segment))
     if stretches <= MOST_READS * max(len(paths), count):
-        return picked(paths, index.sort("part", "segment", "row"))
-    return dealt_out(paths, index.sort("segment", "row"), [folder / f"{part:03}" for part in range(count)])
+        return picked(paths, index, part)
+    count = min(MOST_PARTS, count)
+    files = [folder / f"{number:03}" for number in range(count)]
+    return dealt_out(paths, index, part_of(len(index.row), count), files)
 
 
-def picked(paths: Sequence[Path], index: Index) -> Iterator[pa.Table]:
+def part_of(rows: int, count: int) -> np.ndarray:
+    """(rows) the number of each place's part."""
+    return np.arange(rows, dtype=np.uint32) // max(1, -(-rows // count))
+
+
+def picked(paths: Sequence[Path], index: Index, part: np.ndarray) -> Iterator[pa.Table]:
     """Each part out of the segments that hold it; those read last are still there for the next part."""
     read = lru_cache(KEPT_SEGMENTS)(lambda segment: read_table(paths[segment]))
-    for part in index.partition_by("part", maintain_order=True):
-        stretches = part.partition_by("segment", maintain_order=True)
-        yield pa.concat_tables([with_places(read(rows["segment"][0]), rows) for rows in stretches])
+    for places in runs(part, np.lexsort((index.row, index.segment, part))):
+        stretches = runs(index.segment, places)
+        yield pa.concat_tables(
+            [with_places(read(int(index.segment[few[0]])), index.row[few], few) for few in stretches]
+        )
 
 
-def dealt_out(paths: Sequence[Path], index: Index, files: Sequence[Path]) -> Iterator[pa.Table]:
+def runs(values: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
+    """The places in pieces with one value each; `places` has equal values side by side."""
+    ends = np.flatnonzero(np.diff(values[places])) + 1
+    return (piece for piece in np.split(places, ends) if len(piece))
+
+
+def dealt_out(paths: Sequence[Path], index: Index, part: np.ndarray, files: Sequence[Path]) -> Iterator[pa.Table]:
     """Each part out of a file of its own, to which its rows were written as the segments were read once, in turn."""
-    write_parts(files, stretches_of(paths, index))
+    write_parts(files, stretches_of(paths, index, part))
     for file in files:
         yield pa.ipc.open_stream(file).read_all()
         file.unlink()
 
 
-def stretches_of(paths: Sequence[Path], index: Index) -> Iterator[tuple[int, pa.Table]]:
+def stretches_of(paths: Sequence[Path], index: Index, part: np.ndarray) -> Iterator[tuple[int, pa.Table]]:
     """(part, rows with their places), segment by segment; the next segment is read meanwhile."""
-    wanted = index.partition_by("segment", maintain_order=True)
+    wanted = list(runs(index.segment, np.lexsort((index.row, part, index.segment))))
     with ThreadPoolExecutor(1, "collect") as beside:
-        following = [beside.submit(read_table, paths[rows["segment"][0]]) for rows in wanted[:1]]
-        for number, rows in enumerate(wanted):
+        following = [beside.submit(read_table, paths[index.segment[places[0]]]) for places in wanted[:1]]
+        for number, places in enumerate(wanted):
             table = following.pop().result()
             following = [
-                beside.submit(read_table, paths[more["segment"][0]]) for more in wanted[number + 1 : number + 2]
+                beside.submit(read_table, paths[index.segment[more[0]]]) for more in wanted[number + 1 : number + 2]
             ]
-            for part in rows.partition_by("part", maintain_order=True):
-                yield part["part"][0], with_places(table, part)
+            for few in runs(part, places):
+                yield int(part[few[0]]), with_places(table, index.row[few], few)
 
 
 def read_table(segment: Path) -> pa.Table:
@@ -134,12 +165,11 @@ def read_table(segment: Path) -> pa.Table:
     return read_segment(segment).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def with_places(table: pa.Table, rows: Index) -> pa.Table:
+def with_places(table: pa.Table, rows: np.ndarray, places: np.ndarray) -> pa.Table:
     """Those rows of a segment and their places; texts are long, so only rows that are not in one piece are copied."""
-    first, last = rows["row"][0], rows["row"][-1]
-    whole = last - first == rows.height - 1
-    found = table.slice(first, rows.height) if whole else table.take(rows["row"].to_arrow())
-    return found.append_column("place", rows["place"].to_arrow())
+    whole = rows[-1] - rows[0] == len(rows) - 1
+    found = table.slice(rows[0], len(rows)) if whole else table.take(pl.Series(rows).to_arrow())
+    return found.append_column("place", pl.Series(places.astype(np.uint32)).to_arrow())
 
 
 def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -> None:

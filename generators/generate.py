@@ -111,8 +111,10 @@ def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> Plan:
     return replace(plan, messages=config.asking().over(plan.messages))
 
 
-def in_order(passes: "Sequence[Sampling]") -> list[str]:
+def in_order(passes: "Sequence[Sampling]") -> Sequence[str]:
     """Ids of all samples: prompt by prompt, of each prompt teacher by teacher."""
+    if len(passes) == 1 and not passes[0].config.adaptive:
+        return passes[0].plan.trace_ids
     prompts = range(len(passes[0].plan.prompt_ids))
     return [trace_id for prompt in prompts for one in passes for trace_id in one.ids_of(prompt)]
 

@@ -43,7 +43,7 @@ class Ledger:
 
     def __init__(self, folder: Path, *, write: bool = False) -> None:
         self.folder = folder
-        self.finished: set[str] = set()  # ids of samples that are not errors
+        self.finished: set[str] = set()  # ids of samples that are not errors, as it was opened
         self._lock: int | None = _locked(folder) if write else None
         self._log: _Log | None = _Log(folder) if write else None
         for _, rows in self.scan("trace_id", "finish_reason"):
@@ -56,7 +56,7 @@ class Ledger:
         return len(self.finished)
 
     def ids(self) -> set[str]:
-        """Ids of all samples that need not be made again: a failed one is tried again."""
+        """Ids of all samples there were that need not be made again: a failed one is tried again."""
         return set(self.finished)
 
     def append(self, trace: Mapping[str, Any]) -> None:
@@ -64,8 +64,6 @@ class Ledger:
         assert trace.keys() <= TRACE.keys(), f"columns {sorted(trace.keys() - TRACE.keys())} are not a trace's"
         assert self._log, f"the ledger {self.folder} was opened without write=True"
         self._log.write(trace)
-        if trace["finish_reason"] != "error":
-            self.finished.add(trace["trace_id"])
 
     def scan(self, *columns: str) -> Iterator[tuple[Path, pl.DataFrame]]:
         """(segment, these columns of all its rows), oldest first; of rows with one id the last is the one that counts.

@@ -3,13 +3,15 @@
 import heapq
 import math
 import time
+from array import array
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
+import numpy as np
 import polars as pl
 
 from generators.records import seed_of, trace_id_of
@@ -57,9 +59,32 @@ class Plan:
         return SampleRequest(trace_id, self.prompt_ids[prompt], self.messages[prompt], index, seed, **more)
 
     @cached_property
-    def trace_ids(self) -> list[str]:
+    def trace_ids(self) -> "Ids":
         """All ids, in the order of prompts and samples."""
-        return [self.trace_id(prompt, index) for prompt in range(len(self.prompt_ids)) for index in range(self.n)]
+        ids = (self.trace_id(prompt, index) for prompt in range(len(self.prompt_ids)) for index in range(self.n))
+        return Ids(np.fromiter(ids, "S24", len(self)))
+
+
+class Ids(Sequence[str]):
+    """Ids in a third of the memory of a list; numpy takes it as an array of bytes."""
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.array = array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[str]: ...
+    def __getitem__(self, at: int | slice) -> str | list[str]:
+        if isinstance(at, slice):
+            return self.array[at].astype(str).tolist()
+        return self.array[at].decode()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.array.astype(dtype or self.array.dtype, copy=bool(copy))
 
 
 class LongestFirst:
@@ -78,8 +103,10 @@ class LongestFirst:
     ) -> None:
         """`done`: ids of samples that are not wanted any more. `lengths`: prompt_id -> mean completion tokens."""
         self.plan, self.done, self.now = plan, done, now
-        self.totals, self.counts = dict(lengths), dict.fromkeys(lengths, 1)
         self.places = {prompt_id: prompt for prompt, prompt_id in enumerate(plan.prompt_ids)}
+        self.totals = array("d", [lengths.get(prompt_id, 0.0) for prompt_id in plan.prompt_ids])
+        self.counts = array("l", [prompt_id in lengths for prompt_id in plan.prompt_ids])
+        self.tried = array("l", [-1]) * len(plan.prompt_ids)  # index of the sample that was asked for first
         self.running: dict[int, float] = {}  # prompt -> when its first sample was asked for, oldest first
         self.tokens, self.seconds = 0, 0.0  # of first samples that have ended
         self.known: list[tuple[int, int]] = []  # heap of (length class, negative; prompt) of prompts to choose among
@@ -92,9 +119,9 @@ class LongestFirst:
     def settled(self, request: SampleRequest, row: Mapping[str, Any]) -> None:
         """Learn how long completions of this prompt are."""
         tokens = row.get("completion_tokens") or 0
-        self.totals[request.prompt_id] = self.totals.get(request.prompt_id, 0) + tokens
-        self.counts[request.prompt_id] = self.counts.get(request.prompt_id, 0) + 1
         prompt = self.places[request.prompt_id]
+        self.totals[prompt] += tokens
+        self.counts[prompt] += 1
         if prompt in self.running:
             self.seconds += self.now() - self.running.pop(prompt)
             self.tokens += tokens
@@ -105,23 +132,22 @@ class LongestFirst:
         return False
 
     def _in_order(self) -> Iterator[SampleRequest]:
-        names, messages = self.plan.prompt_ids, self.plan.messages
-        self.known = [(-self._length_class(p), p) for p, name in enumerate(names) if name in self.counts]
+        messages = self.plan.messages
+        prompts = range(len(self.plan.prompt_ids))
+        self.known = [(-self._length_class(prompt), prompt) for prompt in prompts if self.counts[prompt]]
         heapq.heapify(self.known)
-        unknown = [p for p, name in enumerate(names) if name not in self.counts]
-        tried = set()
+        unknown = [prompt for prompt in prompts if not self.counts[prompt]]
         for prompt in sorted(unknown, key=lambda p: -characters(messages[p])):
             for request in islice(self._missing(prompt), 1):
-                tried.add(request.trace_id)
-                self.running[prompt] = self.now()
+                self.tried[prompt], self.running[prompt] = request.sample_index, self.now()
                 yield request
         while self.known or self.running:
-            yield from (request for request in self._missing(self._longest()) if request.trace_id not in tried)
+            yield from self._missing(self._longest())
 
     def _missing(self, prompt: int) -> Iterator[SampleRequest]:
-        for index in range(self.plan.n):
-            if self.plan.trace_ids[prompt * self.plan.n + index] not in self.done:
-                yield self.plan.request(prompt, index)
+        for index, trace_id in enumerate(self.plan.ids_of(prompt)):
+            if index != self.tried[prompt] and trace_id not in self.done:
+                yield self.plan.request(prompt, index, trace_id=trace_id)
 
     def _longest(self) -> int:
         """The prompt, no more to be chosen after this, of which the longest completions are expected."""
@@ -136,8 +162,7 @@ class LongestFirst:
         return (self.now() - self.running[prompt]) * self.tokens / self.seconds if self.seconds else 0.0
 
     def _length_class(self, prompt: int) -> int:
-        prompt_id = self.plan.prompt_ids[prompt]
-        return length_class(self.totals[prompt_id] / self.counts[prompt_id])
+        return length_class(self.totals[prompt] / self.counts[prompt])
 
 
 def length_class(tokens: float) -> int:
