@@ -124,6 +124,27 @@ def test_grade_summarises_and_exits_zero_whatever_the_verdicts(tmp_path: Path) -
     assert "correct" in done.stdout
 
 
+def test_grade_audits_tolerates_and_counts_errors_when_asked(tmp_path: Path) -> None:
+    row = {"gold": "50", "response": "\\boxed{0.5}", "label": True}
+    (tmp_path / "outputs.jsonl").write_text(json.dumps(row) + "\n")
+    done = distill(tmp_path, "grade", "outputs.jsonl", "--lenient", "percent", "--audit", "exact", "--out", "v.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert "1 disagreements to label: v.disagreements.jsonl" in done.stdout
+    assert "1/1 100.00%" in done.stdout and "0/1 0.00%" in done.stdout
+    assert json.loads((tmp_path / "v.jsonl").read_text())["reason"].endswith("with leniency percent")
+
+
+def test_check_prompts_fails_where_a_gold_needs_attention(tmp_path: Path) -> None:
+    golds = ["12", "1, 2"]
+    (tmp_path / "golds.jsonl").write_text("".join(json.dumps({"reference": gold}) + "\n" for gold in golds))
+    command = ("check-prompts", "golds.jsonl", "--verifier", "math_answer", "--out", "defects.jsonl")
+    done = distill(tmp_path, *command)
+    assert done.returncode == 0, done.stderr
+    (tmp_path / "golds.jsonl").write_text(json.dumps({"reference": "\\frac{1}{"}) + "\n")
+    done = distill(tmp_path, *command)
+    assert done.returncode == 2 and "1 of 1 gold answers need attention; defects.jsonl says why" in done.stderr
+
+
 def test_a_second_run_on_the_same_folder_is_refused(folder: Path) -> None:
     run = folder / "runs" / "mine"
     run.mkdir(parents=True)

@@ -25,6 +25,7 @@ def test_every_shipped_recipe_parses(name: str) -> None:
         ("train.alpha=2", "alpha = 2"),
         ("train.learning_rate=fast", "learning_rate = 'fast'"),
         ("generate.teacher=tranformers_local", "transformers_local"),
+        ("verify.options.math_answer.leniencies=['percents']", "verify.options.math_answer: leniencies"),
         ("prompts.verifier=math_anwser", "math_answer"),
         ("students.kl.temperature=3.0", "students.kl.temperature = 3.0 is not in score.temperatures (1.0, 2.0, 4.0)"),
         ('prompts.families=["arithmetik"]', "prompts.families: task family 'arithmetik'"),
