@@ -6,7 +6,7 @@
 
 A target is a name of the program's (`f`, `Solution.method` for a method of a new object) or the number of an
 object it gave out before. A reply is {"value": VALUE, "arguments": VALUE} (the arguments as the call left them), or
-{"error": TYPE, "message": TEXT}. The first reply is to no request: {"names": VALUE} when the program has loaded.
+{"error": TYPE, "message": TEXT}. The first reply is to no request: {"names": VALUE} or {} when the program has loaded.
 
 Runs in the program's own process, so that whatever it says is the program's claim: a claim about a value is all
 that one can forge here.
@@ -37,11 +37,11 @@ class Server:
         self.objects.append(value)
         return {"object": [len(self.objects) - 1, type(value).__name__]}
 
-    def load(self, execute: Callable[[dict[str, Any]], None]) -> bool:
-        """Import the program; say its names or why it failed."""
+    def load(self, execute: Callable[[dict[str, Any]], None], tell_names: bool) -> bool:
+        """Import the program; say its names, if they are asked for, or why it failed."""
         sys.modules["solution"] = self.module
         reply = self.attempt(lambda: execute(vars(self.module)))
-        if "error" not in reply:
+        if "error" not in reply and tell_names:
             names = {name: value for name, value in vars(self.module).items() if not name.startswith("__")}
             reply = self.attempt(lambda: {"names": [[name, self.listed(value)] for name, value in names.items()]})
         self.say(reply)

@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import signal
+import stat
 import sys
 import threading
 import traceback
@@ -31,10 +32,10 @@ def run(job: dict[str, Any], box: str, readable: list[str], level: str, descript
     for number, descriptor in enumerate(descriptors[:JOB]):
         os.dup2(descriptor, number + 64)  # first out of the way of one another
     for number in range(JOB):
-        os.dup2(number + 64, number)
+        os.dup2(number + 64, number)  # Python's streams, unused so far, are over the first three
     os.closerange(JOB, 1 << 16)
     lock_down(job["limits"], box, readable, level)
-    renew_streams()
+    sys.argv = [FILE]
     status = 1
     me = os.getpid()
     try:
@@ -82,15 +83,6 @@ def set_limits(limits: dict[str, int], level: str) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def renew_streams() -> None:
-    """Python's streams over the program's own descriptors."""
-    for name, descriptor, mode in (("stdin", STDIN, "r"), ("stdout", STDOUT, "w"), ("stderr", STDERR, "w")):
-        stream = os.fdopen(descriptor, mode, encoding="utf-8", errors="surrogateescape", closefd=False)
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
-    sys.argv = [FILE]
-
-
 def execute(source: str, namespace: dict[str, Any]) -> None:
     """Run the program's source in a namespace."""
     code = compile(source, FILE, "exec", dont_inherit=True)
@@ -118,7 +110,8 @@ def run_calls(job: dict[str, Any]) -> int:
         if os.getpid() != me:  # a fork of the program's has nothing to say
             os._exit(0)
 
-    if server.load(execute_here):
+    from_tests = stat.S_ISSOCK(os.fstat(CHANNEL).st_mode)
+    if server.load(execute_here, tell_names=from_tests):
         server.serve(open_channel(CHANNEL, "rb"))
     return 0
 

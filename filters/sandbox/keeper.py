@@ -123,7 +123,7 @@ class Keeper:
         return data.lstrip(b"!") or data[:1], list(descriptors)
 
     def run(self, job: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
-        """Fork, wait, end what is left, and say how it went."""
+        """Fork, wait, end what is left, clean up, and say how it went."""
         box = self.make_box(job["limits"])
         started = time.monotonic()
         child = os.fork()

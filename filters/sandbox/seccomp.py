@@ -170,16 +170,17 @@ def instructions(machine: str, own_process: int | None) -> Iterator[Instruction]
     yield allow
 
 
-@functools.cache
-def assembled(machine: str, own_process: int | None) -> bytes:
-    """The filter as the kernel reads it."""
-    return b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions(machine, own_process))
-
-
 class Filter(ctypes.Structure):
     """struct sock_fprog."""
 
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
+
+
+@functools.cache
+def assembled(machine: str, own_process: int | None) -> Filter:
+    """The filter as the kernel reads it."""
+    code = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions(machine, own_process))
+    return Filter(len(code) // 8, code)
 
 
 def install(own_signals_only: bool) -> None:
@@ -190,6 +191,5 @@ def install(own_signals_only: bool) -> None:
     machine = os.uname().machine
     if LIBC is None or machine not in MACHINES:
         raise OSError(errno.ENOSYS, f"seccomp: no filter for {machine}, only for {', '.join(MACHINES)}")
-    code = assembled(machine, os.getpid() if own_signals_only else None)
-    program = Filter(len(code) // 8, code)
+    program = assembled(machine, os.getpid() if own_signals_only else None)
     checked(LIBC.prctl(PR_SET_SECCOMP, ctypes.c_ulong(MODE_FILTER), ctypes.byref(program), 0, 0), "seccomp")

@@ -10,6 +10,7 @@ PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAPBSET_DROP = 36, 38, 24
 PR_SET_DUMPABLE, PR_SET_SECUREBITS = 4, 28
 LAST_CAPABILITY = 63
 CAPABILITY_VERSION_3 = 0x20080522
+NO_CAPABILITIES = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)()
 
 
 def checked(result: int, what: str) -> int:
@@ -38,8 +39,7 @@ def drop_capabilities() -> None:
     """Give up every capability for good: nothing that this process does or executes has one again."""
     assert LIBC is not None, "Linux alone has capabilities"
     prctl(PR_SET_NO_NEW_PRIVS, 1)
-    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
-    checked(LIBC.capset(header, (ctypes.c_uint32 * 6)()), "capset")
+    checked(LIBC.capset(*NO_CAPABILITIES), "capset")
 
 
 def drop_bounding_set() -> None:

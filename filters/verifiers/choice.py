@@ -23,7 +23,7 @@ TEXT = re.compile(r"^\s*\$?\\(?:text|textbf|mathrm|mathbf)\s*\{(.*)\}\$?\s*$", r
 
 
 def verify(item: Item) -> Judgement:
-    """Takes `\\boxed{}` or `<answer>`, else the last "answer is X", else a letter alone on a line, else a last value."""
+    """Takes `\\boxed{}` or `<answer>`, else the last "answer is X", else a letter alone in a line, else a value."""
     try:
         wanted, options = read_reference(item)
     except ValueError as error:

@@ -1,9 +1,9 @@
 """Runs the answer's program against the problem's tests (`filters.code_reference` has their forms) in a sandbox.
 
-The program gets inputs alone. What it gives out, bytes or values as JSON, is compared here; an assert block runs in
-a second sandbox, and what it asks of the program goes over a line that carries only values
-(`filters.sandbox.stand_ins`). So a program that exits, prints a verdict, patches a library or returns an object
-that equals everything does not pass. Every verdict on a program that ran names the isolation it ran in.
+The program gets inputs alone. What it gives out, bytes or values as JSON, is compared here. An assert block that is
+more than calls and comparisons runs in a second sandbox, and what it asks of the program goes over a line that
+carries only values (`filters.sandbox.stand_ins`). So a program that exits, prints a verdict, patches a library or
+returns an object that equals everything does not pass. Every verdict on a program that ran names its isolation.
 
 What it cannot tell: a program that returns the right values for the inputs that are tested and no others. In assert
 blocks alone: tests that compare two things which are both the program's word (`assert f(x) == g(x)`) say little;
@@ -22,6 +22,7 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from filters.code_answer import complete, program_of
+from filters.code_asserts import PlainAssert, plain_asserts
 from filters.code_output import brief, same_output, same_value
 from filters.code_reference import Case, Reference, limits_of, read_reference
 from filters.sandbox.calls import request_line
@@ -29,6 +30,8 @@ from filters.sandbox.local import LocalSandbox
 from filters.sandbox.program import Limits, Outcome, Program, Sandbox
 from filters.verdicts import Item, Judgement, broken, correct, wrong
 
+MOST_COMPARED = 1 << 16
+REASON_CHARS = 300
 LIMIT_ERRORS = {  # how a limit that the kernel keeps shows in the program's own words
     "MemoryError": "memory limit",
     "[Errno 12]": "memory limit",
@@ -201,6 +204,39 @@ def plain(value: Any) -> Any:
 
 
 def run_assert_block(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
+    """By calls alone where the block is plain; else, or where that decides nothing, the block runs too."""
+    asserts = plain_asserts(reference.tests or "", reference.entry_point)
+    judgement = run_plain_asserts(sandbox, source, reference, asserts) if asserts else None
+    return judgement or run_tests_apart(sandbox, source, reference)
+
+
+def run_plain_asserts(
+    sandbox: Sandbox, source: str, reference: Reference, asserts: list[PlainAssert]
+) -> Judgement | None:
+    """The judgement; None where a value is not one that can be compared here."""
+    calls = b"".join(request_line(each.name, each.arguments) for each in asserts)
+    outcome = sandbox.run(Program(source, calls=calls), reference.limits)
+    replies = list(read_lines(outcome.replies))
+    if len(outcome.replies) > MOST_COMPARED:  # it could be made of keys that collide
+        return None
+    for each, reply in zip(asserts, replies[1:], strict=False):
+        try:
+            if "error" in reply:
+                break
+            if not each.holds(reply["value"]):
+                return wrong(f"AssertionError: {each.source[:REASON_CHARS]}")
+        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
+            return None
+    else:
+        if len(replies) > len(asserts):
+            return correct(f"all {len(asserts)} asserts passed")
+    failure = next((said_error(reply) for reply in replies if "error" in reply), "")
+    if problem := limit_broken(outcome, reference.limits, failure, "in the assert block"):
+        return problem
+    return wrong(failure or f"it ended with exit code {outcome.exit_code} before the tests did")
+
+
+def run_tests_apart(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
     """The verdict of the test code, which runs apart from the program."""
     program = Program(source, tests=reference.tests, prelude=reference.prelude, entry_point=reference.entry_point)
     outcome = sandbox.run(program, reference.limits)
@@ -250,13 +286,13 @@ def read_lines(replies: bytes) -> Iterator[dict[str, Any]]:
 
 def said_error(reply: dict[str, Any]) -> str:
     """`ValueError: its message`."""
-    return f"{reply.get('error', 'no value')}: {reply.get('message', '')}"[:300].rstrip(": ")
+    return f"{reply.get('error', 'no value')}: {reply.get('message', '')}"[:REASON_CHARS].rstrip(": ")
 
 
 def last_line(stderr: bytes) -> str:
     """The end of a traceback."""
     written = stderr[-2000:].decode(errors="replace").strip().splitlines()
-    return written[-1][:300] if written else ""
+    return written[-1][:REASON_CHARS] if written else ""
 
 
 def after(separator: str, text: str) -> str:

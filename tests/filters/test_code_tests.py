@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from filters.code_asserts import plain_asserts
 from filters.code_reference import read_reference
 from filters.pool import Pool
 from filters.sandbox.keeper_process import tree
@@ -41,6 +42,11 @@ def any_sandbox() -> Iterator[LocalSandbox]:
 
 def judge(sandbox: LocalSandbox, answer: str, reference: Any, **fields: Any) -> Judgement:
     return code_tests.verify_in(sandbox, Item(answer, json.dumps(reference), **({"bare": True} | fields)))
+
+
+def sandbox_mounts() -> list[str]:
+    """Mounts of a sandbox's that are seen from here."""
+    return [line for line in Path("/proc/self/mounts").read_text().splitlines() if line.startswith(("box ", "root "))]
 
 
 def rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -82,7 +88,7 @@ def ray_socket() -> Iterator[None]:
 def test_every_attack_ends_as_expected_and_leaves_nothing(
     sandbox: LocalSandbox, shared_data: Path, ray_socket: None
 ) -> None:
-    mounts, descriptors = Path("/proc/self/mounts").read_text(), len(os.listdir("/proc/self/fd"))
+    descriptors = len(os.listdir("/proc/self/fd"))
     descriptors += len(sandbox._keepers) == 1  # the tests' keeper starts with the first assert block
     for row in rows(shared_data / "sandbox_attacks_dev.jsonl"):
         for reference in attack_references(row["task"]):
@@ -97,7 +103,7 @@ def test_every_attack_ends_as_expected_and_leaves_nothing(
             for keeper in sandbox._keepers.values():
                 assert set(tree(keeper.process.pid)) == keeper.own, f"{row['id']} left a process"
                 assert not keeper.boxes or not os.listdir(keeper.boxes), f"{row['id']} left a file"
-    assert Path("/proc/self/mounts").read_text() == mounts
+    assert not sandbox_mounts()
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
@@ -279,3 +285,41 @@ def test_options_are_checked(options: dict[str, Any], said: str) -> None:
 def test_the_reference_goes_before_the_options() -> None:
     assert read_reference(json.dumps(SQUARES), Limits(time_s=9)).limits.time_s == 9
     assert read_reference(json.dumps(SQUARES | {"time_limit_s": 2}), Limits(time_s=9)).limits.time_s == 2
+
+
+@pytest.mark.parametrize(
+    ("tests", "entry_point", "plain"),
+    [
+        ("assert f(2) == 4\nassert not f(0)\nassert f(1) != 2, 'why'\nassert True", None, True),
+        ("M = {}\ndef check(candidate):\n    'doc'\n    assert candidate([1], (2,)) == {3: {4}}", "f", True),
+        ("assert set(f(2)) == {4}", None, False),
+        ("assert f(g(2)) == 4", None, False),
+        ("x = 2\nassert f(x) == 4", None, False),
+        ("def check(candidate):\n    assert g(2) == 4", "f", False),
+        ("print(1)\ndef check(candidate):\n    assert candidate(2) == 4", "f", False),
+        ("assert f(2) == 4 == f(-2)", None, False),
+        ("assert f(2) ==", None, False),
+    ],
+)
+def test_which_assert_blocks_are_plain(tests: str, entry_point: str | None, plain: bool) -> None:
+    assert (plain_asserts(tests, entry_point) is not None) == plain
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "def f(x): return (x, [x])",
+        "def f(x): return [x, [x]]",
+        "def f(x): return (x, [float(x)])",
+        "def f(x): return None",
+        "def f(x): return object()",
+        "def f(x): raise KeyError(x)",
+        "def f(x): return {i: i for i in range(50000)}",
+        "import os\ndef f(x): os.write(4, b'{\"value\": 1}'); os._exit(0)",
+    ],
+)
+def test_a_plain_assert_block_gets_the_verdict_of_one_that_is_run(any_sandbox: LocalSandbox, program: str) -> None:
+    tests = "assert f(2) == (2, [2])"
+    assert plain_asserts(tests, None) and not plain_asserts(f"pass\n{tests}", None)
+    plain, run = (judge(any_sandbox, program, {"test_list": [text]}) for text in (tests, f"pass\n{tests}"))
+    assert plain.status == run.status, (plain, run)
