@@ -23,9 +23,9 @@ from pyarrow import parquet as pq
 from generators.ledger import Ledger, read_segment
 from generators.records import TRACE, replace_durably
 
-PART_BYTES = 16 << 20  # of traces that are put in order at once
+PART_BYTES = 8 << 20  # of traces that are put in order at once
 MOST_PARTS = 512  # files that are open side by side
-KEPT_SEGMENTS = 4  # in memory at once while parts are picked
+KEPT_SEGMENTS = 3  # in memory at once while parts are picked
 MOST_READS = 4  # of a segment on average; beyond them dealing out costs less than picking
 GROUP_BYTES = 16 << 20  # of a row group
 BYTES_A_TOKEN = 8  # text and id
@@ -55,7 +55,7 @@ class Index:
 
 
 def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated: bool = False) -> pl.DataFrame:
-    """Write the ledger's newest row of each id to `out`, in the order of the ids, and give an `outlines` frame of them.
+    """Write the ledger's newest row of each id to `out`, in the order of the ids; their `outline`.
 
     An id that the ledger lacks is an AssertionError.
     """
@@ -72,9 +72,17 @@ def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated
     return written
 
 
-def outlines(traces: pl.DataFrame) -> pl.DataFrame:
-    """finish_reason, completion_tokens and error of each trace, and whether it is `silent`: without reasoning."""
-    return traces.select("finish_reason", "completion_tokens", "error", pl.col("reasoning").is_null().alias("silent"))
+def outline(traces: pl.DataFrame) -> pl.DataFrame:
+    """Traces, their tokens and an error, by finish_reason and whether they are `silent`: without reasoning."""
+    silent = pl.col("reasoning").is_null().alias("silent")
+    facts = [pl.len().alias("traces").cast(pl.Int64), pl.col("completion_tokens").cast(pl.Int64).sum().alias("tokens")]
+    return traces.group_by("finish_reason", silent).agg(*facts, pl.col("error").drop_nulls().first())
+
+
+def sum_of(outlines: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The outline of all their traces together."""
+    facts = [pl.col("traces", "tokens").sum(), pl.col("error").drop_nulls().first()]
+    return pl.concat(outlines).group_by("finish_reason", "silent").agg(*facts).sort("finish_reason", "silent")
 
 
 def index_of(kept: Ledger, trace_ids: Sequence[str]) -> tuple[list[Path], Index]:
@@ -182,8 +190,8 @@ def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -
 
 
 def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.DataFrame:
-    """Put each part in order and write it in row groups, the same whatever the parts are; the `outlines` of it all."""
-    seen = [outlines(pl.DataFrame(schema=TRACE))]
+    """Put each part in order and write it in row groups, the same whatever the parts are; the `outline` of it all."""
+    seen = [outline(pl.DataFrame(schema=TRACE))]
     with (
         pq.ParquetWriter(out, SCHEMA, compression="zstd", compression_level=1, use_dictionary=REPETITIVE) as writer,
         ThreadPoolExecutor(1, "collect") as beside,  # one part is compressed while the next is read
@@ -193,7 +201,9 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.
         rest = pa.Table.from_batches([], SCHEMA)
         for part in parts:
             part = in_order(part)
-            seen.append(outlines_of(part))
+            seen.append(
+                outline(pl.DataFrame(part.select(["finish_reason", "completion_tokens", "error", "reasoning"])))
+            )
             rest = pa.concat_tables([rest, part])
             whole = rest.num_rows // rows_a_group * rows_a_group
             written.result()
@@ -202,13 +212,7 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.
         written.result()
         if rest.num_rows:
             writer.write_table(rest)
-    return pl.concat(seen)
-
-
-def outlines_of(rows: pa.Table) -> pl.DataFrame:
-    """The `outlines` of an Arrow table, which would keep the texts alive if it were made a frame as it is."""
-    silent = rows["reasoning"].is_null()
-    return pl.DataFrame(rows.select(["finish_reason", "completion_tokens", "error"]).append_column("silent", silent))
+    return sum_of(seen)
 
 
 def in_order(part: pa.Table) -> pa.Table:

@@ -18,7 +18,7 @@ from typing import Any
 import polars as pl
 
 from generators.adaptive import AdaptiveConfig, AdaptiveSource, budget_of
-from generators.collect import collect, outlines
+from generators.collect import collect, outline
 from generators.engine import Fleet, local_fleet
 from generators.findings import Findings, Judge, OpenJudge
 from generators.ledger import Ledger
@@ -60,7 +60,7 @@ def generate(
     if hasattr(module, "import_traces"):
         traces, dropped = module.import_traces(asked, config.model, options)
         write_frame(traces, out / "traces.parquet")
-        return count(outlines(traces), dropped, conflicts(asked, traces))
+        return count(outline(traces), dropped, conflicts(asked, traces))
     teachers = config.each()
     plans = [plan_of(asked, teacher) for teacher in teachers]
     check_distinct(plans)
@@ -76,7 +76,7 @@ def generate(
     if adaptive:
         write_frame(pl.concat([one.pass_rates() for one in adaptive]), out / "pass_rates.parquet")
     surplus = sum(one.surplus() for one in adaptive)
-    dropped = {"truncated": len(wanted) - len(traces), "surplus": surplus}
+    dropped = {"truncated": len(wanted) - int(traces["traces"].sum()), "surplus": surplus}
     return count(traces, {k: n for k, n in dropped.items() if n}, notes_of(passes), thinking)
 
 
@@ -297,25 +297,25 @@ def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
 def count(
     rows: pl.DataFrame, dropped: Mapping[str, int] = EMPTY, notes: Mapping[str, Any] = EMPTY, thinking: bool = True
 ) -> StageCounts:
-    """What the report says, from `outlines`; a run without any reasoning, or with failures, is warned of."""
-    good = rows.filter(pl.col("finish_reason") != "error")
-    failed = len(rows) - len(good)
-    if thinking and len(good) and good["silent"].all():
-        log.warning("none of %d completions has reasoning: the teacher did not think between <think> tags", len(good))
+    """What the report says, of their `outline`; a run without any reasoning, or with failures, is warned of."""
+    good, bad = rows.filter(pl.col("finish_reason") != "error"), rows.filter(pl.col("finish_reason") == "error")
+    total, kept, failed = (int(some["traces"].sum()) for some in (rows, good, bad))
+    silent = int(good.filter("silent")["traces"].sum())
+    if thinking and kept and silent == kept:
+        log.warning("none of %d completions has reasoning: the teacher did not think between <think> tags", kept)
     if failed:
-        example = rows.filter(pl.col("finish_reason") == "error")["error"][0]
-        log.warning("%d of %d samples failed, for example: %s", failed, len(rows), example)
+        log.warning("%d of %d samples failed, for example: %s", failed, total, bad["error"].drop_nulls().first())
     reasons = {**dropped, **({"error": failed} if failed else {})}
     return StageCounts(
-        rows_in=len(rows) + sum(dropped.values()),
-        rows_kept=len(good),
+        rows_in=total + sum(dropped.values()),
+        rows_kept=kept,
         dropped=reasons,
-        tokens=int(good["completion_tokens"].sum() or 0),
+        tokens=int(good["tokens"].sum()),
         notes={
-            "truncated": int((good["finish_reason"] == "length").sum()),
-            "without_reasoning": int(good["silent"].sum()),
+            "truncated": int(good.filter(pl.col("finish_reason") == "length")["traces"].sum()),
+            "without_reasoning": silent,
             "sampled": 0,
-            "reused": len(rows),
+            "reused": total,
             "tokens_per_second": None,
             **notes,
         },

@@ -26,7 +26,7 @@ import polars as pl
 from generators.records import TRACE, write_frame
 
 FSYNC_S, FSYNC_BYTES = 1.0, 8 << 20
-SEAL_BYTES = 16 << 20
+SEAL_BYTES = 8 << 20
 BEHIND = 2  # commits and seals that may wait before appending does
 HEAD = b'{"crc":"%08x",'
 HEAD_BYTES = len(HEAD % 0)
