@@ -2,7 +2,7 @@
 
 Two questions to each prompt's own verifier: does it accept the gold as an answer, and can it judge another by it?
 A verifier may say more: `gold_answer(reference)` gives the answer that a reference stands for where that is not the
-reference itself (None: it stands for none), `gold_defects(reference)` names what looks wrong with it.
+reference itself (None: it stands for none, as a JSON object does), `gold_defects(reference)` names what looks wrong.
 """
 
 import json
@@ -123,12 +123,20 @@ def text_of(value: Any) -> str:
 
 def tasks_of(name: str, gold: str, row: Row) -> list[Task]:
     """The two questions to the verifier: another answer first, then the gold itself, where it is an answer."""
-    if not gold.strip():
-        return []
     messages = row.get("messages") or ()
-    own = hook(name, "gold_answer", lambda reference: reference)(gold)
+    if not gold.strip():
+        return [(name, Item(PROBE, None, messages=messages))]
+    own = hook(name, "gold_answer", itself)(gold)
     tasks = [(name, Item(PROBE, gold, messages=messages))]
     return tasks if own is None else [*tasks, (name, Item(own, gold, messages=messages, bare=True))]
+
+
+def itself(reference: str) -> str | None:
+    """The answer that a reference stands for where the verifier does not say: itself, unless it is a JSON object."""
+    try:
+        return None if isinstance(json.loads(reference), dict) else reference
+    except ValueError:
+        return reference
 
 
 def hook(name: str, function: str, default: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -139,9 +147,9 @@ def hook(name: str, function: str, default: Callable[[str], Any]) -> Callable[[s
 
 def defects_in(name: str, gold: str, verdicts: Sequence[Verdict]) -> list[Defect]:
     """What is wrong with one gold, by its verifier's verdicts on another answer and on the gold itself."""
-    if not verdicts:
-        return [Defect("empty", "there is no gold answer")]
     probe, *own = verdicts
+    if not gold.strip():  # some verifiers judge without one
+        return [Defect("empty", probe.reason)] if probe.status == "error" else []
     defects = [Defect(*found) for found in hook(name, "gold_defects", lambda reference: ())(gold)]
     if probe.status in ("error", "timeout"):
         return [*defects, Defect("unparsable", probe.reason)]

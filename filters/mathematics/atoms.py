@@ -7,6 +7,7 @@ from fractions import Fraction
 from filters.mathematics.expressions import (
     INFINITY,
     LETTERS,
+    LOG_BASE,
     Call,
     Expression,
     Matrix,
@@ -343,6 +344,6 @@ def call(name: str, base: Expression | None, arguments: tuple[Expression, ...]) 
     if name in ("log", "ln", "lg") and len(arguments) == 1:
         default = Number(Fraction(10)) if name == "lg" else Name("e")
         if name == "log" and base is None:
-            return Call("log", (Name("log"), *arguments))  # to base e or 10: equal only to itself
+            return Call("log", (LOG_BASE, *arguments))
         return Call("log", (base or default, *arguments))
     return Call(name, arguments) if base is None else Call(name, (base, *arguments))

@@ -103,6 +103,7 @@ Expression = Number | Name | Sum | Product | Power | Call | Quantity | Sequence 
 CONSTANTS = frozenset("πei∞")
 MINUS_ONE = Number(Fraction(-1))
 INFINITY = Name("∞")
+LOG_BASE = Name("log")  # of a logarithm that names none: e or 10
 LETTERS = "letters"  # the function of three letters or more side by side: their product, unless they are a word
 
 

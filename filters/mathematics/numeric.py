@@ -9,12 +9,25 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
-from filters.mathematics.expressions import Call, Expression, Name, Number, Power, Product, Quantity, Sum, substituted
+from filters.mathematics.expressions import (
+    LOG_BASE,
+    Call,
+    Expression,
+    Name,
+    Number,
+    Power,
+    Product,
+    Quantity,
+    Sum,
+    nodes,
+    substituted,
+)
 from filters.mathematics.modular import Undecidable
 
 EPSILON = 8 * sys.float_info.epsilon  # generous: library functions are good to one or two units in the last place
 MARGIN = 1e-6  # far above any rounding
 CONSTANTS = {"π": complex(math.pi), "e": complex(math.e), "i": 1j}
+LOG_BASES = (Name("e"), Number(Fraction(10)))
 POINTS = 6
 RANGES = ((0.5, 2.0), (0.05, 0.9), (3.0, 9.0))  # (start, length) of the stretches that unknowns are taken from
 
@@ -28,6 +41,9 @@ class Ball(NamedTuple):
 
 def differ(one: Expression, other: Expression) -> bool | None:
     """True where the values differ for certain at a point; None where no point can be evaluated."""
+    if LOG_BASE in (*nodes(one), *nodes(other)):
+        ways = [differ(*(substituted(side, LOG_BASE, base) for side in (one, other))) for base in LOG_BASES]
+        return None if None in ways else all(ways)
     seen = False
     for seed in range(POINTS):
         try:

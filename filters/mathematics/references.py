@@ -39,7 +39,7 @@ def defects(reference: str) -> Iterator[tuple[str, str]]:
     except Unreadable:
         return  # Math-Verify may know better; that shows when an answer is judged by it
     if isinstance(value, Words) and len(value.text.split()) > 6:
-        yield "mangled", "it is a sentence, not an answer"
+        yield "unparsable", "it is a sentence, not an answer"
     if isinstance(value, Sequence) and value.brackets in ("", "{}") and len(value.items) > 1:
         yield "multi-valued", f"it has {len(value.items)} values, and an answer must have as many"
 

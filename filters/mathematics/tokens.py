@@ -180,7 +180,7 @@ def letters(word: str, spaced: bool) -> list[Token]:
     """Letters in a row: a link, a function, a name, or a word whose meaning depends on what stands around it."""
     if word in SIGNS:
         return [Token("sign", SIGNS[word], spaced)]
-    if word in FUNCTIONS:
+    if word in FUNCTIONS and word not in KNOWN:  # without a backslash, min and sec are units
         return [Token("function", word, spaced)]
     if word in NAMES:
         return [Token("name", NAMES[word], spaced)]
@@ -196,6 +196,6 @@ def text_tokens(content: str, spaced: bool) -> list[Token]:
         return [Token("sign", ",")]
     if PLAIN_TEXT.fullmatch(words) and words not in KNOWN:
         return tokens(words)
-    if words in FUNCTIONS:
+    if words in FUNCTIONS and words not in KNOWN:
         return [Token("function", words)]
     return [Token("text", words, spaced)]
