@@ -110,17 +110,19 @@ def test_every_attack_ends_as_expected_and_leaves_nothing(
 def test_reference_solutions_pass(any_sandbox: LocalSandbox, shared_data: Path) -> None:
     for row in rows(shared_data / "HumanEval.jsonl.gz"):
         for answer in (row["canonical_solution"], f"```python\n{row['prompt']}{row['canonical_solution']}```\nDone."):
-            judgement = judge(any_sandbox, answer, row)
+            judgement = judge(any_sandbox, answer, row | {"time_limit_s": 30})
             assert judgement.status == "correct", f"{row['task_id']}: {judgement.reason}"
     for row in json.loads((shared_data / "sanitized-mbpp.json").read_text()):
-        judgement = judge(any_sandbox, f"Here it is:\n```python\n{row['code']}\n```", row, bare=False)
+        judgement = judge(
+            any_sandbox, f"Here it is:\n```python\n{row['code']}\n```", row | {"time_limit_s": 30}, bare=False
+        )
         assert judgement.status == "correct", f"{row['task_id']}: {judgement.reason}"
 
 
 def test_real_completions_get_the_verdict_they_are_labelled_with(any_sandbox: LocalSandbox, shared_data: Path) -> None:
     problems = {row["task_id"]: row for row in rows(shared_data / "HumanEval.jsonl.gz")}
     for row in rows(shared_data / "humaneval_codegen_dev.jsonl.gz"):
-        judgement = judge(any_sandbox, row["completion"], problems[row["task_id"]])
+        judgement = judge(any_sandbox, row["completion"], problems[row["task_id"]] | {"time_limit_s": 10})
         assert (judgement.status == "correct") == row["passed"], f"{row['task_id']} {row['sample']}: {judgement.reason}"
 
 
