@@ -29,10 +29,13 @@ KEPT_SEGMENTS = 3  # in memory at once while parts are picked
 MOST_READS = 4  # of a segment on average; beyond them dealing out costs less than picking
 GROUP_BYTES = 16 << 20  # of a row group
 BYTES_A_TOKEN = 8  # text and id
+LONG = ("reasoning", "answer", "error", "token_ids")  # of which the least and the greatest value tell nobody anything
 REPETITIVE = ["prompt_id", "teacher", "revision", "sampling", "finish_reason"]  # the columns that a dictionary shrinks
 
 SCHEMA = pl.DataFrame(schema=TRACE).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 PLACED = SCHEMA.append(pa.field("place", pa.uint32()))
+STATISTICS = [column for column in SCHEMA.names if column not in LONG]
+OPTIONS: dict[str, Any] = {"compression_level": 1, "use_dictionary": REPETITIVE, "write_statistics": STATISTICS}
 NOWHERE = np.iinfo(np.uint32).max
 
 
@@ -191,9 +194,9 @@ def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -
 
 def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.DataFrame:
     """Put each part in order and write it in row groups, the same whatever the parts are; the `outline` of it all."""
-    seen = [outline(pl.DataFrame(schema=TRACE))]
+    seen = outline(pl.DataFrame(schema=TRACE))
     with (
-        pq.ParquetWriter(out, SCHEMA, compression="zstd", compression_level=1, use_dictionary=REPETITIVE) as writer,
+        pq.ParquetWriter(out, SCHEMA, compression="zstd", **OPTIONS) as writer,
         ThreadPoolExecutor(1, "collect") as beside,  # one part is compressed while the next is read
     ):
         written: Future[Any] = beside.submit(int)
@@ -201,18 +204,18 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.
         rest = pa.Table.from_batches([], SCHEMA)
         for part in parts:
             part = in_order(part)
-            seen.append(
-                outline(pl.DataFrame(part.select(["finish_reason", "completion_tokens", "error", "reasoning"])))
-            )
+            found = part.select(["finish_reason", "completion_tokens", "error", "reasoning"])
+            seen = sum_of([seen, outline(pl.DataFrame(found))])
             rest = pa.concat_tables([rest, part])
             whole = rest.num_rows // rows_a_group * rows_a_group
-            written.result()
-            written = beside.submit(writer.write_table, rest.slice(0, whole), rows_a_group)
-            rest = rest.slice(whole)
+            if whole:
+                written.result()
+                written = beside.submit(writer.write_table, rest.slice(0, whole), rows_a_group)
+                rest = rest.slice(whole)
         written.result()
         if rest.num_rows:
             writer.write_table(rest)
-    return sum_of(seen)
+    return seen
 
 
 def in_order(part: pa.Table) -> pa.Table:

@@ -1,7 +1,7 @@
 """An append-only ledger of samples, keyed by trace_id: what was sampled is kept, and never sampled again.
 
 A folder of numbered segments. The last one is a log of JSON lines, a sample a line that begins with the checksum of
-the rest (`{"crc":"5d41402a","trace_id":...`), which is handed to the operating system at once (a killed process loses
+the rest (`{"xxh3":"5d41402abc4b2a76","trace_id":...`), which is handed to the operating system at once (a killed process loses
 nothing) and brought to disk by group commits: at least every FSYNC_S seconds of appending or FSYNC_BYTES (a power cut
 loses no more). A log that has grown to SEAL_BYTES is sealed: `000007.log` becomes `000007.parquet`, of which opening
 reads only two columns. Commits and sealing run beside the appending.
@@ -13,7 +13,6 @@ import io
 import logging
 import os
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -22,13 +21,14 @@ from typing import Any
 
 import orjson
 import polars as pl
+from xxhash import xxh3_64_intdigest
 
 from generators.records import TRACE, write_frame
 
 FSYNC_S, FSYNC_BYTES = 1.0, 8 << 20
 SEAL_BYTES = 8 << 20
 BEHIND = 2  # commits and seals that may wait before appending does
-HEAD = b'{"crc":"%08x",'
+HEAD = b'{"xxh3":"%016x",'
 HEAD_BYTES = len(HEAD % 0)
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class _Log:
 
     def write(self, trace: Mapping[str, Any]) -> None:
         text = memoryview(orjson.dumps(trace))[1:]  # without its brace, and without a copy: texts are long
-        head = HEAD % zlib.crc32(text)
+        head = HEAD % xxh3_64_intdigest(text)
         length = len(head) + len(text) + 1
         try:
             written = os.writev(self.file, (head, text, b"\n"))
@@ -240,7 +240,7 @@ def _parse(path: Path) -> pl.DataFrame:
     data = path.read_bytes()
     texts = []
     for number, line in enumerate(data[: _whole_lines(data)].split(b"\n")[:-1], start=1):
-        if line.startswith(HEAD % zlib.crc32(line[HEAD_BYTES:])):
+        if line.startswith(HEAD % xxh3_64_intdigest(line[HEAD_BYTES:])):
             texts.append(line)
         else:
             log.warning("%s, line %d: wrong checksum; the sample is left out and will be made again", path, number)
