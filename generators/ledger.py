@@ -1,10 +1,10 @@
 """An append-only ledger of samples, keyed by trace_id: what was sampled is kept, and never sampled again.
 
 A folder of numbered segments. The last one is a log of JSON lines, a sample a line that begins with the checksum of
-the rest (`{"xxh3":"5d41402abc4b2a76","trace_id":...`), which is handed to the operating system at once (a killed process loses
-nothing) and brought to disk by group commits: at least every FSYNC_S seconds of appending or FSYNC_BYTES (a power cut
-loses no more). A log that has grown to SEAL_BYTES is sealed: `000007.log` becomes `000007.parquet`, of which opening
-reads only two columns. Commits and sealing run beside the appending.
+the rest (`{"xxh3":"5d41402abc4b2a76","trace_id":...`), which is handed to the operating system at once (a killed
+process loses nothing) and brought to disk by group commits: every FSYNC_S seconds of appending, and when a log has
+grown to SEAL_BYTES and is sealed: `000007.log` becomes `000007.parquet`, of which opening reads only two columns.
+Commits and sealing run beside the appending, which waits where it is BEHIND of them ahead (a power cut loses no more).
 One process writes; any number read meanwhile.
 """
 
@@ -25,7 +25,7 @@ from xxhash import xxh3_64_intdigest
 
 from generators.records import TRACE, write_frame
 
-FSYNC_S, FSYNC_BYTES = 1.0, 8 << 20
+FSYNC_S = 1.0
 SEAL_BYTES = 8 << 20
 BEHIND = 2  # commits and seals that may wait before appending does
 HEAD = b'{"xxh3":"%016x",'
@@ -131,7 +131,7 @@ class _Log:
         if self.size < os.fstat(self.file).st_size:
             log.warning("%s ended within a sample, after a crash; the torn end is cut off", path)
             os.truncate(self.file, self.size)
-        self.unsynced, self.synced_at = 0, time.monotonic()
+        self.synced_at = time.monotonic()
 
     def write(self, trace: Mapping[str, Any]) -> None:
         text = memoryview(orjson.dumps(trace))[1:]  # without its brace, and without a copy: texts are long
@@ -146,13 +146,12 @@ class _Log:
             raise OSError(error.errno, error.strerror, str(self.path)) from None
         self.rows.append(trace)
         self.size += length
-        self.unsynced += length
         if self.size >= SEAL_BYTES:
             self.later(_seal_open, self.path, self.file, self.rows)
             self._open(self.path.with_name(f"{int(self.path.stem) + 1:06}.log"))
-        elif self.unsynced >= FSYNC_BYTES or time.monotonic() - self.synced_at >= FSYNC_S:
+        elif time.monotonic() - self.synced_at >= FSYNC_S:
             self.later(os.fsync, self.file)
-            self.unsynced, self.synced_at = 0, time.monotonic()
+            self.synced_at = time.monotonic()
 
     def _write_rest(self, line: bytes, written: int) -> None:
         while written < len(line):
@@ -178,8 +177,7 @@ class _Log:
 
 
 def _seal_open(path: Path, file: int, rows: list[Mapping[str, Any]]) -> None:
-    os.fsync(file)
-    os.close(file)
+    os.close(file)  # it need not reach the disk any more: its parquet does, and is in the cache until then
     _seal(path, pl.DataFrame(rows, schema=TRACE, orient="row"))
 
 
