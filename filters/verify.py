@@ -6,6 +6,7 @@ failed while it was generated is an `error` with its own reason, and no verifier
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from filters.pool import Pool
+from filters.pool import Pool, Task
+from filters.rewards import Reward, check_rewards, combined, further
 from filters.verdicts import Item, Verdict, check_options
 from generators.records import VERDICT, Config, frame, write_frame
 from generators.work import Progress, StageCounts, Stream, Worker, no_progress, stream_local
@@ -33,6 +35,9 @@ class VerifyConfig(Config):
     """For prompts that name no verifier and have a reference; null leaves them without a verdict."""
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of verifiers, a table for each: `[verify.options.math_answer] leniencies = ["percent"]`."""
+    rewards: tuple[Reward, ...] = ()
+    """Parts of the score, as R1-Zero's: `[{ name = "accuracy" }, { name = "think_format", weight = 0.5 }]`; without any
+    it is the verifier's own. They do not change the status."""
     shard_rows: int = Field(1000, gt=0)
     """Traces handed to a worker, and kept, at a time."""
 
@@ -55,8 +60,10 @@ def verify(
     A trace of an unknown prompt and an unknown verifier are a ValueError before anything is judged.
     """
     questions = prompts_by_id(prompts, config)
-    for name in sorted({question["verifier"] for question in questions.values() if question["verifier"]}):
+    verifiers = sorted({question["verifier"] for question in questions.values() if question["verifier"]})
+    for name in verifiers:
         check_options(name, config.options.get(name, {}))
+    check_rewards(config.rewards, verifiers, config.options)
     check_prompts(traces, prompts, questions)
     rows = int(pl.scan_parquet(traces).select(pl.len()).collect().item())
     starts = range(0, rows, config.shard_rows)
@@ -116,16 +123,38 @@ def build_worker(config: VerifyConfig, workers: int | None) -> Worker:
 
     def judge(shard: Shard) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         start, rows = shard
-        yield start, judge_rows(pool, rows)
+        yield start, judge_rows(pool, rows, config)
 
     return judge
 
 
-def judge_rows(pool: Pool, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def judge_rows(pool: Pool, rows: Sequence[dict[str, Any]], config: VerifyConfig) -> list[dict[str, Any]]:
     """A VERDICT row for each trace, in order."""
-    sampled = [row for row in rows if row["finish_reason"] != "error"]
-    verdicts = iter(pool.run([(row["verifier"], item_of(row)) for row in sampled]))
-    return [verdict_row(row, failed_sample(row) if row["finish_reason"] == "error" else next(verdicts)) for row in rows]
+    sampled = [tasks_of(row, config) for row in rows if row["finish_reason"] != "error"]
+    verdicts = iter(pool.run([task for tasks in sampled for task in tasks]))
+    judged = iter([[next(verdicts) for _ in tasks] for tasks in sampled])
+    return [
+        verdict_row(
+            row, failed_sample(row) if row["finish_reason"] == "error" else whole_verdict(row, config, next(judged))
+        )
+        for row in rows
+    ]
+
+
+def tasks_of(row: dict[str, Any], config: VerifyConfig) -> list[Task]:
+    """The trace for its prompt's verifier, then for those that have a further part in its score."""
+    item = item_of(row)
+    others = [
+        (part.name, replace(item, reference=part.reference, options=config.options.get(part.name, {})))
+        for part in further(config.rewards, row["verifier"])
+    ]
+    return [(row["verifier"], item), *others]
+
+
+def whole_verdict(row: dict[str, Any], config: VerifyConfig, verdicts: Sequence[Verdict]) -> Verdict:
+    """The prompt's verifier's word, with the combined score where there are rewards."""
+    accuracy, *others = verdicts
+    return combined(config.rewards, row["verifier"], accuracy, others) if config.rewards else accuracy
 
 
 def item_of(row: dict[str, Any]) -> Item:

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from distill.settings import ScoreConfig, TrainConfig
+from filters.rewards import check_rewards
 from filters.select import SelectConfig
 from filters.verdicts import check_options, load_verifier
 from filters.verify import VerifyConfig
@@ -234,6 +235,8 @@ def check(recipe: Recipe) -> None:
             _resolves(f"{section}.families", partial(load_family, family))
     for name, options in recipe.verify.options.items():
         _resolves(f"verify.options.{name}", partial(check_options, name, options))
+    named = [prompts.verifier for prompts in _prompts(recipe).values() if prompts.verifier]
+    _resolves("verify.rewards", partial(check_rewards, recipe.verify.rewards, named, recipe.verify.options))
     for key, model in _models(recipe):
         _resolves(key, partial(model_path, model))
     if recipe.students and recipe.train is None:
