@@ -149,7 +149,7 @@ def _http_rows(cost: dict[str, Any], kill: dict[str, Any]) -> list[list[str]]:
         [f"the whole stage over HTTP, 24 KB replies without latency, a sample of {most:,}", f"{best['stage']:.0f} us",
          f"a bare aiohttp loop {best['aiohttp']:.0f} us"],
         [f"`kill -9` at half of {kill['samples']:,} requests of {kill['latency_ms']} ms: answered ones asked again",
-         f"{again[0]} to {again[-1]} in {len(again)} kills; lost or twice: {lost}", "-"],
+         f"at most {again[-1]} in each of {len(again)} kills; lost or twice: {lost}", "-"],
     ]  # fmt: skip
 
 
