@@ -8,13 +8,14 @@ K stored targets, B buckets a divergence is taken over (V, or K + 1 with a tail)
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from distill.heads import Head
 from distill.settings import Divergence
 
 SMALLEST_TAIL = 1e-30  # keeps logarithms of an empty tail finite; its terms then vanish
@@ -22,10 +23,10 @@ SMALLEST_TAIL = 1e-30  # keeps logarithms of an empty tail finite; its terms the
 
 @dataclass(frozen=True)
 class OnlineTeacher:
-    """A teacher run beside the student: its hidden states [N, G] and its output head [V, G]."""
+    """A teacher run beside the student: its hidden states [N, G] and its output head, or the weight [V, G] of one."""
 
     hidden: Tensor
-    head: Tensor
+    head: Tensor | Head
 
     def rows(self, index: Tensor | slice) -> "OnlineTeacher":
         """The same teacher at some tokens."""
@@ -69,12 +70,14 @@ class _Terms:
     beta: float
     vocab_size: int
     chunk_tokens: int
+    scale: float  # of the student's logits
+    softcap: float | None
     differentiate: bool
 
 
 def distillation_loss(
     student_hidden: Tensor,
-    student_head: Tensor,
+    student_head: Tensor | Head,
     labels: Tensor,
     *,
     alpha: float = 1.0,
@@ -87,7 +90,9 @@ def distillation_loss(
     vocab_size: int | None = None,
     chunk_tokens: int | None = None,
 ) -> LossOutput:
-    """Loss of N tokens from hidden states [N, H], head [V, H] and labels [N], differentiable to hidden and head.
+    """Loss of N tokens from hidden states [N, H], head (or its weight [V, H]) and labels [N].
+
+    Differentiable to hidden states, weight and bias; of what needs no gradient, such as a frozen head, none is made.
 
     The sum over target tokens of `alpha * CE + (1 - alpha) * T^2 * D` (Hinton et al., arXiv 1503.02531; T^2 is
     in the gradient too), divided by `denominator`: pass the target tokens of the whole optimizer step, else this
@@ -96,16 +101,17 @@ def distillation_loss(
     are none. `vocab_size` cuts rows beyond the shared tokenizer from both heads. Softmax statistics are fp32 (fp64
     for fp64 inputs); products run in the autocast dtype. A teacher with alpha=1 is only measured (kl_sum).
     """
-    _check(student_hidden, student_head, labels, alpha, temperature, teacher, divergence, beta, vocab_size)
+    head = Head.of(student_head)
+    _check(student_hidden, head.weight, labels, alpha, temperature, teacher, divergence, beta, vocab_size)
     if ignore_index is not None:
         index_N = (labels != ignore_index).nonzero().squeeze(1)
         student_hidden, labels = student_hidden[index_N], labels[index_N]
         teacher = teacher and teacher.rows(index_N)
-    size = vocab_size or student_head.shape[0]
-    wanted = torch.is_grad_enabled() and (student_hidden.requires_grad or student_head.requires_grad)
+    size = vocab_size or head.weight.shape[0]
     chunk = chunk_tokens or default_chunk(size, student_hidden.device)
-    terms = _Terms(alpha, temperature, divergence, beta, size, chunk, wanted)
-    total, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, student_head, labels, teacher, terms)
+    wanted = torch.is_grad_enabled()  # asked here: it is off within forward
+    terms = _Terms(alpha, temperature, divergence, beta, size, chunk, head.scale, head.softcap, wanted)
+    total, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, head.weight, head.bias, labels, teacher, terms)
     tokens = labels.shape[0]
     return LossOutput(total / (max(tokens, 1) if denominator is None else denominator), ce_sum, kl_sum, tokens)
 
@@ -133,12 +139,13 @@ def _check(
         raise ValueError(f"beta is {beta}; {divergence} needs it inside (0, 1)")
     assert hidden.shape == (labels.shape[0], head.shape[1]), f"{hidden.shape=} {head.shape=} {labels.shape=}"
     rows = head.shape[0]
-    if isinstance(teacher, OnlineTeacher) and teacher.head.shape[0] != rows and vocab_size is None:
+    theirs = Head.of(teacher.head).weight.shape[0] if isinstance(teacher, OnlineTeacher) else rows
+    if theirs != rows and vocab_size is None:
         raise ValueError(
-            f"the student's head has {rows} rows and the teacher's {teacher.head.shape[0]}: "
+            f"the student's head has {rows} rows and the teacher's {theirs}: "
             "check that their tokenizers agree and pass vocab_size, the shared tokenizer's size"
         )
-    smallest = min(rows, teacher.head.shape[0]) if isinstance(teacher, OnlineTeacher) else rows
+    smallest = min(rows, theirs)
     if vocab_size is not None and not 0 < vocab_size <= smallest:
         raise ValueError(f"vocab_size is {vocab_size}; the smaller head has {smallest} rows")
 
@@ -148,41 +155,35 @@ def default_chunk(vocab_size: int, device: torch.device) -> int:
     return max(256, (2**22 if device.type == "cpu" else 2**27) // vocab_size)
 
 
-def logits_of(hidden_CH: Tensor, weight_VH: Tensor) -> Tensor:
-    """Logits in fp32 at least; where the device can, also bf16 products are not rounded to bf16 on their way."""
-    statistics = torch.promote_types(hidden_CH.dtype, torch.float32)
-    if hidden_CH.device.type == "cuda" and hidden_CH.dtype != statistics:
-        return torch.mm(hidden_CH, weight_VH.T, out_dtype=statistics)
-    return (hidden_CH @ weight_VH.T).to(statistics)
-
-
 class _ChunkedLoss(torch.autograd.Function):
     """Forms the gradients of the summed loss in the forward pass, chunk by chunk; backward only scales them."""
 
     @staticmethod
     def forward(
-        ctx: Any, hidden_NH: Tensor, head_VH: Tensor, labels_N: Tensor, teacher: Teacher | None, terms: _Terms
+        ctx: Any,
+        hidden_NH: Tensor,
+        weight_VH: Tensor,
+        bias_V: Tensor | None,
+        labels_N: Tensor,
+        teacher: Teacher | None,
+        terms: _Terms,
     ) -> tuple[Tensor, Tensor, Tensor]:
         device = hidden_NH.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_NH.dtype
-        statistics = torch.promote_types(dtype, torch.float32)
-        sums = hidden_NH.new_zeros(2, dtype=statistics)
-        weight_VH = head_VH[: terms.vocab_size].to(dtype)
-        grad_hidden_NH = torch.empty_like(hidden_NH) if terms.differentiate else None
-        grad_head_VH = torch.zeros_like(head_VH, dtype=statistics) if terms.differentiate else None
+        head = Head(weight_VH, bias_V, terms.scale, terms.softcap).first(terms.vocab_size, dtype)
+        sums = hidden_NH.new_zeros(2, dtype=torch.promote_types(dtype, torch.float32))
+        grads = _Gradients.of(
+            hidden_NH, weight_VH, bias_V, [need and terms.differentiate for need in ctx.needs_input_grad], sums.dtype
+        )
         with torch.autocast(device, enabled=False):
             for start in range(0, labels_N.shape[0], terms.chunk_tokens):
                 rows = slice(start, start + terms.chunk_tokens)
                 hidden_CH = hidden_NH[rows].to(dtype)
-                logits_CV = logits_of(hidden_CH, weight_VH)
+                logits_CV = head.logits(hidden_CH)
                 chunk_sums, grad_CV = _chunk_terms(logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms)
                 sums += chunk_sums
-                if grad_hidden_NH is not None and grad_head_VH is not None:
-                    grad_CV = grad_CV.to(dtype)
-                    grad_hidden_NH[rows] = grad_CV @ weight_VH
-                    _accumulate(grad_head_VH[: terms.vocab_size], grad_CV, hidden_CH)
-        if grad_hidden_NH is not None and grad_head_VH is not None:
-            ctx.save_for_backward(grad_hidden_NH, grad_head_VH.to(head_VH.dtype))
+                grads.add(rows, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
+        ctx.save_for_backward(*grads.finished(weight_VH, bias_V))
         ce_sum, kl_sum = sums.unbind()
         total = terms.alpha * ce_sum + (1.0 - terms.alpha) * terms.temperature**2 * kl_sum
         ctx.mark_non_differentiable(ce_sum, kl_sum)
@@ -190,9 +191,47 @@ class _ChunkedLoss(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        grad_hidden_NH, grad_head_VH = ctx.saved_tensors
-        scale = grad_total.to(grad_hidden_NH.dtype), grad_total.to(grad_head_VH.dtype)
-        return grad_hidden_NH * scale[0], grad_head_VH * scale[1], None, None, None
+        grads = (None if grad is None else grad * grad_total.to(grad.dtype) for grad in ctx.saved_tensors)
+        return *grads, None, None, None
+
+
+@dataclass
+class _Gradients:
+    """Of the summed loss, those that are needed; sums over chunks stay in fp32 also when the products are bf16."""
+
+    hidden_NH: Tensor | None
+    weight_VH: Tensor | None
+    bias_V: Tensor | None
+
+    @classmethod
+    def of(
+        cls,
+        hidden_NH: Tensor,
+        weight_VH: Tensor,
+        bias_V: Tensor | None,
+        needed: Sequence[bool],
+        statistics: torch.dtype,
+    ) -> "_Gradients":
+        return cls(
+            torch.empty_like(hidden_NH) if needed[0] else None,
+            torch.zeros_like(weight_VH, dtype=statistics) if needed[1] else None,
+            torch.zeros_like(bias_V, dtype=statistics) if bias_V is not None and needed[2] else None,
+        )
+
+    def add(self, rows: slice, grad_CV: Tensor, hidden_CH: Tensor, weight_VH: Tensor) -> None:
+        """Those of one chunk, from its gradient to the products of hidden states and weight."""
+        size, grad_CV_low = weight_VH.shape[0], grad_CV.to(hidden_CH.dtype)
+        if self.hidden_NH is not None:
+            self.hidden_NH[rows] = grad_CV_low @ weight_VH
+        if self.weight_VH is not None:
+            _accumulate(self.weight_VH[:size], grad_CV_low, hidden_CH)
+        if self.bias_V is not None:
+            self.bias_V[:size] += grad_CV.sum(0)
+
+    def finished(self, weight_VH: Tensor, bias_V: Tensor | None) -> tuple[Tensor | None, ...]:
+        """In the dtypes of what they are gradients of."""
+        weight = None if self.weight_VH is None else self.weight_VH.to(weight_VH.dtype)
+        return self.hidden_NH, weight, None if bias_V is None or self.bias_V is None else self.bias_V.to(bias_V.dtype)
 
 
 def _accumulate(grad_head_VH: Tensor, grad_CV: Tensor, hidden_CH: Tensor) -> None:
@@ -234,7 +273,7 @@ def _ones_column(like_CV: Tensor, value: float) -> Tensor:
 def _online(log_p_CV: Tensor, teacher: OnlineTeacher, terms: _Terms) -> tuple[Tensor, Tensor]:
     """(summed divergence, its gradient to the tempered logits) against the teacher's whole distribution."""
     with torch.no_grad():
-        logits_CV = logits_of(teacher.hidden, teacher.head[: terms.vocab_size]).to(log_p_CV.dtype)
+        logits_CV = Head.of(teacher.head).first(terms.vocab_size).logits(teacher.hidden).to(log_p_CV.dtype)
     log_q_CV = torch.log_softmax(logits_CV / terms.temperature, dim=-1)
     return DIVERGENCES[terms.divergence](log_q_CV, log_p_CV, terms.beta)
 

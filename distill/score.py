@@ -11,17 +11,17 @@ import torch
 from torch import Tensor
 
 from distill.data import Example, load_examples
-from distill.losses import default_chunk, logits_of
+from distill.losses import default_chunk
 from distill.packing import alike, collate
 from distill.settings import ScoreConfig
 from distill.student import (
     check_vocabularies,
-    head,
     head_rows,
     hidden_states,
     load_model,
     load_tokenizer,
     longest_row,
+    output_head,
     pick_device,
     pick_dtype,
     tokenizer_fingerprint,
@@ -82,9 +82,9 @@ def _score_shard(
 def row_targets(model: Any, config: ScoreConfig, vocab_size: int, examples: Sequence[Example]) -> list[RowTargets]:
     """The teacher's targets for each example, from one forward pass; head rows beyond `vocab_size` are cut."""
     batch = collate([[example] for example in examples], pad_id=0).to(model.device)
-    hidden_NH, weight_VH = hidden_states(model, batch), head(model)[:vocab_size]
+    hidden_NH, head = hidden_states(model, batch), output_head(model).first(vocab_size)
     size = default_chunk(vocab_size, hidden_NH.device)
-    chunks = [summarise(logits_of(part, weight_VH), config) for part in hidden_NH.split(size)]
+    chunks = [summarise(head.logits(part), config) for part in hidden_NH.split(size)]
     ids, logits, tails = (torch.cat(parts).cpu().numpy() for parts in zip(*chunks, strict=True))
     cuts = np.cumsum([example.targets for example in examples])[:-1]
     split = zip(np.split(ids, cuts), np.split(logits, cuts), np.split(tails, cuts), strict=True)

@@ -1,5 +1,6 @@
 """Models to train or to score with: loading, their hidden states and heads, and whether two vocabularies agree."""
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,15 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from distill.heads import Head
 from distill.packing import Batch
 from distill.settings import DType
 from generators.models import model_path
 from generators.records import content_id
 
-# Settings by which models of transformers scale or cap the product of hidden states and head.
-LOGIT_CHANGES = (
-    "final_logit_softcapping", "logits_soft_cap", "logit_scale", "logits_scaling", "lm_head_multiplier",
-)  # fmt: skip
+# Settings by which models of transformers scale or cap their logits.
+SCALES, DIVISORS = ("logit_scale", "lm_head_multiplier"), ("logits_scaling",)
+CAPS = ("final_logit_softcapping", "logits_soft_cap")
 
 
 def load_tokenizer(name: str) -> Any:
@@ -37,14 +38,11 @@ def head_rows(name: str) -> int:
 
 
 def load_model(name: str, dtype: torch.dtype, device: torch.device) -> Any:
-    """A causal language model, its dropout off, whose logits are `hidden @ head.T`; any other head is a ValueError."""
+    """A causal language model, its dropout off; one whose head is of a form we do not know is a ValueError."""
     model: Any = AutoModelForCausalLM.from_pretrained(model_path(name), dtype=dtype)
-    if getattr(model.get_output_embeddings(), "bias", None) is not None:
-        raise ValueError(f"the output head of {name} has a bias; the distillation loss works on heads without")
-    for key in LOGIT_CHANGES:
-        if getattr(model.config.get_text_config(), key, None) not in (None, 1.0):
-            raise ValueError(f"{name} changes its logits by {key}; the distillation loss works on plain heads")
-    return model.to(device)
+    model.to(device)
+    check_head(model, name)
+    return model
 
 
 def pick_device(name: str) -> torch.device:
@@ -67,6 +65,29 @@ def hidden_states(model: Any, batch: Batch) -> Tensor:
 def head(model: Any) -> Tensor:
     """The output head's weight [V, H]."""
     return model.get_output_embeddings().weight
+
+
+def output_head(model: Any) -> Head:
+    """The whole output head: weight, and bias, scale and soft cap where the architecture has them."""
+    layer, config = model.get_output_embeddings(), model.config.get_text_config()
+    scale = math.prod(getattr(config, key, None) or 1.0 for key in SCALES)
+    scale /= math.prod(getattr(config, key, None) or 1.0 for key in DIVISORS)
+    caps = [cap for key in CAPS if (cap := getattr(config, key, None))]
+    return Head(layer.weight, getattr(layer, "bias", None), scale, caps[0] if caps else None)
+
+
+@torch.no_grad()
+def check_head(model: Any, name: str) -> None:
+    """Make sure that the model's own logits are those of its `output_head`."""
+    ids = torch.tensor([[0, 1]], device=model.device)
+    hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0]
+    ours, theirs = output_head(model).logits(hidden), model(input_ids=ids, use_cache=False).logits[0].float()
+    rounding = 1e-4 if model.dtype == torch.float32 else 2e-2
+    if not torch.allclose(ours, theirs, rtol=rounding, atol=rounding * float(theirs.abs().max())):
+        raise ValueError(
+            f"{name}: how {type(model).__name__} makes logits of hidden states is not known; a head may have a bias, "
+            f"a scale ({', '.join(SCALES + DIVISORS)}) and a soft cap ({', '.join(CAPS)})"
+        )
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:

@@ -25,12 +25,12 @@ from distill.schedule import learning_rate
 from distill.settings import TrainConfig
 from distill.student import (
     check_vocabularies,
-    head,
     head_rows,
     hidden_states,
     load_model,
     load_tokenizer,
     longest_row,
+    output_head,
     pick_device,
     pick_dtype,
     save_model,
@@ -91,7 +91,7 @@ def open_teacher(
         rows = head_rows(config.student), head_rows(config.teacher)
         size = check_vocabularies(tokenizer, load_tokenizer(config.teacher), *rows)
         model = load_model(config.teacher, pick_dtype(config.dtype, device), device).eval().requires_grad_(False)
-        return size, lambda batch: OnlineTeacher(_teacher_hidden(model, batch), head(model))
+        return size, lambda batch: OnlineTeacher(_teacher_hidden(model, batch), output_head(model))
     if targets is None:
         raise ValueError("soft_targets is stored, but there is no store of targets; run score first")
     store = TargetStore(targets)
@@ -156,7 +156,7 @@ class Trainer:
         with lower:
             return distillation_loss(
                 hidden_states(self.model, batch),
-                head(self.model),
+                output_head(self.model),
                 batch.labels,
                 alpha=self.config.alpha,
                 temperature=self.config.temperature,

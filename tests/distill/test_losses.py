@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from distill.heads import Head
 from distill.losses import DIVERGENCES, LossOutput, OnlineTeacher, StoredTargets, distillation_loss
 
 N, H, G, V = 13, 6, 5, 17
@@ -177,3 +178,36 @@ def test_mistakes_are_named(arguments: dict, message: str) -> None:
     hidden, head, labels, _, _ = problem()
     with pytest.raises(ValueError, match=message):
         distillation_loss(hidden, head, labels, **arguments)
+
+
+def test_heads_with_bias_scale_and_cap_on_both_sides_equal_dense() -> None:
+    hidden, weight, labels, teacher_hidden, teacher_weight = problem()
+    bias = torch.randn(V, dtype=torch.float64).requires_grad_()
+    theirs = Head(teacher_weight, torch.randn(V, dtype=torch.float64), 0.5, 2.0)
+    ours = Head(weight, bias, 1.5, 3.0)
+    teacher = OnlineTeacher(teacher_hidden, theirs)
+    output = distillation_loss(hidden, ours, labels, alpha=0.3, temperature=2.0, teacher=teacher, chunk_tokens=4)
+    target = labels != -100
+    logits = 3.0 * torch.tanh(1.5 * (hidden @ weight.T + bias) / 3.0)[target]
+    q = torch.softmax(2.0 * torch.tanh(0.5 * (teacher_hidden @ teacher_weight.T + theirs.bias) / 2.0) / 2.0, -1)[target]
+    log_p = torch.log_softmax(logits / 2.0, -1)
+    ce = torch.nn.functional.cross_entropy(logits, labels[target], reduction="sum")
+    expected = (0.3 * ce + 0.7 * 4 * (q * (q.log() - log_p)).sum()) / target.sum()
+    assert_same(output, expected, [hidden, weight, bias])
+
+
+def test_a_frozen_head_gets_no_gradient_and_changes_none() -> None:
+    hidden, weight, labels, teacher_hidden, teacher_weight = problem()
+    teacher = OnlineTeacher(teacher_hidden, teacher_weight)
+    arguments: dict = {"alpha": 0.5, "temperature": 2.0, "teacher": teacher}
+    (expected,) = torch.autograd.grad(distillation_loss(hidden, weight, labels, **arguments).loss, [hidden])
+    output = distillation_loss(hidden, weight.detach(), labels, **arguments)
+    assert torch.equal(torch.autograd.grad(output.loss, [hidden])[0], expected)
+
+
+def test_without_gradients_only_the_loss_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden, weight, labels, *_ = problem()
+    expected = distillation_loss(hidden, weight, labels).loss
+    monkeypatch.setattr("distill.losses._accumulate", lambda *parts: pytest.fail("a gradient was made"))
+    with torch.no_grad():
+        assert torch.equal(distillation_loss(hidden, weight, labels).loss, expected)

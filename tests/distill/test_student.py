@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma2Config, GraniteConfig, PhiConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, CohereConfig, Gemma2Config, GraniteConfig, PhiConfig
 
+from distill import student
 from distill.data import Example
+from distill.losses import distillation_loss
 from distill.packing import collate
 from distill.student import (
     check_vocabularies,
@@ -17,6 +20,7 @@ from distill.student import (
     load_model,
     load_tokenizer,
     longest_row,
+    output_head,
     pick_dtype,
     save_model,
     stored_dtype,
@@ -40,19 +44,42 @@ def test_hidden_states_times_head_are_the_logits_that_predict_the_labels(teacher
     assert not model.training
 
 
-@pytest.mark.parametrize(
-    "config, message",
-    [
-        (PhiConfig, "has a bias"),
-        (Gemma2Config, "by final_logit_softcapping"),
-        (lambda **shape: GraniteConfig(logits_scaling=8.0, **shape), "by logits_scaling"),
-    ],
-)
-def test_heads_that_the_loss_cannot_reproduce_are_refused(tmp_path: Path, config: Callable, message: str) -> None:
-    shape = {"hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16, "num_attention_heads": 2}
-    model = AutoModelForCausalLM.from_config(config(vocab_size=20, num_key_value_heads=2, pad_token_id=0, **shape))
-    model.save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=message):
+SHAPE = {
+    **{"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16},
+    **{"num_attention_heads": 2, "num_key_value_heads": 2, "pad_token_id": 0},
+}
+HEADS: dict[str, Callable[[], Any]] = {
+    "bias": lambda: PhiConfig(**SHAPE),
+    "soft cap": lambda: Gemma2Config(head_dim=8, final_logit_softcapping=0.5, **SHAPE),
+    "divided": lambda: GraniteConfig(logits_scaling=8.0, **SHAPE),
+    "multiplied": lambda: CohereConfig(logit_scale=0.25, **SHAPE),
+}
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_heads_with_bias_scale_or_cap_train_as_the_model_itself_would(tmp_path: Path, kind: str) -> None:
+    torch.manual_seed(0)
+    made = AutoModelForCausalLM.from_config(HEADS[kind]())
+    torch.nn.init.normal_(made.get_output_embeddings().weight)
+    if kind == "bias":
+        torch.nn.init.normal_(made.get_output_embeddings().bias)
+    made.save_pretrained(tmp_path)
+    model = load_model(str(tmp_path), torch.float32, CPU).double()
+    ids = torch.randint(0, 20, (1, 12))
+    logits = model(input_ids=ids).logits[0]
+    expected = torch.nn.functional.cross_entropy(logits[:-1], ids[0, 1:])
+    hidden = model.base_model(input_ids=ids).last_hidden_state[0, :-1]
+    loss = distillation_loss(hidden, output_head(model), ids[0, 1:], chunk_tokens=4).loss
+    torch.testing.assert_close(loss, expected, atol=1e-6, rtol=1e-6)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    theirs, ours = (torch.autograd.grad(value, weights) for value in (expected, loss))
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
+
+
+def test_a_head_of_another_form_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    AutoModelForCausalLM.from_config(HEADS["divided"]()).save_pretrained(tmp_path)
+    monkeypatch.setattr(student, "DIVISORS", ())
+    with pytest.raises(ValueError, match="how GraniteForCausalLM makes logits of hidden states is not known"):
         load_model(str(tmp_path), torch.float32, CPU)
 
 
