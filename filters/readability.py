@@ -1,73 +1,87 @@
-"""What makes a correct trace hard to read: mixed languages, walls of text, code, loops, broken tags, no summary.
+"""What makes a correct trace hard to read: other or mixed languages, walls of text, code, loops, broken tags.
 
 DeepSeek-R1 filters its cold-start data and its rejection-sampled traces so (arXiv 2501.12948, sections 2.3.1, 2.3.3).
-Every check is off until its key says what is tolerated, and has a reason of its own. The reasons, in this order:
-bad_tags, no_summary, too_short, too_long, code_block, long_paragraph, mixed_language, loop, repetition.
+Every check is off until its key says what is tolerated, is a pure function of the texts, and has a reason of its own.
+The reasons, in this order: bad_tags, no_summary, too_short, too_long, code_block, long_paragraph, other_language,
+mixed_language, loop, repetition. `pipelines/benchmarks/readability.py` measures each.
 """
+# ruff: noqa: RUF001  (tags and words of other scripts are what it is about)
 
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 from pydantic import Field
 
-from filters.dedupe import MIX, WORD
+from filters.foreign import ANSWER, BOTH, QUESTION, foreign_share, in_other_language
+from filters.repetition import Repeats, repeats_in
 from generators.records import Config
 from generators.work import Progress, no_progress
 
 READ_ROWS = 1000  # texts held in memory at a time
 TEXTS = {"question": pl.String, "domain": pl.String, "reasoning": pl.String, "answer": pl.String}
-GRAM_WORDS = 12  # short runs of words come again in every long calculation
-BOTH = pl.concat_str(pl.col("reasoning").fill_null(""), pl.col("answer").fill_null(""), separator="\n")
-ASKED = pl.col("question").fill_null("")
-NOT_LATIN = r"[\p{L}--\p{Latin}--\p{Greek}]|\p{Greek}{3}"
+REASONING = pl.col("reasoning").fill_null("")
 
-FENCE = r"```|<code>|\\begin\{(?:verbatim|lstlisting|minted)\}"
-# Mathematics, code, links, tags, quotations, and names in brackets belong to no language.
-NO_PROSE = "|".join(
-    [
-        r"(?s)```.*?(?:```|\z)|`[^`\n]*`|https?://\S+|</?[A-Za-z]+>",
-        r"\$\$.*?\$\$|\$[^$\n]*\$|\\\[.*?\\\]|\\\(.*?\\\)|\\begin\{.*?\\end\{[a-z]+\*?\}",
-        r"\\[A-Za-z]+\*?(?:\{[^{}]*\})*",
-        r"“[^”]*”|\"[^\"\n]*\"|「[^」]*」|『[^』]*』|《[^》]*》|«[^»]*»",
-        r"[(\uFF08]\s*\p{Han}{1,4}\s*[)\uFF09]",
-    ]
+# Tags of thinking are gone once a trace is split into reasoning and answer, those of chat templates once it is text.
+LEFT_OVER = (
+    r"(?i)</?(?:think|thinking|thought)>|\\(?:begin|end)\{think(?:ing)?\}|\[/?THINK\]|◁/?think▷|"
+    r"<\|(?:begin|end)_of_thought\|>|<\|(?:im_start|im_end|endoftext|eot_id|eom_id|start_header_id|end_header_id)\|>|"
+    r"<｜[^｜<>\n]{1,40}｜>"
 )
-# script -> one word of it. Shorter runs are variables, units and functions; Latin words in capitals are names.
-WORDS = {
-    "latin": r"(?:^|[^\p{Latin}\p{M}])[\p{Latin}&&\p{Ll}]{4,}",
-    "han": r"\p{Han}",
-    "kana": r"[\p{Hiragana}\p{Katakana}]",
-    "hangul": r"\p{Hangul}+",
-    "cyrillic": r"\p{Cyrillic}{2,}",
-    "greek": r"\p{Greek}{3,}",
-    "arabic": r"\p{Arabic}{2,}",
-    "hebrew": r"\p{Hebrew}{2,}",
-    "devanagari": r"\p{Devanagari}{2,}",
-    "thai": r"\p{Thai}{2,}",
-}
+TAG = r"(?i)</?(?:reasoning|summary|answer)>"
+ANY_TAG = f"{LEFT_OVER}|{TAG}"
+# `<answer>` may stay open at the end: its closing tag is the stop string of many a sampler, which servers strip.
+IN_ORDER = (
+    r"^(?:<reasoning></reasoning>)?(?:(?:<summary></summary>)?(?:<answer>(?:</answer>)?)?|"
+    r"<summary><answer></answer></summary>|<answer></answer><summary></summary>)$"
+)
+# Tags that a text speaks about: in code, before the word "tag", with nothing or dots between them.
+SPOKEN_OF = (
+    r"(?is)```.*?(?:```|\z)|`[^`\n]*`|(?:</?[a-z]+>(?:\s*(?:and|or|to|,|/|和|与|、|\.{3}|…)\s*)?)+\s*(?:tags?\b|标签)|"
+    r"\b(?:between|inside|within|in|use)\s+<([a-z]+)>\s*(?:and|or|to|,|\.{3}|…)?\s*</[a-z]+>|"
+    r"<[a-z]+>\s*(?:\.{3}|…)\s*</[a-z]+>"
+)
+
+FENCE = r"```|(?m:^\s*~~~)|<(?:code|pre)>|\\begin\{(?:verbatim|lstlisting|minted)\}"
+NOT_CODE = r"(?is)```[ \t]*(?:math|latex|tex|text|txt|plaintext|markdown|md)\b.*?(?:```|\z)"
+CODE_LINE = (
+    r"(?m)^[ \t]*(?:def \w+\(.*\).*:|class \w+.*:|import [\w.]+(?: as \w+)?|from [\w.]+ import .+|#include\s*[<\"].+|"
+    r"(?:for \w+(?:, \w+)* in|while|if|elif) .+:|return .+|else:|print\(.*\);?|(?:int|void|double) \w+\(.*\)\s*\{|"
+    r"(?:const|let|var) \w+ = .+;|public (?:static )?\w+ .+\{)[ \t]*$"
+)
+CODE_LINES = 2  # of code without a fence; one alone may be a sentence
+ASKS_FOR_CODE = (
+    r"(?i)```|\b(?:python|javascript|typescript|java|sql|html|bash|rust|golang)\b|\bC\+\+|source code|代码|编程"
+)
+WIDE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"
 
 
 class ReadabilityConfig(Config):
     """What is tolerated; a key that is left out looks for nothing."""
 
     tags: bool = False
-    """Drop texts in which `<think>`, `<reasoning>`, `<summary>` or `<answer>` is missing its other half or doubled."""
+    """Drop texts with tags of thinking or of a chat template left over, or in which `<reasoning>`, `<summary>` or
+    `<answer>` is doubled, out of order, inside the reasoning or missing its other half. `<answer>` may stay open at
+    the end, for its closing tag is often the stop string."""
     summary_characters: int | None = Field(None, ge=1)
-    """Characters that must follow the reasoning; 1 asks for any text at all."""
+    """Characters that must follow the reasoning, tags and marks apart; 1 asks for any text at all."""
     min_characters: int | None = Field(None, ge=1)
     """Least characters of the reasoning (of the answer where there is no reasoning)."""
     max_characters: int | None = Field(None, ge=1)
     """Most characters of the same."""
     code_blocks: bool = False
-    """Drop blocks of code in traces of prompts whose domain is not code."""
+    """Drop blocks of code, and lines of it, in traces whose prompt is neither of the domain code nor asks for code."""
     paragraph_characters: int | None = Field(None, ge=1)
-    """Most characters between two line breaks, mathematics included."""
+    """Most characters between two line breaks, mathematics included, code not; Chinese, Japanese and Korean ones
+    count twice, as they are twice as wide."""
+    same_language: bool = False
+    """Drop traces whose reasoning is in another language than the prompt, by script and by commonest words."""
     mixed_language: float | None = Field(None, ge=0, lt=1)
     """Largest share of words in a script that the prompt is not written in; 0 tolerates none. Mathematics, code,
-    quotations and names are not counted. Languages of one script are not told apart."""
+    quotations, names and single terms are not counted. Languages of one script are not told apart."""
+    loop_words: int | None = Field(None, ge=1)
+    """Most words that may say again what stands just before them, in three copies or more: a loop."""
     repeats: int | None = Field(None, ge=2)
     """How often the same 12 words may stand in one text; a text in a loop says them over and over."""
     repetition: float | None = Field(None, gt=0, lt=1)
@@ -79,7 +93,9 @@ READABLE = ReadabilityConfig(
     summary_characters=1,
     code_blocks=True,
     paragraph_characters=2000,
-    mixed_language=0.02,
+    same_language=True,
+    mixed_language=0.002,
+    loop_words=30,
     repeats=8,
     repetition=0.3,
 )
@@ -96,41 +112,53 @@ def reason_against(
 def reasons_against(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series:
     """The first reason against each row of TEXTS, null where there is none."""
     texts = texts.select(pl.col(name).cast(kind) for name, kind in TEXTS.items())
-    checks: list[tuple[str, object, Callable[[], pl.Expr]]] = [
-        ("bad_tags", config.tags, bad_tags),
-        ("no_summary", config.summary_characters, lambda: summary_length() < config.summary_characters),
-        ("too_short", config.min_characters, lambda: length() < config.min_characters),
-        ("too_long", config.max_characters, lambda: length() > config.max_characters),
-        ("code_block", config.code_blocks, has_code),
-        ("long_paragraph", config.paragraph_characters, lambda: longest_line() > config.paragraph_characters),
-        (
-            "mixed_language",
-            config.mixed_language is not None,
-            lambda: pl.lit(foreign_share(texts)) > config.mixed_language,
-        ),
-    ]
-    wanted = [pl.when(holds()).then(pl.lit(reason)) for reason, on, holds in checks if on]
-    found = texts.with_columns(reason=pl.coalesce(*wanted, pl.lit(None, pl.String)))["reason"]
-    return first_of(found, repeated(texts, config)) if config.repeats or config.repetition else found
+    found = pl.Series([None], dtype=pl.String).new_from_index(0, texts.height)
+    if config.repetition is not None and (config.repeats or config.loop_words):
+        texts = with_repeats(texts)
+    for reason, check in CHECKS.items():
+        holds = check(texts, config)
+        if holds is not None:
+            found = pl.select(pl.coalesce(found, pl.when(holds).then(pl.lit(reason)))).to_series()
+    return found
 
 
-def first_of(one: pl.Series, other: pl.Series) -> pl.Series:
-    """`one`, and `other` where it is null."""
-    return pl.select(pl.coalesce(one, other)).to_series()
+def only_where(texts: pl.DataFrame, gate: pl.Expr, check: pl.Expr) -> pl.Series:
+    """`check` where the cheap `gate` holds, which it implies; false elsewhere."""
+    holds = pl.Series([False]).new_from_index(0, texts.height)
+    here = texts.select(gate).to_series().arg_true()
+    return holds.scatter(here, texts[here].select(check).to_series()) if len(here) else holds
 
 
-def bad_tags() -> pl.Expr:
-    """A tag of thinking that is still in the text was doubled, or has no other half; others come once, closed."""
-    broken = BOTH.str.contains(r"</?think>|\\(?:begin|end)\{think\}")
-    for tag in ("reasoning", "summary", "answer"):
-        opened, closed = (BOTH.str.count_matches(f"<{slash}{tag}>", literal=True) for slash in ("", "/"))
-        broken = broken | (opened != closed) | (opened > 1)
-    return broken
+def bad_tags(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """A tag of thinking or of a template is left over; others are not in order, once, closed, after the reasoning."""
+    if not config.tags:
+        return None
+    thought = REASONING.str.replace_all(SPOKEN_OF, " ")
+    said = ANSWER.str.replace_all(r"(?s)```.*?(?:```|\z)|`[^`\n]*`", " ")
+    order = said.str.extract_all(TAG).list.join("").str.to_lowercase()
+    left = thought.str.contains(ANY_TAG) | said.str.contains(LEFT_OVER)
+    return only_where(texts, BOTH.str.contains(ANY_TAG), left | ~order.str.contains(IN_ORDER))
 
 
-def summary_length() -> pl.Expr:
-    """Characters after the reasoning."""
-    return pl.col("answer").fill_null("").str.strip_chars().str.len_chars()
+def no_summary(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """Too little is left of what follows the reasoning once tags and marks are taken off."""
+    least = config.summary_characters
+    if least is None:
+        return None
+    said = ANSWER.str.replace_all(r"(?s)<reasoning>.*?</reasoning>|</?[A-Za-z]+>", "").str.strip_chars(
+        "*_#`~=|:.$- \t\r\n"
+    )
+    return texts.select(said.str.len_chars() < least).to_series()
+
+
+def too_short(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """Less reasoning than the band asks for."""
+    return None if config.min_characters is None else texts.select(length() < config.min_characters).to_series()
+
+
+def too_long(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """More reasoning than the band allows."""
+    return None if config.max_characters is None else texts.select(length() > config.max_characters).to_series()
 
 
 def length() -> pl.Expr:
@@ -138,62 +166,75 @@ def length() -> pl.Expr:
     return pl.coalesce("reasoning", "answer", pl.lit("")).str.len_chars()
 
 
-def has_code() -> pl.Expr:
-    """Code where the domain has none."""
-    return pl.col("domain").ne_missing("code") & BOTH.str.contains(FENCE)
+def code_block(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """Code, fenced or not, where the domain has none and the prompt asks for none."""
+    if not config.code_blocks:
+        return None
+    gate = pl.col("domain").ne_missing("code") & BOTH.str.contains(f"{FENCE}|{CODE_LINE}")
+    prose = BOTH.str.replace_all(NOT_CODE, " ")
+    code = prose.str.contains(FENCE) | (prose.str.count_matches(CODE_LINE) >= CODE_LINES)
+    return only_where(texts, gate, code & ~QUESTION.str.contains(ASKS_FOR_CODE))
 
 
-def longest_line() -> pl.Expr:
-    """Characters of the longest paragraph."""
-    return BOTH.str.split("\n").list.eval(pl.element().str.len_chars()).list.max()
+def long_paragraph(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """A paragraph wider than allowed; no text is wider than its bytes are many."""
+    most = config.paragraph_characters
+    if most is None:
+        return None
+    width = pl.element().str.len_chars() + pl.element().str.count_matches(WIDE)
+    lines = BOTH.str.replace_all(r"(?s)```.*?(?:```|\z)", "\n").str.split("\n")
+    return only_where(texts, BOTH.str.len_bytes() > most, lines.list.eval(width).list.max() > most)
 
 
-def foreign_share(texts: pl.DataFrame) -> pl.Series:
-    """Share of words in scripts that the prompt has no word of; a prompt without words is taken to be in the text's."""
-    shares = pl.Series([0.0]).new_from_index(0, texts.height)
-    mixed = texts.select((BOTH + ASKED).str.contains(NOT_LATIN))["reasoning"].arg_true()  # most texts are done here
-    if not len(mixed):
-        return shares
-    spoken = texts[mixed].select(text=BOTH.str.replace_all(NO_PROSE, " "), asked=ASKED.str.replace_all(NO_PROSE, " "))
-    counts = {script: pl.col("text").str.count_matches(word) for script, word in WORDS.items()}
-    asked = {script: pl.col("asked").str.count_matches(word) for script, word in WORDS.items()}
-    total, most = pl.sum_horizontal(*counts.values()), pl.max_horizontal(*counts.values())
-    foreign = pl.sum_horizontal(pl.when(asked[script] == 0).then(counts[script]).otherwise(0) for script in WORDS)
-    foreign = pl.when(pl.sum_horizontal(*asked.values()) == 0).then(total - most).otherwise(foreign)
-    return shares.scatter(mixed, spoken.select(foreign / pl.max_horizontal(total, 1)).to_series())
+def other_language(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """The reasoning is in a language that the prompt is not in."""
+    return in_other_language(texts) if config.same_language else None
 
 
-def repeated(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series:
-    """`loop` or `repetition` where reasoning or answer, each by itself, say the same too often."""
-    parts = pl.concat([texts[name].fill_null("") for name in ("reasoning", "answer")])
-    share, most = repeated_grams(parts).reshape(2, texts.height, 2).max(axis=0).T
-    loops, often = most > (config.repeats or np.inf), share > (config.repetition or 1.0)
-    reasons = [("loop" if loop else "repetition" if again else None) for loop, again in zip(loops, often, strict=True)]
-    return pl.Series(reasons, dtype=pl.String)
+def mixed_language(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """Too many words in a script that the prompt is not in."""
+    return None if config.mixed_language is None else foreign_share(texts) > config.mixed_language
 
 
-def repeated_grams(texts: pl.Series) -> npt.NDArray[np.float64]:
-    """[N, 2]: the share of a text's runs of GRAM_WORDS words that came before, how often its most frequent comes."""
-    words = texts.str.to_lowercase().str.extract_all(WORD.pattern)
-    lengths = words.list.len().to_numpy().astype(np.int64)
-    ends = np.cumsum(lengths)
-    hashes = words.explode(empty_as_null=False).hash().to_numpy()
-    count = max(0, len(hashes) - GRAM_WORDS + 1)
-    codes = np.zeros(count, dtype=np.uint64)
-    for offset in range(GRAM_WORDS):
-        codes = (codes ^ hashes[offset : offset + count]) * MIX
-        codes ^= codes >> np.uint64(29)
-    runs = zip(ends - lengths, ends - GRAM_WORDS + 1, strict=True)
-    return np.array([repeats_of(codes[start : max(start, end)]) for start, end in runs])
+def loop(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """Reasoning or answer says the same back to back, or the same words too often."""
+    limits = {"most": config.repeats, "looped": config.loop_words}
+    over = [pl.col(name) > limit for name, limit in limits.items() if limit is not None]
+    return with_repeats(texts).select(pl.any_horizontal(over)).to_series() if over else None
 
 
-def repeats_of(codes: npt.NDArray[np.uint64]) -> tuple[float, float]:
-    """(share of codes that came before, how often the most frequent comes); sorting beats a hash table by far."""
-    if not len(codes):
-        return 0.0, 0.0
-    ordered = np.sort(codes)
-    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
-    return 1 - len(last) / len(ordered), float(np.diff(last, prepend=-1).max())
+def repetition(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
+    """Too much of reasoning or answer stood there before."""
+    if config.repetition is None:
+        return None
+    return with_repeats(texts).select(pl.col("share") > config.repetition).to_series()
+
+
+def with_repeats(texts: pl.DataFrame) -> pl.DataFrame:
+    """The texts and the repeats of reasoning or answer, whichever has more; they are counted once."""
+    if set(Repeats._fields) <= set(texts.columns):
+        return texts
+    reasoning, answer = (np.array(repeats_in(texts[name])).reshape(-1, 3) for name in ("reasoning", "answer"))
+    return texts.with_columns(pl.DataFrame(np.maximum(reasoning, answer), schema=list(Repeats._fields)))
+
+
+Check = Callable[[pl.DataFrame, ReadabilityConfig], pl.Series | None]
+CHECKS: dict[str, Check] = {
+    check.__name__: check
+    for check in (
+        bad_tags,
+        no_summary,
+        too_short,
+        too_long,
+        code_block,
+        long_paragraph,
+        other_language,
+        mixed_language,
+        loop,
+        repetition,
+    )
+}
+"""Reason -> the rows it holds for; None where the configuration does not ask."""
 
 
 def unreadable(

@@ -59,7 +59,19 @@ def test_mixed_language_is_tolerated_up_to_a_share() -> None:
         (PROSE, "so</think> 5", True),
         (rf"{PROSE}\end{{think}}", "5", True),
         (PROSE, "<answer>5</answer>", False),
-        (PROSE, "<answer>5", True),
+        (PROSE, "<answer> 5", False),  # its closing tag was the stop string
+        (PROSE, "5</answer>", True),
+        (PROSE, "<answer>5<summary>so it is</summary>", True),
+        (PROSE, "</answer>5<answer>", True),
+        (PROSE, "<summary>It is <answer>5</answer></summary>", False),
+        (PROSE, "<summary>It is <answer>5</summary></answer>", True),
+        (PROSE, "<answer>5</answer><reasoning>because</reasoning>", True),
+        (f"{PROSE}<answer>5</answer>", "", True),
+        (f"{PROSE}I put it in <answer> tags, between <answer> and </answer>.", "<answer>5</answer>", False),
+        (f"{PROSE}The format is `<think>`, then `<answer>`.", "<answer>5</answer>", False),
+        (PROSE, "5<|im_end|>", True),
+        (f"{PROSE}<|begin_of_thought|>", "5", True),
+        (PROSE, "For 0<|x|<1 and <x|y> it is 5", False),
         (PROSE, "<answer>5</answer><answer>6</answer>", True),
         (None, f"<reasoning>{PROSE}</reasoning> 5</summary>", True),
         (None, f"<reasoning>{PROSE}</reasoning><summary>5</summary>", False),
@@ -108,7 +120,7 @@ def test_many_at_once_are_judged_as_each_by_itself() -> None:
         for question in (ENGLISH, CHINESE, "1+1")
         for domain in ("math", "code")
         for reasoning in (None, PROSE, LOOP * 12, "先数苹果，再相加。", f"{PROSE}```x```")
-        for answer in ("", "5", "<answer>5")
+        for answer in ("", "5", "<answer>5", "5</answer>")
     ]
     config = READABLE.model_copy(update={"min_characters": 1})
     together = reasons_against(pl.DataFrame(rows, schema=TEXTS), config).to_list()
