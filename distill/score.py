@@ -1,6 +1,7 @@
 """The teacher's soft targets for every corpus row: one forward pass over kept traces, never logits while sampling."""
 
 import functools
+import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from distill.data import Example, load_examples
 from distill.losses import default_chunk
+from distill.mending import mend
 from distill.packing import alike, collate
 from distill.settings import ScoreConfig
 from distill.student import (
@@ -26,10 +28,11 @@ from distill.student import (
     pick_dtype,
     tokenizer_fingerprint,
 )
-from distill.targets import RowTargets, StoreMetadata, TargetStore, target_key
+from distill.targets import DamagedStore, RowTargets, StoreMetadata, TargetStore, target_key
 from generators.models import model_path, model_revision
 from generators.work import Progress, StageCounts, Stream, Worker, no_progress, stream_local
 
+log = logging.getLogger(__name__)
 Keyed = tuple[str, Example]
 ROWS_MEASURED = 500  # of the store, for the notes
 
@@ -51,7 +54,7 @@ def score(
     metadata, tokenizer = _store_metadata(config, revision)
     examples, dropped = _examples(corpus, tokenizer, longest_row(config.teacher, config.sequence_tokens))
     keyed = {target_key(e.token_ids, e.target_start, metadata.teacher, metadata.revision): e for e in examples}
-    with TargetStore(out / "targets", "a", metadata) as store:
+    with open_store(out / "targets", metadata, keyed) as store:
         todo = {key: example for key, example in keyed.items() if not store.has(key)}
         with progress("rows", len(keyed), len(keyed) - len(todo)) as bar:
             build = functools.partial(build_scorer, config, metadata.vocab_size)
@@ -62,6 +65,23 @@ def score(
     targets = sum(example.targets for example in examples)
     rows_in = len(examples) + sum(dropped.values())
     return StageCounts(rows_in, len(examples), dict(sorted(dropped.items())), targets, notes)
+
+
+def open_store(folder: Path, metadata: StoreMetadata, wanted: Iterable[str]) -> TargetStore:
+    """The store to append to. One that has everything already, or is damaged, is checked block by block first.
+
+    A store that lacks rows is of a run that was stopped, which goes on at once.
+    """
+    try:
+        store = TargetStore(folder, "a", metadata)
+        if not all(store.has(key) for key in wanted) or not len(store):
+            return store
+        store.close()
+    except DamagedStore as damage:
+        log.warning("%s", damage)
+    for sentence in mend(folder):
+        log.warning("%s; it is taken out, and the row scored again", sentence)
+    return TargetStore(folder, "a", metadata)
 
 
 def build_scorer(config: ScoreConfig, vocab_size: int) -> Worker:

@@ -86,6 +86,10 @@ def target_key(token_ids: NDArray[np.int32], target_start: int, teacher: str, re
     return hashlib.blake2b(head + b"\0" + ids, digest_size=12).hexdigest()
 
 
+class DamagedStore(ValueError):
+    """Bytes of a store are not what was written."""
+
+
 class TargetStore:
     """Soft targets by key. Mode "a" creates the folder and appends to `segment`; mode "r" only reads.
 
@@ -151,12 +155,12 @@ class TargetStore:
         number, offset = self._blocks[bytes.fromhex(key)]
         file = self._files[number]
         header = os.pread(file, HEADER_BYTES, offset)
-        parsed = _parse_header(header)
+        parsed = parse_header(header)
         payload = os.pread(file, parsed.payload_bytes, offset + HEADER_BYTES) if parsed else b""
         if parsed is None or parsed.key.hex() != key or zlib.crc32(payload) != parsed.payload_crc:
-            raise ValueError(
+            raise DamagedStore(
                 f"{self._paths[number]}: the block of row {key} at byte {offset} fails its checksum; "
-                "delete this file and score again"
+                "score again: such rows alone are made anew"
             )
         return _decode(payload, parsed.positions, self.metadata)
 
@@ -175,17 +179,17 @@ class TargetStore:
             return 0
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             offset, last = 0, 0
-            while (header := _parse_header(data[offset : offset + HEADER_BYTES])) is not None:
+            while (header := parse_header(data[offset : offset + HEADER_BYTES])) is not None:
                 end = offset + HEADER_BYTES + header.payload_bytes
                 if end > len(data):
                     break
                 self._blocks[header.key] = (number, offset)
                 last, offset = offset, end
-            if _later_block(data, offset):
-                raise ValueError(
-                    f"{path}: damaged at byte {offset}, with rows after it; delete this file and score again"
+            if next_header(data, offset) is not None:
+                raise DamagedStore(
+                    f"{path}: damaged at byte {offset}, with rows after it; score again: such rows alone are made anew"
                 )
-            if offset == len(data) and (header := _parse_header(data[last : last + HEADER_BYTES])) is not None:
+            if offset == len(data) and (header := parse_header(data[last : last + HEADER_BYTES])) is not None:
                 if zlib.crc32(data[last + HEADER_BYTES : offset]) == header.payload_crc:
                     return offset
                 del self._blocks[header.key]  # its size reached the disk before its bytes: torn like a short one
@@ -201,7 +205,7 @@ class _Header:
     payload_crc: int
 
 
-def _parse_header(data: bytes) -> _Header | None:
+def parse_header(data: bytes) -> _Header | None:
     """The block header in `data`, or None where there is no sound one."""
     if (
         len(data) < HEADER_BYTES
@@ -212,12 +216,12 @@ def _parse_header(data: bytes) -> _Header | None:
     return _Header(*HEADER.unpack_from(data)[1:])
 
 
-def _later_block(data: mmap.mmap, offset: int) -> bool:
-    """Whether a sound header follows `offset`: then what is at `offset` is damage, not a torn end."""
+def next_header(data: mmap.mmap, offset: int) -> int | None:
+    """Where a sound header follows `offset`: then what is at `offset` is damage, not a torn end."""
     while (offset := data.find(MAGIC, offset + 1)) >= 0:
-        if _parse_header(data[offset : offset + HEADER_BYTES]) is not None:
-            return True
-    return False
+        if parse_header(data[offset : offset + HEADER_BYTES]) is not None:
+            return offset
+    return None
 
 
 def _open_metadata(folder: Path, mode: str, metadata: StoreMetadata | None) -> StoreMetadata:

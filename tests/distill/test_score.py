@@ -14,7 +14,7 @@ from distill.packing import collate
 from distill.score import score
 from distill.settings import ScoreConfig
 from distill.student import check_vocabularies, head, hidden_states, load_model, load_tokenizer
-from distill.targets import RowTargets, TargetStore, target_key
+from distill.targets import HEADER_BYTES, RowTargets, TargetStore, target_key
 from generators.work import StageCounts, Worker, stream_local
 
 GRID = (1.0, 1.5, 4.0)
@@ -201,3 +201,22 @@ def test_all_tokens_stored_train_as_the_teacher_itself(
     torch.testing.assert_close(stored_loss, loss, atol=1e-3, rtol=1e-3)
     for ours, wanted in zip(stored_gradients, gradients, strict=True):
         torch.testing.assert_close(ours, wanted, atol=2e-3 * float(wanted.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize(("byte", "row"), [(HEADER_BYTES + 20, "row "), (6, "an unknown row")])
+def test_damaged_blocks_are_named_and_their_rows_alone_are_scored_again(
+    teacher: str, corpus: Path, tmp_path: Path, byte: int, row: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings, path = config(teacher, batch_tokens=1), tmp_path / "targets" / "part-0.targets"
+    counts, _, expected = scored(corpus, tmp_path, settings)
+    sound = path.read_bytes()
+    for start in (0, sound.index(sound[:4], 4)):  # of the first and the second block
+        path.write_bytes(sound[: start + byte] + bytes([sound[start + byte] ^ 1]) + sound[start + byte + 1 :])
+        again = Recorded()
+        same, _, rows = scored(corpus, tmp_path, settings, stream=again)
+        assert len(again.keys) == 1 and same == counts
+        assert f"part-0.targets: the block of {row}" in caplog.text
+        assert f"at byte {start} fails its checksum; it is taken out, and the row scored again" in caplog.text
+        for one, wanted in zip(rows, expected, strict=True):
+            assert (one.token_ids == wanted.token_ids).all() and (one.logits == wanted.logits).all()
+        path.write_bytes(sound)
