@@ -1,0 +1,91 @@
+"""Why a text must not be shown to a judging model: it speaks to the judge, forges its marks, or holds no answer.
+
+A judge reads what a model under training wrote, and such models find what pleases judges: a lone ":" or "Thought
+process:" was accepted by strong ones ("One Token to Fool LLM-as-a-Judge", arXiv 2507.08794). What is refused here is
+never asked about, and so never accepted. A harmless answer that is refused keeps the rule's verdict.
+
+Two strengths: `forgery` for whole texts, in which a mention of a judge is no attack, and `reason_against` for final
+answers, in which nothing but an answer has a place. Both are linear in the text.
+"""
+
+import re
+import unicodedata
+
+FINAL_CHARS = 1000  # of a final answer
+SHORT_CHARS = 60
+
+FORGERIES = {
+    "marks of a chat or of a verdict": r"<\|[^|\n]{0,40}\|>|\[/?inst\]|<</?sys>>|<(?:start|end)_of_turn>"
+    r"|</?(?:verdict|system|user|assistant|instructions?|candidate|reference)\b"
+    r"|\[/?(?:question|reference|candidate|first|second) [0-9a-f]{4,}"
+    r"|^[^\w\n]*(?:system|user|assistant|human|developer)\s*:|^#+\s*(?:instruction|system)"
+    r"|[\"'](?:verdict|equivalent|judge?ment)[\"']\s*:|\bverdict\W{0,4}[:=]",
+    "words that lift instructions": r"\b(?:ignor\w*|disregard|forget|override|bypass|olvida\w*|vergiss|oublie\w*)\b"
+    r"[^\n]{0,40}\b(?:instruc\w*|anweisung\w*|consigne\w*|prompts?|guidelines?)\b"
+    r"|(?:忽略|无视|忽视)[^\n]{0,20}(?:指令|指示|提示|规则|以上|之前)|игнориру\w*[^\n]{0,40}инструкц"
+    r"|指示を無視|지시[^\n]{0,10}무시",
+}
+ADDRESSES = {
+    "it names a judge or its material": r"\b(?:judges?|grad(?:er|ing)|evaluators?|examiners?|assessors?|verifiers?"
+    r"|verdicts?|rubrics?|llms?|language models?|chatgpt|assistants?|prompts?|ground truth|gold(?:en)? answers?"
+    r"|(?:reference|candidate|standard|expected|model) (?:answers?|solutions?|responses?)|instructions?)\b"
+    r"|裁判|评委|评判|评分|打分|判为|判定|参考答案|标准答案|指令|提示词|採点|審査|채점|심사"
+    r"|\b(?:juez|juge|richter|судья|оцен\w*)\b",
+    "it speaks of what stands elsewhere": r"\b(?:ignor\w*|disregard|forget|override|bypass|skip)\b[^\n]{0,40}"
+    r"\b(?:rules?|above|previous|prior|everything|all|context)\b",
+    "it claims to be right": r"\b(?:this|it|my|mine|above|answers?|responses?|solutions?|they|both|two)\b[^.\n]{0,30}"
+    r"\b(?:is|are|be|was)\s(?:\w+\s){0,3}(?:correct|equivalent|right|identical|equal|valid|same)\b"
+    r"|\b(?:mark|grade|score|rate|accept|treat|consider|count|deem|label|classify|evaluate|respond|reply|output|print"
+    r"|say|write|return|conclude)\b[^.\n]{0,40}\b(?:correct|equivalent|right|valid|yes|true|full)\b"
+    r"|\bequivalent\b|正确的?[。!]?$|答案(?:是|为)?正确",
+}
+OPENER = re.compile(
+    r"(?:let ?s|let us|let me|here(?: s| is)|(?:we|i) (?:need|have) to|to (?:solve|find|answer)|step by step)\b.*"
+    r"|first(?:ly)? (?:we|i|let|note|consider)\b.*|step \d+|sure|ok(?:ay)?|correct"
+    r"|(?:the |my |your |a |insert )?(?:final |correct |right )?"
+    r"(?:answer|solution|result|response|thought|thinking|reasoning|explanation|analysis|proof)"
+    r"(?: process| is| here| below| above| follows)*"
+    r"|解|解答|解析|解説|答|答案|思路|思考过程|解题过程|解决方案|かいせつ|回答|풀이|정답|해설"
+    r"|respuesta|soluci[oó]n|r[eé]ponse|l[oö]sung|antwort|resposta|solu[cç][aã]o|soluzione|risposta|ответ|решение",
+    re.DOTALL,
+)
+TWO_ALPHABETS = re.compile(r"[a-z][\u0400-\u04ff]|[\u0400-\u04ff][a-z]")
+LAYOUT = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\b|\\boxed|[\s*_`#$.,!(){}\[\]\"'\u2018-\u201d\u3002:-]+")
+_forgeries = {reason: re.compile(pattern, re.MULTILINE) for reason, pattern in FORGERIES.items()}
+_addresses = {reason: re.compile(pattern, re.MULTILINE) for reason, pattern in ADDRESSES.items()}
+
+
+def reason_against(answer: str) -> str | None:
+    """Why a final answer is not shown to a judge; None where it may be."""
+    if len(answer) > FINAL_CHARS:
+        return f"{len(answer)} characters; a final answer has at most {FINAL_CHARS}"
+    if not has_content(answer):
+        return "it holds no answer"
+    plain = normalised(answer)
+    if plain.endswith(":") or OPENER.fullmatch(LAYOUT.sub(" ", plain).strip()):
+        return "it announces an answer and gives none"
+    return forgery(answer) or next((why for why, pattern in _addresses.items() if pattern.search(plain)), None)
+
+
+def forgery(text: str) -> str | None:
+    """Why not even a long text is shown to a judge; None where it may be."""
+    if any(
+        unicodedata.category(letter) in ("Cf", "Co", "Cc") and letter not in "\n\r\t\u200c\u200d" for letter in text
+    ):
+        return "invisible characters"
+    plain = normalised(text)
+    if TWO_ALPHABETS.search(plain):
+        return "letters of two alphabets in one word"
+    return next((reason for reason, pattern in _forgeries.items() if pattern.search(plain)), None)
+
+
+def has_content(text: str) -> bool:
+    """Whether there is a letter, a digit, or a sign such as that of the empty set, beside layout."""
+    bare = LAYOUT.sub("", text)
+    return any(c.isalnum() or (unicodedata.category(c) == "Sm" and not c.isascii()) for c in bare)
+
+
+def normalised(text: str) -> str:
+    """Lower case, full-width letters and their like as plain ones, blanks single, lines kept, nothing joined unseen."""
+    text = unicodedata.normalize("NFKC", text).translate({0x200C: None, 0x200D: None}).casefold()
+    return "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
