@@ -5,6 +5,8 @@ Mathematics, code, links, tags, quotations, names and single terms belong to no 
 """
 # ruff: noqa: RUF001  (letters of other scripts are what it is about)
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from filters.language import KANA_SHARE, LEXICONS
@@ -12,8 +14,8 @@ from filters.language import KANA_SHARE, LEXICONS
 SAMPLE = 4000  # characters of the reasoning that say in which language it is
 ASKED_SHARE = 0.1  # of a prompt's words that make a script one of its own; a word or two are what it speaks about
 LEAST_WORDS = 8  # with fewer, a text is in no language
-LEAST_TELLING = 5, 3  # common words of a language that say a reasoning, and a prompt, is written in it
-MARGIN = 2.0  # how many times more of them than of another language
+LEAST_TELLING = 4, 3  # different common words of a language that say a reasoning, and a prompt, is written in it
+MARGIN = 2.0  # how many times more of them than of the other language
 
 ANSWER, QUESTION = pl.col("answer").fill_null(""), pl.col("question").fill_null("")
 BOTH = pl.concat_str(pl.col("reasoning").fill_null(""), ANSWER, separator="\n")
@@ -42,6 +44,8 @@ WORDS = {
     "devanagari": r"\p{Devanagari}{2,}",
     "thai": r"\p{Thai}{2,}",
 }
+# A prompt is short: all of its words count, names too.
+PROMPT_WORDS = {**WORDS, "latin": r"\p{Latin}{2,}", "cyrillic": r"\p{Cyrillic}+"}
 # Between letters of another script, a stretch is a name or a term unless it is long or has a word of sentences.
 HAN_STRETCH, HAN_LONG = r"\p{Han}[\p{Han}，；：。！？]*", 7
 HAN_TELLING = (
@@ -74,7 +78,7 @@ def foreign_share(texts: pl.DataFrame) -> pl.Series:
     if not len(mixed):
         return shares
     prose = texts[mixed].select(text=without_notation(BOTH), asked=without_notation(QUESTION))
-    counts, asked = words_of(prose["text"]), words_of(prose["asked"])
+    counts, asked = words_of(prose["text"]), words_of(prose["asked"], PROMPT_WORDS)
     total, wordless = pl.sum_horizontal(pl.all()), asked.sum_horizontal() == 0
     own = asked.select(pl.all() > ASKED_SHARE * total).with_columns(han=pl.col("han") | pl.col("kana"))
     main = counts.select(pl.all() == pl.max_horizontal(pl.all()))
@@ -92,9 +96,9 @@ def without_notation(text: pl.Expr) -> pl.Expr:
     return text.str.replace_all(NO_PROSE, " ")
 
 
-def words_of(text: pl.Series) -> pl.DataFrame:
+def words_of(text: pl.Series, words: Mapping[str, str] = WORDS) -> pl.DataFrame:
     """How many words of each script each text has."""
-    return pl.select(pl.lit(text).str.count_matches(word).alias(script) for script, word in WORDS.items())
+    return pl.select(pl.lit(text).str.count_matches(word).alias(script) for script, word in words.items())
 
 
 def spoken_words(text: pl.Series, script: str) -> pl.Series:
@@ -120,7 +124,7 @@ def in_other_language(texts: pl.DataFrame) -> pl.Series:
 
 def differ_in_script(text: pl.Series, asked: pl.Series) -> pl.Series:
     """Whether the script that most of the text is written in is none of the prompt's."""
-    counts, wanted = with_japanese(words_of(text)), with_japanese(words_of(asked))
+    counts, wanted = with_japanese(words_of(text)), with_japanese(words_of(asked, PROMPT_WORDS))
     total, most = counts.sum_horizontal(), counts.max_horizontal()
     short = (total < LEAST_WORDS) | (wanted.sum_horizontal() < 2)
     own = wanted.select(pl.all() > ASKED_SHARE * pl.sum_horizontal(pl.all()))
@@ -148,8 +152,10 @@ def differ_in_words(text: pl.Series, asked: pl.Series) -> pl.Series:
 
 
 def telling_words(text: pl.Series) -> pl.DataFrame:
-    """How many of the common words of each language each text has."""
-    words = pl.DataFrame({"word": text.str.to_lowercase().str.extract_all(r"\p{L}+")}).with_row_index("row")
+    """How many different ones of the common words of each language each text has."""
+    words = pl.DataFrame({"word": text.str.to_lowercase().str.extract_all(r"\p{L}+").list.unique()}).with_row_index(
+        "row"
+    )
     found = words.explode("word", empty_as_null=False).join(TELLING, on="word")
     counts = found.group_by("row").agg((pl.col("code") == code).sum().alias(code) for code in CODES)
     return words.select("row").join(counts, on="row", how="left", maintain_order="left").drop("row").fill_null(0)

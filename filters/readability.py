@@ -43,6 +43,9 @@ SPOKEN_OF = (
     r"<[a-z]+>\s*(?:\.{3}|…)\s*</[a-z]+>"
 )
 
+NO_SUMMARY, MARKS = r"(?s)<reasoning>.*?</reasoning>|</?[A-Za-z]+>", "*_#`~=|:.$- \t\r\n"
+FENCED = r"(?s)```.*?(?:```|\z)"
+CODE = rf"{FENCED}|`[^`\n]*`"
 FENCE = r"```|(?m:^\s*~~~)|<(?:code|pre)>|\\begin\{(?:verbatim|lstlisting|minted)\}"
 NOT_CODE = r"(?is)```[ \t]*(?:math|latex|tex|text|txt|plaintext|markdown|md)\b.*?(?:```|\z)"
 CODE_LINE = (
@@ -83,7 +86,7 @@ class ReadabilityConfig(Config):
     loop_words: int | None = Field(None, ge=1)
     """Most words that may say again what stands just before them, in three copies or more: a loop."""
     repeats: int | None = Field(None, ge=2)
-    """How often the same 12 words may stand in one text; a text in a loop says them over and over."""
+    """How often the same 12 words may stand in one text, wherever; going through many cases says them often."""
     repetition: float | None = Field(None, gt=0, lt=1)
     """Largest share of runs of 12 words that stood in the text before."""
 
@@ -96,7 +99,7 @@ READABLE = ReadabilityConfig(
     same_language=True,
     mixed_language=0.002,
     loop_words=30,
-    repeats=8,
+    repeats=50,
     repetition=0.3,
 )
 
@@ -134,7 +137,7 @@ def bad_tags(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None
     if not config.tags:
         return None
     thought = REASONING.str.replace_all(SPOKEN_OF, " ")
-    said = ANSWER.str.replace_all(r"(?s)```.*?(?:```|\z)|`[^`\n]*`", " ")
+    said = ANSWER.str.replace_all(CODE, " ")
     order = said.str.extract_all(TAG).list.join("").str.to_lowercase()
     left = thought.str.contains(ANY_TAG) | said.str.contains(LEFT_OVER)
     return only_where(texts, BOTH.str.contains(ANY_TAG), left | ~order.str.contains(IN_ORDER))
@@ -145,9 +148,7 @@ def no_summary(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | No
     least = config.summary_characters
     if least is None:
         return None
-    said = ANSWER.str.replace_all(r"(?s)<reasoning>.*?</reasoning>|</?[A-Za-z]+>", "").str.strip_chars(
-        "*_#`~=|:.$- \t\r\n"
-    )
+    said = ANSWER.str.replace_all(NO_SUMMARY, "").str.strip_chars(MARKS)
     return texts.select(said.str.len_chars() < least).to_series()
 
 
@@ -182,7 +183,7 @@ def long_paragraph(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series 
     if most is None:
         return None
     width = pl.element().str.len_chars() + pl.element().str.count_matches(WIDE)
-    lines = BOTH.str.replace_all(r"(?s)```.*?(?:```|\z)", "\n").str.split("\n")
+    lines = BOTH.str.replace_all(FENCED, "\n").str.split("\n")
     return only_where(texts, BOTH.str.len_bytes() > most, lines.list.eval(width).list.max() > most)
 
 

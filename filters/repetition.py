@@ -10,6 +10,9 @@ import polars as pl
 from filters.dedupe import MIX, WORD
 
 GRAM_WORDS = 12  # short runs of words come again in every long calculation
+SAYING = (
+    r"[\p{L}\p{N}]{2}|[\p{Han}\p{Hiragana}]"  # a word; runs of marks, letters and digits alone are matrices and powers
+)
 COPIES = 3  # a passage that is said twice is a restatement, not a loop
 
 Codes = npt.NDArray[np.uint64]
@@ -28,13 +31,13 @@ def repeats_in(texts: pl.Series) -> list[Repeats]:
     words = texts.fill_null("").str.to_lowercase().str.extract_all(WORD.pattern)
     ends = words.list.len().to_numpy().astype(np.int64).cumsum()
     flat = words.explode(empty_as_null=False)
-    codes = gram_codes(flat.hash().to_numpy())
+    codes, saying = gram_codes(flat.hash().to_numpy()), gram_says(flat)
     found = []
     for start, end in pairwise([0, *ends]):
-        share, most = frequency(codes[start : max(start, end - GRAM_WORDS + 1)])
+        run = slice(start, max(start, end - GRAM_WORDS + 1))
+        share, most = frequency(codes[run][saying[run]])
         # nothing can have come in three copies where no run came three times
-        looped = longest_loop(flat[start:end], codes[start : end - GRAM_WORDS + 1]) if most >= COPIES else 0
-        found.append(Repeats(share, most, looped))
+        found.append(Repeats(share, most, longest_loop(codes[run], saying[run]) if most >= COPIES else 0))
     return found
 
 
@@ -48,6 +51,12 @@ def gram_codes(hashes: Codes) -> Codes:
     return codes
 
 
+def gram_says(words: pl.Series) -> npt.NDArray[np.bool_]:
+    """Whether the run of GRAM_WORDS words that begins at each word has one that says something."""
+    says = np.concatenate([[0], words.str.contains(SAYING).to_numpy().cumsum()])
+    return says[GRAM_WORDS:] > says[:-GRAM_WORDS] if len(words) >= GRAM_WORDS else np.zeros(0, dtype=np.bool_)
+
+
 def frequency(codes: Codes) -> tuple[float, int]:
     """(share of codes that came before, how often the most frequent comes); sorting beats a hash table by far."""
     if not len(codes):
@@ -57,18 +66,12 @@ def frequency(codes: Codes) -> tuple[float, int]:
     return 1 - len(last) / len(ordered), int(np.diff(last, prepend=-1).max())
 
 
-def longest_loop(words: pl.Series, codes: Codes) -> int:
-    """Most words in a row that repeat what stands one period before, in COPIES or more; long sums of one number and
-    matrices of zeros, which have no letters, are not counted."""
-    periods = distances(codes)
+def longest_loop(codes: Codes, saying: npt.NDArray[np.bool_]) -> int:
+    """Most words in a row that repeat what stands one period before, in COPIES or more."""
+    periods = np.where(saying, distances(codes), 0)
     bounds = np.flatnonzero(np.diff(periods, prepend=-1, append=-1))
-    longest = 0
-    for start, end in pairwise(bounds):
-        period, again = int(periods[start]), int(end - start) + GRAM_WORDS - 1
-        if period and again >= max(longest, (COPIES - 1) * period):
-            lettered = words[int(start) : int(start) + period].str.contains(r"\p{L}{2}|[\p{Han}\p{Hiragana}]").any()
-            longest = again if lettered else longest
-    return longest
+    runs = [(int(periods[start]), int(end - start) + GRAM_WORDS - 1) for start, end in pairwise(bounds)]
+    return max((again for period, again in runs if period and again >= (COPIES - 1) * period), default=0)
 
 
 def distances(codes: Codes) -> npt.NDArray[np.int64]:
