@@ -56,6 +56,15 @@ VERDICT: dict[str, Any] = {
     "seconds": pl.Float64,
 }
 
+JUDGED: dict[str, Any] = {  # a verdict of a rule, or what a model that was asked after it made of it
+    **VERDICT,
+    "decided_by": pl.String,  # rule, judge
+    "rule_status": pl.String,  # what the rule said, whoever decided
+    "rule_reason": pl.String,
+    "judge_status": pl.String,  # correct, wrong, unparseable, error; withheld = not shown to it; null = not asked
+    "judge_reason": pl.String,
+}
+
 SELECTED: dict[str, Any] = {  # a trace with its verdict and what select made of it
     **TRACE,
     "verifier": pl.String,

@@ -29,7 +29,7 @@ class Server:
         self.in_flight = self.peak = 0  # peak: since the limit last changed
         self.round_trip_s = GROW_S
         self.changed_at = self.opens_at = 0.0
-        self.troubled_at = self.answered_at = -math.inf
+        self.troubled_at = self.answered_at = self.recovered_at = -math.inf
         self.failing: dict[str, float] = {}  # samples that failed since the last answer, and when
         self.troubles = 0  # in a row
 
@@ -65,6 +65,8 @@ class Server:
         self.answered_at = time.monotonic()
         self.round_trip_s += 0.1 * (self.answered_at - began - self.round_trip_s)
         self.troubles = 0
+        if self._failing_all():
+            self.recovered_at = self.answered_at
         self.failing.clear()
 
     def refused(self, began: float, after_s: float | None) -> None:
@@ -83,12 +85,19 @@ class Server:
             self._set(min(self.limit, START), time.monotonic())
             self._trouble(time.monotonic())
 
-    def failed(self, trace_id: str, suspect: bool) -> bool:
-        """A sample came to nothing; whether the server is to blame. A suspect is no witness against the server."""
-        now = time.monotonic()
+    def failed(self, trace_id: str, suspect: bool, began: float) -> bool:
+        """A sample asked for then came to nothing; whether the server is to blame.
+
+        A suspect is no witness against the server. A failure may be heard of after the answer that ended the trouble.
+        """
+        if began < self.recovered_at:
+            return True
         if not suspect:
-            self.failing.setdefault(trace_id, now)
-        return len(self.failing) >= MANY and now - next(iter(self.failing.values())) < DOUBT_S
+            self.failing.setdefault(trace_id, time.monotonic())
+        return self._failing_all()
+
+    def _failing_all(self) -> bool:
+        return len(self.failing) >= MANY and time.monotonic() - next(iter(self.failing.values())) < DOUBT_S
 
     def _trouble(self, now: float) -> None:
         """Wait the longer, the more often in a row."""

@@ -224,7 +224,7 @@ class HttpTeacher(AsyncEngine):
             return Outcome(request, error=error, final=True)
         if fault.busy and fault.after_s is not None:
             server.refused(began, fault.after_s)
-        elif fault.busy or server.failed(request.trace_id, request.trace_id in self.suspects):
+        elif fault.busy or server.failed(request.trace_id, request.trace_id in self.suspects, began):
             server.away(began)
         else:
             self.suspects.add(request.trace_id)

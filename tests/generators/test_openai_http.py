@@ -237,6 +237,16 @@ def test_a_server_that_takes_all_is_asked_for_more_and_more(monkeypatch: pytest.
     assert server.room() == int(256 * 0.7)
 
 
+def test_a_failure_that_is_heard_of_after_the_recovery_is_still_the_server_s() -> None:
+    server = servers.Server("http://one", 32)
+    early = server.begin()
+    for name in "abc":
+        server.failed(name, False, server.begin())
+    server.answered(server.begin())
+    assert server.failed("d", True, early)
+    assert not server.failed("d", True, server.begin())
+
+
 def test_a_server_that_dies_is_waited_for(serve: Serve, tmp_path: Path) -> None:
     url = serve(delay_s=0.01)
     port = int(url.split(":")[2].removesuffix("/v1"))
