@@ -58,7 +58,7 @@ _addresses = {reason: re.compile(pattern, re.MULTILINE) for reason, pattern in A
 def reason_against(answer: str) -> str | None:
     """Why a final answer is not shown to a judge; None where it may be."""
     if len(answer) > FINAL_CHARS:
-        return f"{len(answer)} characters; a final answer has at most {FINAL_CHARS}"
+        return f"it is longer than {FINAL_CHARS} characters"
     if not has_content(answer):
         return "it holds no answer"
     plain = normalised(answer)

@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     from pipelines.recipe import Recipe
     from pipelines.session import Session
 
-STAGES = ("prompts", "generate", "verify", "select", "rewrite", "corpus", "score", "train", "evaluate", "report")
+STAGES = (
+    "prompts",
+    "generate",
+    "verify",
+    "judge",
+    "select",
+    "rewrite",
+    "corpus",
+    "score",
+    "train",
+    "evaluate",
+    "report",
+)
 OVERRIDES = "settings as key.path=value, for example train.alpha=0.5"
 ABOUT = "Turn a reasoning teacher into a verified corpus and smaller students."
 

@@ -29,6 +29,7 @@ from generators.tasks.problem import load_family
 from pipelines.cluster import ExecutionConfig
 from pipelines.corpus import CorpusConfig
 from pipelines.evaluate import EvaluateConfig
+from pipelines.judge import JudgeConfig
 from pipelines.rewrite import RewriteConfig
 
 SHIPPED = Path(__file__).resolve().parent / "recipes"
@@ -60,6 +61,7 @@ class Recipe(Config):
     prompts: PromptsConfig
     generate: GenerateConfig
     verify: VerifyConfig = VerifyConfig()
+    judge: JudgeConfig | None = None
     select: SelectConfig = SelectConfig()
     rewrite: RewriteConfig | None = None
     corpus: CorpusConfig = CorpusConfig()
@@ -223,6 +225,12 @@ def check(recipe: Recipe) -> None:
         _resolves("generate.truncated", teacher.check_truncated)
         _resolves("generate.adaptive", teacher.check_adaptive)
         _resolves("generate.examples", teacher.asking)
+    if recipe.judge:
+        _resolves("judge.teacher", recipe.judge.check_teacher)
+        for name in recipe.judge.verifiers:
+            _resolves("judge.verifiers", partial(load_verifier, name))
+    elif recipe.prompts.verifier == "judge":
+        raise RecipeError('prompts.verifier = "judge" needs a [judge] section that says which model judges')
     if recipe.rewrite:
         _resolves("rewrite.teacher", partial(load_teacher, recipe.rewrite.teacher, recipe.rewrite.options))
         _resolves("rewrite.teacher", recipe.rewrite.generation().check_adaptive)
@@ -263,6 +271,8 @@ def _prompts(recipe: Recipe) -> dict[str, PromptsConfig]:
 def _models(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """(key, name) of every model that a stage will load."""
     yield from (("generate.model", model) for model in recipe.generate.models())
+    if recipe.judge:
+        yield from (("judge.model", model) for model in recipe.judge.generation().models())
     if recipe.rewrite:
         yield from (("rewrite.model", model) for model in recipe.rewrite.generation().models())
     if recipe.score:

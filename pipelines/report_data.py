@@ -17,10 +17,11 @@ from generators.records import STATUSES, content_id
 from pipelines.ablation_data import ablation
 from pipelines.adaptive_data import adaptive
 from pipelines.hardware import hardware
+from pipelines.judge_data import judging
 from pipelines.training_data import training
 
-FLOW = ("prompts", "generate", "verify", "select", "rewrite", "corpus", "score", "train", "ablate", "evaluate")
-OPTIONAL = ("rewrite", "ablate")  # their absence is no gap
+FLOW = ("prompts", "generate", "verify", "judge", "select", "rewrite", "corpus", "score", "train", "ablate", "evaluate")
+OPTIONAL = ("judge", "rewrite", "ablate")  # their absence is no gap
 REFERENCES = ("teacher", "start")  # evaluated beside the students
 FEW_SAMPLES = 12  # up to so many samples a prompt, each count correct has a bar of its own
 EXAMPLES_A_GROUP = 3
@@ -174,6 +175,8 @@ def _funnel_row(run: Path, folder: str, counts: Mapping[str, Any]) -> dict[str, 
     }
     if folder == "rewrite":
         return row | {"recounted": _recounted_rewrites(run, counts), "note": _rewriting(counts["notes"])}
+    if folder == "judge":
+        return row | {"note": judging(counts["notes"])}
     return row | ({"recounted": _recounted(run, counts)} if folder == "select" else {})
 
 
@@ -208,7 +211,8 @@ def solve_rates(run: Path, manifests: Manifests) -> dict[str, Any] | None:
     if "verify" not in manifests or "generate" not in manifests:
         return None
     traces = _scan(run, "generate/traces.parquet").select("trace_id", "prompt_id")
-    judged = traces.join(_scan(run, "verify/verdicts.parquet").select("trace_id", "status"), on="trace_id").collect()
+    verdicts = "judge/verdicts.parquet" if "judge" in manifests else "verify/verdicts.parquet"
+    judged = traces.join(_scan(run, verdicts).select("trace_id", "status"), on="trace_id").collect()
     correct = (pl.col("status") == "correct").sum().alias("correct")
     prompts = judged.group_by("prompt_id").agg(correct, pl.len().alias("samples"))
     found = Counter(judged["status"])

@@ -1,6 +1,6 @@
 """The whole path, one call a stage.
 
-prompts -> generate -> verify -> select (-> rewrite) -> corpus -> score -> train -> evaluate -> report
+prompts -> generate -> verify (-> judge) -> select (-> rewrite) -> corpus -> score -> train -> evaluate -> report
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from generators.generate import generate
 from generators.prompts import prompts
 from pipelines.corpus import corpus
 from pipelines.evaluate import EvaluateConfig, evaluate, write_scores
+from pipelines.judge import judge
 from pipelines.judging import Judging
 from pipelines.recipe import Recipe, StudentConfig
 from pipelines.report import report
@@ -22,10 +23,9 @@ from pipelines.stage import read_manifest
 
 # score and train are imported where they are called: torch takes seconds, and bad prompts are told of at once
 
-STAGES = ("prompts", "generate", "verify", "select", "rewrite", "corpus", "score", "train", "evaluate", "report")
 ASKED, EXAMS = "prompts/prompts.parquet", "prompts/eval_prompts.parquet"
 TRACES, VERDICTS, SELECTED = "generate/traces.parquet", "verify/verdicts.parquet", "select/selected.parquet"
-REWRITTEN = "rewrite/rewritten.parquet"
+JUDGED, REWRITTEN = "judge/verdicts.parquet", "rewrite/rewritten.parquet"
 ROWS, UNFILTERED, VALIDATION = "corpus/train.parquet", "corpus/unfiltered.parquet", "corpus/validation.parquet"
 
 
@@ -41,7 +41,7 @@ def run(recipe: Recipe, do: Session) -> None:
 
 
 def build_corpus(recipe: Recipe, do: Session) -> None:
-    """prompts -> generate -> verify -> select (-> rewrite) -> corpus -> score."""
+    """prompts -> generate -> verify (-> judge) -> select (-> rewrite) -> corpus -> score."""
     exams = recipe.evaluate.prompts if recipe.evaluate else None
     files = [*recipe.prompts.files(), *(exams.files() if exams else [])]
     do.stage("prompts", prompts, recipe.prompts, {}, evaluation=exams, files=files)
@@ -52,7 +52,9 @@ def build_corpus(recipe: Recipe, do: Session) -> None:
     do.stage("generate", generate, sampler, {"prompts": ASKED}, **needs)
     judged = {"traces": TRACES, "prompts": ASKED}
     do.stage("verify", verify, recipe.verify, judged, workers=recipe.execution.verify_workers)
-    do.stage("select", select, recipe.select, {**judged, "verdicts": VERDICTS})
+    verdicts = judge_refused(recipe, do) if recipe.judge else VERDICTS
+    do.past("judge")
+    do.stage("select", select, recipe.select, {**judged, "verdicts": verdicts})
     chosen = rewrite_traces(recipe, do) if recipe.rewrite else SELECTED
     do.past("rewrite")
     others = [Path(other.path) for other in recipe.corpus.other]
@@ -69,6 +71,16 @@ def build_corpus(recipe: Recipe, do: Session) -> None:
             models=[m for m in (recipe.score.teacher, recipe.score.tokenizer) if m],
         )
     do.past("score")
+
+
+def judge_refused(recipe: Recipe, do: Session) -> str:
+    """Have a model look at what the rules refused; the verdicts that count then."""
+    config = recipe.judge
+    assert config
+    inputs = {"traces": TRACES, "verdicts": VERDICTS, "prompts": ASKED}
+    sources: dict[str, Any] = {"models": config.generation().models(), "files": config.generation().files()}
+    do.stage("judge", judge, config, inputs, verifying=recipe.verify, **sources)
+    return JUDGED
 
 
 def rewrite_traces(recipe: Recipe, do: Session) -> str:

@@ -15,6 +15,7 @@ from generators.work import StageCounts
 from pipelines.cluster import ExecutionConfig
 from pipelines.corpus import CorpusConfig, corpus
 from pipelines.evaluate import EvaluateConfig, evaluate
+from pipelines.judge import JudgeConfig, judge
 from pipelines.judging import Judging
 from pipelines.recipe import RecipeError, parse_config, read_toml, recipe_path, with_overrides
 from pipelines.rewrite import RewriteConfig, rewrite
@@ -24,6 +25,7 @@ LIGHT: dict[str, Callable[..., StageCounts]] = {
     "prompts": prompts,
     "generate": generate,
     "verify": verify,
+    "judge": judge,
     "select": select,
     "rewrite": rewrite,
     "corpus": corpus,
@@ -51,6 +53,7 @@ class Sections(Config):
     prompts: PromptsConfig | None = None
     generate: GenerateConfig | None = None
     verify: VerifyConfig = VerifyConfig()
+    judge: JudgeConfig | None = None
     select: SelectConfig | None = None
     rewrite: RewriteConfig | None = None
     corpus: CorpusConfig | None = None
@@ -119,7 +122,7 @@ def _call(
         models, files = config.models(), config.files()
         if config.is_adaptive():
             more["judge"] = Judging(verify=sections.verify, workers=sections.execution.verify_workers)
-    elif isinstance(config, RewriteConfig):
+    elif isinstance(config, RewriteConfig | JudgeConfig):
         more["verifying"] = sections.verify
         models, files = config.generation().models(), config.generation().files()
     elif stage == "prompts":

@@ -8,6 +8,7 @@ Prints its port. GET /seen gives {"answered": {question: times}, "refused": n, "
 import argparse
 import asyncio
 import json
+import re
 from collections import Counter
 from email.utils import formatdate
 from time import time
@@ -36,7 +37,21 @@ def message(form: str, question: str) -> dict[str, Any]:
         "surrogate": {"content": f"<think>\n{thought}\n</think>\n{answer} \ud83d|"},
         "empty": {"content": ""},
         "refusal": {"content": None, "refusal": "I will not."},
+        "judge": {"content": judged(question)},
     }[form]
+
+
+def judged(question: str) -> str:
+    """A judge's reply, which thinks before it: the candidate is right where it names the reference, such as `x = 7`."""
+    reference, candidate = (
+        re.search(rf"^\[{name} \w+\]\n(.*?)\n\[/{name} ", question, re.DOTALL | re.MULTILINE)
+        for name in ("reference", "candidate")
+    )
+    if not reference or not candidate:
+        return "<think>\nWhat is asked?\n</think>\nI see no answers."
+    same = reference[1] in re.findall(r"\w+", candidate[1])
+    verdict = "EQUIVALENT" if same else "DIFFERENT"
+    return f"<think>\nIs it <verdict>EQUIVALENT</verdict>?\n</think>\n\n**Verdict:** <verdict>{verdict}</verdict>"
 
 
 def reply(options: argparse.Namespace, question: str) -> bytes:

@@ -1,0 +1,37 @@
+"""What the judge made of the rows that the rules refused, as a sentence of the report."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from filters.stats import wilson_interval
+
+
+def judging(notes: Mapping[str, Any]) -> str:
+    """What was shown, what of it was recovered, how far the judge agrees with the rule, and what it cost."""
+    withheld, recovered = sum(notes["withheld"].values()), notes["recovered"]
+    by_status = ", ".join(f"{status} {n:,}" for status, n in recovered.items())
+    unclear = notes["unclear"] + notes["failed"]
+    spent = notes["prompt_tokens"] + notes["completion_tokens"]
+    each = f", {notes['tokens_per_recovered']:,} for each recovered" if notes["tokens_per_recovered"] else ""
+    return (
+        f"of {notes['rows']:,} rows that the rule did not accept {notes['rows'] - withheld:,} were shown to the judge: "
+        f"{sum(recovered.values()):,} recovered ({by_status}), {notes['refused']:,} refused, {unclear:,} without a "
+        f"verdict; {withheld:,} withheld. {agreeing(notes['agreement'])} "
+        f"{notes['questions']:,} questions, {spent:,} tokens{each}."
+    )
+
+
+def agreeing(agreement: Mapping[str, Mapping[str, int]]) -> str:
+    """The agreement on the control rows with its 95% interval."""
+    shares = [
+        f"{found['agree']} of {found['rows']} {status} ones ({span(found['agree'], found['rows'])})"
+        for status, found in agreement.items()
+        if found["rows"]
+    ]
+    return f"On a sample it agrees with the rule on {' and '.join(shares)}." if shares else "No sample was compared."
+
+
+def span(found: int, rows: int) -> str:
+    """`89% to 100%`."""
+    low, high = wilson_interval(found, rows)
+    return f"{100 * low:.0f}% to {100 * high:.0f}%"

@@ -1,0 +1,91 @@
+"""A judge that costs nothing: it knows numbers written as words, replies in many spellings, and fails by the number.
+
+Of two answers it prefers the one with the larger number, except that it takes the first where a question says `bias`.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from generators.engine import Outcome
+from generators.records import Config
+from generators.sampling import SampleRequest, SamplingConfig
+
+REMOTE = True
+WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()  # noqa: SIM905
+SPELLINGS = ("<verdict>{}</verdict>", '{{"verdict": "{}"}}', "**Verdict:** {}", "So they are:\n\n{}.")
+FAILED, CUT, MUMBLED = 13, 14, 15  # references at which it does not deliver
+
+asked: list[SampleRequest] = []  # of all engines in this process
+
+
+class Options(Config):
+    """`stop_after`: requests until it is as if somebody pressed Ctrl-C."""
+
+    EXECUTION = frozenset({"stop_after"})
+
+    stop_after: int | None = None
+
+
+class Critic:
+    """Answers at once, the last request first."""
+
+    def __init__(self, stop_after: int | None) -> None:
+        self.waiting: list[SampleRequest] = []
+        self.stop_after, self.answered = stop_after, 0
+
+    def slots(self) -> int:
+        return 3
+
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        asked.extend(requests)
+        self.waiting += requests
+
+    def collect(self, timeout_s: float) -> list[Outcome]:
+        if self.answered == self.stop_after:
+            raise KeyboardInterrupt
+        self.answered += bool(self.waiting)
+        return [answer(self.waiting.pop())] if self.waiting else []
+
+    def close(self) -> None:
+        return None
+
+
+def build(model: str, sampling: SamplingConfig, options: Options) -> Critic:
+    """Any model's name will do."""
+    return Critic(options.stop_after)
+
+
+def text_of(name: str, request: SampleRequest) -> str:
+    """What stands between the lines of this name."""
+    found = re.search(rf"^\[{name} (\w+)\]\n(.*?)\n\[/{name} \1\]$", request.messages[-1]["content"], re.S | re.M)
+    return found.group(2) if found else ""
+
+
+def answer(request: SampleRequest) -> Outcome:
+    """What becomes of one question."""
+    if "[first " in request.messages[-1]["content"]:
+        return replied(request, f"<verdict>{choice(request)}</verdict>")
+    reference, candidate = text_of("reference", request), text_of("candidate", request)
+    number = int(reference)
+    if number == FAILED:
+        return Outcome(request, error="the server refuses it", final=True)
+    if number == MUMBLED:
+        return replied(request, "They are equivalent, or different.")
+    same = candidate in (reference, WORDS[number], f"{WORDS[number]} apples")
+    spelling = SPELLINGS[number % len(SPELLINGS)]
+    reply = spelling.format("EQUIVALENT" if same else "DIFFERENT")
+    return replied(request, reply, "length" if number == CUT else "stop")
+
+
+def choice(request: SampleRequest) -> str:
+    """Which of two answers it prefers."""
+    if "bias" in text_of("question", request):
+        return "FIRST"
+    first, second = (int(re.findall(r"\d+", text_of(name, request))[-1]) for name in ("first", "second"))
+    return "TIE" if first == second else "FIRST" if first > second else "SECOND"
+
+
+def replied(request: SampleRequest, text: str, finish_reason: str = "stop") -> Outcome:
+    row: dict[str, Any] = {"prompt_tokens": 100, "completion_tokens": 10, "token_ids": None}
+    return Outcome(request, request.row(reasoning="Hm.", answer=text, finish_reason=finish_reason, **row))
