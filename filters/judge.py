@@ -92,6 +92,8 @@ def case_of(question: str, item: Item) -> Case | str:
     """The case that a sample makes, or why a judge must not see it."""
     if not (item.reference or "").strip():
         return "there is no reference answer"
+    if item.finish_reason != "stop":
+        return f"the sample ended by {item.finish_reason}"
     found = final_answer(item)
     if isinstance(found, Judgement):
         return found.reason

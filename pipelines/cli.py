@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.doctor import WrongPackage, check_origin
+from pipelines.judge_command import add_judge
 
 if TYPE_CHECKING:
     from pipelines.recipe import Recipe
@@ -56,7 +57,8 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options, rest = top.parse_known_args(arguments)
     # argparse takes the free words of one place only; those elsewhere come back as the rest.
     for word in rest:
-        if not hasattr(options, "overrides") or word.startswith("-") or "=" not in word:
+        free = "=" in word or getattr(options, "takes_file", False)
+        if not hasattr(options, "overrides") or word.startswith("-") or not free:
             top.error(f"unrecognized argument {word!r}")
         options.overrides.append(word)
     return options
@@ -84,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
     _add_ablate(commands)
     _add_stages(commands)
     _add_grade(commands)
+    add_judge(commands, _say, _print)
     for name, command, text in (
         ("recipes", _recipes, "list the recipes that come with the toolkit"),
         ("plugins", _plugins, "list verifiers, teachers and task families"),

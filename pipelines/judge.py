@@ -9,8 +9,9 @@ How far it can be trusted is measured on rows about which the rule was sure, bot
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -140,15 +141,34 @@ def judge(
     correct ones. Notes: rows for the judge, what it recovered, its agreement with the rule, and tokens.
     """
     ruled = pl.read_parquet(verdicts)
+    questions = prompts_by_id(prompts, verifying)
+    bring = partial(bring_traces, traces, questions)
+    judged, answers = overrule(ruled, bring, out, config, verifying, fleet=fleet, progress=progress)
+    write_frame(judged, out / "verdicts.parquet")
+    return counts(judged, config, answers)
+
+
+def overrule(
+    ruled: pl.DataFrame,
+    bring: Callable[[pl.Series], Iterable[Brought]],
+    out: Path,
+    config: JudgeConfig,
+    verifying: VerifyConfig,
+    *,
+    fleet: Fleet = local_fleet,
+    progress: Progress = no_progress,
+) -> tuple[pl.DataFrame, Answers]:
+    """The rule's verdicts (records.VERDICT) with the judge's word (records.JUDGED), and its replies.
+
+    `bring` is given the trace_ids that the judge is to see.
+    """
     asking = ruled.filter(pl.col("status").is_in(config.when) & pl.col("verifier").is_in(config.verifiers))
-    shown = pl.concat([asking, controls(ruled, config)]).unique("trace_id", maintain_order=True)
-    brought = list(bring(traces, prompts_by_id(prompts, verifying), shown))
+    shown = pl.concat([asking, controls(ruled, config)])["trace_id"].unique()
+    brought = list(bring(shown))
     asked = {one.question: one.case.messages() for one in brought if one.case and one.question}
     answers = consult(asked, out, config, fleet=fleet, progress=progress)
     said = pl.DataFrame([word_on(one, answers, config.model) for one in brought], schema=SAID, orient="row")
-    judged = label(ruled, said, config, verifying)
-    write_frame(judged, out / "verdicts.parquet")
-    return counts(judged, config, answers)
+    return label(ruled, said, config, verifying), answers
 
 
 def controls(ruled: pl.DataFrame, config: JudgeConfig) -> pl.DataFrame:
@@ -161,20 +181,14 @@ def controls(ruled: pl.DataFrame, config: JudgeConfig) -> pl.DataFrame:
     return ruled.filter(pl.col("trace_id").is_in(drawn))
 
 
-def bring(traces: Path, questions: Mapping[str, Mapping[str, Any]], shown: pl.DataFrame) -> Iterator[Brought]:
-    """Each of these rows, without holding their texts in memory."""
-    wanted = shown.select("trace_id").lazy()
+def bring_traces(traces: Path, questions: Mapping[str, Mapping[str, Any]], trace_ids: pl.Series) -> Iterator[Brought]:
+    """These traces, without holding their texts in memory."""
+    wanted = pl.LazyFrame({"trace_id": trace_ids})
     rows = pl.scan_parquet(traces).select(TRACE_COLUMNS).join(wanted, on="trace_id", how="semi", maintain_order="left")
     for batch in rows.collect_batches(chunk_size=READ_ROWS, maintain_order=True):
         for row in batch.iter_rows(named=True):
-            yield brought_by({**row, **questions[row["prompt_id"]]})
-
-
-def brought_by(row: Mapping[str, Any]) -> Brought:
-    """What a trace with its prompt makes."""
-    if row["finish_reason"] != "stop":
-        return Brought(row["trace_id"], withheld=f"the sample ended by {row['finish_reason']}")
-    return as_question(row["trace_id"], case_of(question_text(row["messages"]), item_of(dict(row))))
+            item = item_of({**row, **questions[row["prompt_id"]]})
+            yield as_question(row["trace_id"], case_of(question_text(item.messages), item))
 
 
 def as_question(row: str, case: Case | str) -> Brought:

@@ -101,7 +101,8 @@ def test_the_final_answer_alone_is_shown() -> None:
 
 def test_what_a_judge_must_not_see() -> None:
     assert case("", reasoning="hm") == "thinking never ended"
-    assert case("\\boxed{7", finish_reason="length") == "cut off before the final answer"
+    assert case("\\boxed{7}", finish_reason="length") == "the sample ended by length"
+    assert case("So \\boxed{7") == "cut off within a formula"
     assert case("\\boxed{Thought process:}") == "it announces an answer and gives none"
     assert case("\\boxed{}") == "it holds no answer"
     assert case("\\boxed{3/4}", "") == "there is no reference answer"

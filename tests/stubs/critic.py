@@ -72,7 +72,8 @@ def answer(request: SampleRequest) -> Outcome:
         return Outcome(request, error="the server refuses it", final=True)
     if number == MUMBLED:
         return replied(request, "They are equivalent, or different.")
-    same = candidate in (reference, WORDS[number], f"{WORDS[number]} apples")
+    word = WORDS[number] if number < len(WORDS) else reference
+    same = candidate in (reference, word, f"{word} apples")
     spelling = SPELLINGS[number % len(SPELLINGS)]
     reply = spelling.format("EQUIVALENT" if same else "DIFFERENT")
     return replied(request, reply, "length" if number == CUT else "stop")
