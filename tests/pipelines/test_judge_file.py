@@ -84,7 +84,7 @@ def test_a_file_is_graded_by_rule_and_judge_over_http(serve: Serve, tmp_path: Pa
     assert [row["status"] for row in found] == ["correct", "correct", "wrong", "wrong", "unparseable"]
     assert [row["decided_by"] for row in found] == ["rule", "judge", "judge", "rule", "rule"]
     assert [row["judge_status"] for row in found] == ["correct", "correct", "wrong", "withheld", "withheld"]
-    assert found[1]["rule_status"] == "unparseable" and found[1]["reason"].startswith("m: seven or 7 apples means")
+    assert found[1]["rule_status"] == "wrong" and found[1]["reason"].startswith("m: seven or 7 apples means")
     assert "2 withheld" in done.stdout and "math_answer, then judge" in done.stdout
     assert sorted(answered(url).values()) == [1, 1, 1]  # two refused rows, and one that the rule accepted
     distill(tmp_path, "judge", str(file), "--out", "judged", *settings, "--verifier", "judge")
