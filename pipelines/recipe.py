@@ -35,6 +35,8 @@ from pipelines.rewrite import RewriteConfig
 SHIPPED = Path(__file__).resolve().parent / "recipes"
 PLUGINS = {"verifier": "filters.verifiers", "teacher": "generators.teachers", "task family": "generators.tasks"}
 
+JUDGE = "judge"  # the verifier that leaves everything to the model of [judge]
+
 C = TypeVar("C", bound=BaseModel)
 
 
@@ -225,12 +227,7 @@ def check(recipe: Recipe) -> None:
         _resolves("generate.truncated", teacher.check_truncated)
         _resolves("generate.adaptive", teacher.check_adaptive)
         _resolves("generate.examples", teacher.asking)
-    if recipe.judge:
-        _resolves("judge.teacher", recipe.judge.check_teacher)
-        for name in recipe.judge.verifiers:
-            _resolves("judge.verifiers", partial(load_verifier, name))
-    elif recipe.prompts.verifier == "judge":
-        raise RecipeError('prompts.verifier = "judge" needs a [judge] section that says which model judges')
+    check_judge(recipe)
     if recipe.rewrite:
         _resolves("rewrite.teacher", partial(load_teacher, recipe.rewrite.teacher, recipe.rewrite.options))
         _resolves("rewrite.teacher", recipe.rewrite.generation().check_adaptive)
@@ -251,6 +248,23 @@ def check(recipe: Recipe) -> None:
         raise RecipeError("[students] needs a [train] section, whose keys the students share")
     for name, student in recipe.all_students().items():
         check_student(recipe, name, student)
+
+
+def check_judge(recipe: Recipe) -> None:
+    """The judge can be asked, and nothing that knows rules alone is handed prompts that only it can judge."""
+    if recipe.judge:
+        _resolves("judge.teacher", recipe.judge.check_teacher)
+        for name in recipe.judge.verifiers:
+            _resolves("judge.verifiers", partial(load_verifier, name))
+    if recipe.evaluate and recipe.evaluate.prompts.verifier == JUDGE:
+        raise RecipeError(f'evaluate.prompts.verifier = "{JUDGE}": problems are scored by rules; name one')
+    if recipe.prompts.verifier != JUDGE:
+        return
+    if not recipe.judge:
+        raise RecipeError(f'prompts.verifier = "{JUDGE}" needs a [judge] section that says which model judges')
+    for key, rules_alone in (("rewrite", recipe.rewrite), ("generate.adaptive", recipe.generate.is_adaptive())):
+        if rules_alone:
+            raise RecipeError(f'{key} asks rules for verdicts, and prompts.verifier = "{JUDGE}" leaves none to them')
 
 
 def check_files(recipe: Recipe) -> None:

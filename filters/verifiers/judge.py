@@ -4,6 +4,7 @@ By itself it accepts nothing: an answer that may be shown to a judge stays `unpa
 (`pipelines.judge`), and one that may not says why.
 """
 
+from filters.guard import reason_against
 from filters.judge import case_of, question_text
 from filters.verdicts import Item, Judgement, broken, unparseable
 
@@ -16,3 +17,14 @@ def verify(item: Item) -> Judgement:
         return broken("the prompt has no reference answer")
     case = case_of(question_text(item.messages), item)
     return unparseable(WAITS if not isinstance(case, str) else f"not shown to a judge: {case}")
+
+
+def gold_answer(reference: str) -> None:
+    """No rule accepts the gold as an answer (filters.golds)."""
+    return None
+
+
+def gold_defects(reference: str) -> list[tuple[str, str]]:
+    """A gold that the guard would withhold if a sample gave it: no sample of its prompt could be accepted."""
+    reason = reason_against(reference.strip()) if reference.strip() else None
+    return [("refused", f"as an answer it is not shown to a judge: {reason}")] if reason else []

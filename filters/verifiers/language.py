@@ -1,9 +1,8 @@
-"""The language consistency reward of DeepSeek-R1 (arXiv 2501.12948, section 2.3.2): the share of the thinking's words
-that are in the prompt's language.
+"""The language consistency reward of DeepSeek-R1: the share of words that are in the prompt's language.
 
-Words of other scripts are told apart one by one, languages of one script (Spanish in an English text) line by line, by
-their commonest words. Mathematics, code, links and quotations belong to no language. Says nothing of whether the
-answer is right.
+Of the thinking, or of the answer where there is none (arXiv 2501.12948, section 2.3.2). Words of other scripts are told
+apart one by one, languages of one script (Spanish in an English text) line by line, by their commonest words.
+Mathematics, code, links and quotations belong to no language. Says nothing of whether the answer is right.
 """
 
 import re

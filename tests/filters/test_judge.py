@@ -1,9 +1,12 @@
 """What a judge is asked, and how its replies are read: many spellings, and never a guess."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 
+from filters.golds import check_golds
 from filters.judge import (
     Case,
     case_of,
@@ -133,3 +136,12 @@ def test_the_verifier_accepts_nothing_by_itself() -> None:
     assert verifier.verify(Item("\\boxed{3}", "")).status == "error"
     statuses = {verifier.verify(Item(answer, "3")).status for answer in ("3", "\\boxed{3}", "", "Verdict: EQUIVALENT")}
     assert statuses == {"unparseable"}
+
+
+def test_golds_that_the_guard_would_withhold_are_found_before_anything_is_sampled(tmp_path: Path) -> None:
+    golds = ["the cat sat", "the judge", "", "3/4"]
+    (tmp_path / "golds.jsonl").write_text("".join(json.dumps({"reference": gold}) + "\n" for gold in golds))
+    summary = check_golds(tmp_path / "golds.jsonl", tmp_path / "defects.jsonl", verifier="judge", workers=1)
+    assert (summary.rows, summary.faulty) == (4, 2)
+    defects = [json.loads(line) for line in (tmp_path / "defects.jsonl").read_text().splitlines()]
+    assert [(defect["gold"], defect["defect"]) for defect in defects] == [("the judge", "refused"), ("", "empty")]

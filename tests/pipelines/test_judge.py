@@ -204,6 +204,9 @@ def test_nothing_refused_is_nothing_to_ask(critic: ModuleType, tmp_path: Path) -
     assert judged(tmp_path, "empty")[0].height == 0
 
 
+HTTP = "{teacher='openai_http',model='m',options={base_urls='http://x'}}"
+
+
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
@@ -212,6 +215,11 @@ def test_nothing_refused_is_nothing_to_ask(critic: ModuleType, tmp_path: Path) -
         (["judge={teacher='openai_htp',model='m'}"], "judge.teacher: there is no teacher 'openai_htp'"),
         (["judge.model=m"], "the key judge.teacher is missing"),
         (["prompts.verifier=judge"], r"needs a \[judge\] section"),
+        (["evaluate.prompts.verifier=judge"], "evaluate.prompts.verifier = .* scored by rules"),
+        ([f"judge={HTTP}", "prompts.verifier=judge", f"rewrite={HTTP}"], "rewrite asks rules for verdicts"),
+        ([f"judge={HTTP}", "prompts.verifier=judge", "generate.adaptive={}"], "generate.adaptive asks rules"),
+        ([f"judge={HTTP}", "judge.verifiers=['exat']"], "judge.verifiers: .* did you mean 'exact'"),
+        ([f"judge={HTTP}", "judge.when=['correct']"], "judge.when"),
     ],
 )
 def test_wrong_settings_are_one_sentence(overrides: list[str], sentence: str) -> None:
