@@ -225,3 +225,11 @@ HTTP = "{teacher='openai_http',model='m',options={base_urls='http://x'}}"
 def test_wrong_settings_are_one_sentence(overrides: list[str], sentence: str) -> None:
     with pytest.raises(RecipeError, match=sentence):
         load_recipe("toy", overrides)
+
+
+def test_a_real_model_that_is_no_judge_changes_nothing(tmp_path: Path) -> None:
+    sampled(tmp_path, {7: boxed("seven", "8")})
+    local = {"teacher": "transformers_local", "model": "embedded:teacher", "sampling": {"max_new_tokens": 16}}
+    rows, counts = judged(tmp_path, **local)
+    assert rows["status"].equals(rows["rule_status"]) and counts.rows_kept == 0
+    assert set(rows["judge_status"]) <= {"unparseable", "error"} and counts.notes["sampled"] == 2
