@@ -1,25 +1,18 @@
 """How far a verifier can be trusted: its errors against labels with their intervals, and where two verifiers differ."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rich.table import Table
 
+from filters.stats import wilson_interval
 from filters.verdicts import Verdict
-
-Z = 1.959964  # of a 95% interval
 
 
 def wilson(found: int, of: int) -> tuple[float, float]:
-    """The 95% interval of a share (Wilson 1927), which does not collapse where nothing, or everything, was found."""
-    if not of:
-        return 0.0, 1.0
-    share, spread = found / of, Z * Z / of
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z / (1 + spread) * math.sqrt(share * (1 - share) / of + spread / (4 * of))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    """The 95% interval of a share; of nothing, that is everything between 0 and 1."""
+    return wilson_interval(found, of) if of else (0.0, 1.0)
 
 
 @dataclass
