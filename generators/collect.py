@@ -28,6 +28,7 @@ MOST_PARTS = 512  # files that are open side by side
 KEPT_SEGMENTS = 3  # in memory at once while parts are picked
 MOST_READS = 4  # of a segment on average; beyond them dealing out costs less than picking
 GROUP_BYTES = 16 << 20  # of a row group
+FOLDED = 64  # parts whose outlines are summed at once
 BYTES_A_TOKEN = 8  # text and id
 LONG = ("reasoning", "answer", "error", "token_ids")  # of which the least and the greatest value tell nobody anything
 REPETITIVE = ["prompt_id", "teacher", "revision", "sampling", "finish_reason"]  # the columns that a dictionary shrinks
@@ -77,15 +78,20 @@ def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated
 
 def outline(traces: pl.DataFrame) -> pl.DataFrame:
     """Traces, their tokens and an error, by finish_reason and whether they are `silent`: without reasoning."""
+    return sum_of([facts(traces)])
+
+
+def facts(traces: pl.DataFrame) -> pl.DataFrame:
+    """What an outline is summed from, a row a trace."""
     silent = pl.col("reasoning").is_null().alias("silent")
-    facts = [pl.len().alias("traces").cast(pl.Int64), pl.col("completion_tokens").cast(pl.Int64).sum().alias("tokens")]
-    return traces.group_by("finish_reason", silent).agg(*facts, pl.col("error").drop_nulls().first())
+    tokens = pl.col("completion_tokens").cast(pl.Int64).alias("tokens")
+    return traces.select("finish_reason", silent, pl.lit(1, pl.Int64).alias("traces"), tokens, "error")
 
 
 def sum_of(outlines: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """The outline of all their traces together."""
-    facts = [pl.col("traces", "tokens").sum(), pl.col("error").drop_nulls().first()]
-    return pl.concat(outlines).group_by("finish_reason", "silent").agg(*facts).sort("finish_reason", "silent")
+    sums = [pl.col("traces", "tokens").sum(), pl.col("error").drop_nulls().first()]
+    return pl.concat(outlines).group_by("finish_reason", "silent").agg(*sums).sort("finish_reason", "silent")
 
 
 def index_of(kept: Ledger, trace_ids: Sequence[str]) -> tuple[list[Path], Index]:
@@ -194,7 +200,7 @@ def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -
 
 def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.DataFrame:
     """Put each part in order and write it in row groups, the same whatever the parts are; the `outline` of it all."""
-    seen = outline(pl.DataFrame(schema=TRACE))
+    seen = [facts(pl.DataFrame(schema=TRACE))]
     with (
         pq.ParquetWriter(out, SCHEMA, compression="zstd", **OPTIONS) as writer,
         ThreadPoolExecutor(1, "collect") as beside,  # one part is compressed while the next is read
@@ -204,8 +210,9 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.
         rest = pa.Table.from_batches([], SCHEMA)
         for part in parts:
             part = in_order(part)
-            found = part.select(["finish_reason", "completion_tokens", "error", "reasoning"])
-            seen = sum_of([seen, outline(pl.DataFrame(found))])
+            seen.append(facts(pl.DataFrame(part.select(["finish_reason", "completion_tokens", "error", "reasoning"]))))
+            if len(seen) > FOLDED:
+                seen = [sum_of(seen)]
             rest = pa.concat_tables([rest, part])
             whole = rest.num_rows // rows_a_group * rows_a_group
             if whole:
@@ -215,7 +222,7 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.
         written.result()
         if rest.num_rows:
             writer.write_table(rest)
-    return seen
+    return sum_of(seen)
 
 
 def in_order(part: pa.Table) -> pa.Table:
