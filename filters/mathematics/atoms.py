@@ -1,6 +1,7 @@
 """The factors of the mathematics that is read: numbers, names, functions, fractions, roots, brackets, powers."""
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from fractions import Fraction
 
@@ -35,7 +36,7 @@ DERIVED = re.compile(r"d(?:\^(\d))?([A-Za-z]*)")
 DERIVED_BY = re.compile(r"d([A-Za-z]+?)(?:\^(\d))?")
 
 
-class Atoms:
+class Atoms(ABC):
     """The part of the parser below products; `elements`, `side`, `sum`, `product` and `starts_factor` are above."""
 
     def __init__(self, found: list[Token]) -> None:
@@ -44,20 +45,20 @@ class Atoms:
         self.depth = 0
         self.fences = 0  # open |
 
-    def elements(self) -> list[Expression]:
-        raise NotImplementedError
+    @abstractmethod
+    def elements(self) -> list[Expression]: ...
 
-    def side(self) -> Expression:
-        raise NotImplementedError
+    @abstractmethod
+    def side(self) -> Expression: ...
 
-    def sum(self) -> Expression:
-        raise NotImplementedError
+    @abstractmethod
+    def sum(self) -> Expression: ...
 
-    def product(self) -> Expression:
-        raise NotImplementedError
+    @abstractmethod
+    def product(self) -> Expression: ...
 
-    def starts_factor(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def starts_factor(self) -> bool: ...
 
     @property
     def next(self) -> Token:

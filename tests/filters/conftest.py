@@ -1,7 +1,10 @@
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from filters.sandbox.local import LEVELS, LocalSandbox
 
 AWKWARD = """
 import os, signal, sys, time
@@ -59,3 +62,14 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the real data in a folder `shared/data` beside the repository")
     return folder
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def sandbox(request: pytest.FixtureRequest) -> Iterator[LocalSandbox]:
+    """A sandbox of each isolation level that this kernel allows."""
+    try:
+        sandbox = LocalSandbox((request.param,))
+    except OSError as error:
+        pytest.skip(f"this kernel does not allow it: {error}")
+    with sandbox:
+        yield sandbox

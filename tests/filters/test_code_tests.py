@@ -12,7 +12,7 @@ from filters.code_asserts import plain_asserts
 from filters.code_reference import read_reference
 from filters.pool import Pool
 from filters.sandbox.keeper_process import tree
-from filters.sandbox.local import LEVELS, LocalSandbox
+from filters.sandbox.local import LocalSandbox
 from filters.sandbox.program import Limits, Outcome, Program
 from filters.verdicts import Item, Judgement
 from filters.verifiers import code_tests
@@ -22,16 +22,6 @@ SQUARE_ASSERTS: dict[str, Any] = {"test_list": ["assert f(2) == 4", "assert f(3)
 COUNTING = {"inputs": ["3\n", "5\n"], "outputs": ["1\n2\n3\n", "1\n2\n3\n4\n5\n"]}
 SQUARE = "def f(x):\n    return x * x\n"
 RAY_SOCKET = Path("/tmp/ray/s/sockets/x")
-
-
-@pytest.fixture(scope="module", params=LEVELS)
-def sandbox(request: pytest.FixtureRequest) -> Iterator[LocalSandbox]:
-    try:
-        sandbox = LocalSandbox((request.param,))
-    except OSError as error:
-        pytest.skip(f"this kernel does not allow it: {error}")
-    with sandbox:
-        yield sandbox
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,16 +18,6 @@ from filters.sandbox.local import LEVELS, LocalSandbox
 from filters.sandbox.program import Limits, Outcome, Program
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module", params=LEVELS)
-def sandbox(request: pytest.FixtureRequest) -> Iterator[LocalSandbox]:
-    try:
-        sandbox = LocalSandbox((request.param,))
-    except OSError as error:
-        pytest.skip(f"this kernel does not allow it: {error}")
-    with sandbox:
-        yield sandbox
 
 
 def run(sandbox: LocalSandbox, source: str, stdin: bytes = b"", **limits: float) -> Outcome:
