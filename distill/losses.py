@@ -49,7 +49,25 @@ class StoredTargets:
         return StoredTargets(self.token_ids[index], self.log_probs[index], self.log_tail[index])
 
 
-Teacher = OnlineTeacher | StoredTargets
+@dataclass(frozen=True)
+class SampledTargets:
+    """K tokens drawn from a teacher: an unbiased estimate of its whole distribution (arXiv 2503.16870).
+
+    token_ids: [N, K] int64, which may repeat. log_probs: [N, K], log q_T of these. weights: [N, K], so that
+    `weights * exp(log_probs)` estimates q_T without bias: 1 / (K r) for draws from r, 1 for a token that is certain
+    to be kept, 0 for an unused place.
+    """
+
+    token_ids: Tensor
+    log_probs: Tensor
+    weights: Tensor
+
+    def rows(self, index: Tensor | slice) -> "SampledTargets":
+        """The same targets at some tokens."""
+        return SampledTargets(self.token_ids[index], self.log_probs[index], self.weights[index])
+
+
+Teacher = OnlineTeacher | StoredTargets | SampledTargets
 
 
 @dataclass(frozen=True)
@@ -135,6 +153,8 @@ def _check(
         raise ValueError(f"alpha is {alpha}, so the loss has a teacher term, but there is no teacher")
     if divergence not in DIVERGENCES:
         raise ValueError(f"divergence is {divergence!r}; it must be one of {', '.join(DIVERGENCES)}")
+    if isinstance(teacher, SampledTargets) and divergence != "forward_kl":
+        raise ValueError(f"divergence is {divergence!r}; sampled targets estimate forward_kl alone without bias")
     if divergence in ("jsd", "skew_kl") and not 0.0 < beta < 1.0:
         raise ValueError(f"beta is {beta}; {divergence} needs it inside (0, 1)")
     assert hidden.shape == (labels.shape[0], head.shape[1]), f"{hidden.shape=} {head.shape=} {labels.shape=}"
@@ -250,8 +270,7 @@ def _chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, t
     kl_sum, grad_CV = torch.zeros_like(ce_sum), None
     if teacher is not None:
         tempered_CV = log_p_CV if temperature == 1.0 else torch.log_softmax(logits_CV / temperature, dim=-1)
-        divergence = _online if isinstance(teacher, OnlineTeacher) else _stored
-        kl_sum, grad_CV = divergence(tempered_CV, teacher, terms)  # type: ignore[arg-type]
+        kl_sum, grad_CV = _divergence(tempered_CV, teacher, terms)
     if grad_CV is None or alpha == 1.0:  # a teacher that is only measured changes no bit of the gradient
         return torch.stack([ce_sum, kl_sum]), _ce_gradient(log_p_CV, labels_C).mul_(alpha)
     grad_CV.mul_((1.0 - alpha) * temperature)  # T^2 of the loss, 1/T of the logits' derivative
@@ -268,6 +287,13 @@ def _ce_gradient(log_p_CV: Tensor, labels_C: Tensor) -> Tensor:
 
 def _ones_column(like_CV: Tensor, value: float) -> Tensor:
     return like_CV.new_full((like_CV.shape[0], 1), value)
+
+
+def _divergence(log_p_CV: Tensor, teacher: Teacher, terms: _Terms) -> tuple[Tensor, Tensor]:
+    """(summed divergence, its gradient to the tempered logits)."""
+    if isinstance(teacher, OnlineTeacher):
+        return _online(log_p_CV, teacher, terms)
+    return _stored(log_p_CV, teacher, terms) if isinstance(teacher, StoredTargets) else _sampled(log_p_CV, teacher)
 
 
 def _online(log_p_CV: Tensor, teacher: OnlineTeacher, terms: _Terms) -> tuple[Tensor, Tensor]:
@@ -290,6 +316,17 @@ def _stored(log_p_CV: Tensor, teacher: StoredTargets, terms: _Terms) -> tuple[Te
     log_q_CB = torch.cat([teacher.log_probs, log_tail_C1], dim=1).to(log_p_CB.dtype)
     kl_sum, grad_CB = DIVERGENCES[terms.divergence](log_q_CB, log_p_CB, terms.beta)
     grad_CV = rest_CV.mul_(grad_CB[:, -1:] / tail_C1).scatter_(1, teacher.token_ids, grad_CB[:, :-1])
+    return kl_sum, grad_CV
+
+
+def _sampled(log_p_CV: Tensor, teacher: SampledTargets) -> tuple[Tensor, Tensor]:
+    """An unbiased estimate of KL(teacher || student), summed, and of its gradient.
+
+    The estimate's own gradient: the student's mass counts as often as the targets' mass, which is 1 only on average.
+    """
+    q_CK = (teacher.weights * teacher.log_probs.exp()).to(log_p_CV.dtype)
+    kl_sum = (q_CK * (teacher.log_probs - log_p_CV.gather(1, teacher.token_ids))).sum()
+    grad_CV = log_p_CV.exp().mul_(q_CK.sum(dim=-1, keepdim=True)).scatter_add_(1, teacher.token_ids, -q_CK)
     return kl_sum, grad_CV
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from distill.heads import Head
-from distill.losses import DIVERGENCES, LossOutput, OnlineTeacher, StoredTargets, distillation_loss
+from distill.losses import DIVERGENCES, LossOutput, OnlineTeacher, SampledTargets, StoredTargets, distillation_loss
 
 N, H, G, V = 13, 6, 5, 17
 
@@ -105,6 +105,73 @@ def test_gradient_holds_against_finite_differences(temperature: float) -> None:
         return distillation_loss(h, w, labels, alpha=0.4, temperature=temperature, teacher=targets, chunk_tokens=4).loss
 
     assert torch.autograd.gradcheck(loss, (hidden, head))
+
+
+def draws(q: Tensor, r: Tensor, k: int, seed: int = 0) -> SampledTargets:
+    """`k` tokens of each row drawn from `r` as targets that estimate `q`."""
+    ids = torch.multinomial(r, k, replacement=True, generator=torch.Generator().manual_seed(seed))
+    return SampledTargets(ids, q.gather(1, ids).log(), 1.0 / (k * r.gather(1, ids)))
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0, 4.0, 8.0])
+def test_sampled_targets_gradient_holds_against_finite_differences(temperature: float) -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=5)
+    logits = teacher_hidden @ teacher_head.T
+    targets = draws(torch.softmax(logits / temperature, -1), torch.softmax(logits, -1), 6)
+
+    def loss(h: Tensor, w: Tensor) -> Tensor:
+        return distillation_loss(h, w, labels, alpha=0.4, temperature=temperature, teacher=targets, chunk_tokens=4).loss
+
+    assert torch.autograd.gradcheck(loss, (hidden, head))
+
+
+def test_every_token_with_weight_one_equals_the_whole_distribution() -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=6)
+    q = torch.softmax(teacher_hidden @ teacher_head.T / 2.0, -1)
+    everything = SampledTargets(torch.arange(V).expand(N, V), q.log(), torch.ones(N, V))
+    output = distillation_loss(hidden, head, labels, alpha=0.3, temperature=2.0, teacher=everything)
+    assert_same(output, reference(hidden, head, labels, q, 0.3, 2.0), [hidden, head])
+
+
+@pytest.mark.parametrize("head_tokens", [0, 3])
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_sampled_targets_are_unbiased_where_the_kept_top_is_not(head_tokens: int, temperature: float) -> None:
+    """Tokens drawn at T = 1 for a loss at T: the mean over draws is the loss and gradient of the whole distribution."""
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=7, peak=0.4)  # weights without heavy tails
+    q, r = (torch.softmax(teacher_hidden @ teacher_head.T / t, -1) for t in (temperature, 1.0))
+    certain = r.topk(head_tokens, -1).indices
+    rest = r.scatter(1, certain, 0.0)
+    rest /= rest.sum(1, keepdim=True)
+
+    def gradient(seed: int) -> Tensor:
+        drawn = draws(q, rest, 8, seed)
+        targets = SampledTargets(
+            torch.cat([certain, drawn.token_ids], 1),
+            torch.cat([q.gather(1, certain).log(), drawn.log_probs], 1),
+            torch.cat([torch.ones(N, head_tokens, dtype=q.dtype), drawn.weights], 1),
+        )
+        output = distillation_loss(hidden, head, labels, alpha=0.0, temperature=temperature, teacher=targets)
+        return flat(output.loss)
+
+    def flat(loss: Tensor) -> Tensor:
+        gradients = torch.autograd.grad(loss, [hidden, head])
+        return torch.cat([loss.detach()[None], *(gradient.flatten() for gradient in gradients)])
+
+    runs = torch.stack([gradient(seed) for seed in range(400)])
+    wanted = flat(reference(hidden, head, labels, q, 0.0, temperature))
+    error = (runs.mean(0) - wanted) / (runs.std(0) / 20).clamp_min(1e-12)
+    moved = runs.std(0) > 1e-9
+    assert error[moved].abs().max() < 4.5 and error[moved].pow(2).mean() < 1.5
+    kept = top_k(q, 4)
+    bucket = distillation_loss(hidden, head, labels, alpha=0.0, temperature=temperature, teacher=kept)
+    assert (flat(bucket.loss) - wanted).norm() > 3 * (runs.mean(0) - wanted).norm()
+
+
+def test_sampled_targets_estimate_forward_kl_alone() -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem()
+    q = torch.softmax(teacher_hidden @ teacher_head.T, -1)
+    with pytest.raises(ValueError, match="'reverse_kl'; sampled targets estimate forward_kl alone"):
+        distillation_loss(hidden, head, labels, alpha=0.5, teacher=draws(q, q, 3), divergence="reverse_kl")
 
 
 @pytest.mark.parametrize("k", [1, 4, V])

@@ -11,7 +11,7 @@ import torch
 from distill.data import Example, load_examples
 from distill.losses import OnlineTeacher, StoredTargets, distillation_loss
 from distill.packing import collate
-from distill.score import score
+from distill.score import largest, score
 from distill.settings import ScoreConfig
 from distill.student import check_vocabularies, head, hidden_states, load_model, load_tokenizer
 from distill.targets import HEADER_BYTES, RowTargets, TargetStore, target_key
@@ -164,6 +164,16 @@ def test_another_vocabulary_is_refused_before_any_work(
     with pytest.raises(ValueError, match="disagree on token 5: '<reason>' and '<think>'"):
         score([corpus], tmp_path, config(teacher, tokenizer=student))
     assert not (tmp_path / "targets").exists()
+
+
+@pytest.mark.parametrize("size, k", [(40, 3), (5_000, 7), (5_001, 50), (151_936, 64)])
+def test_the_largest_are_those_of_a_whole_sort(size: int, k: int) -> None:
+    logits = torch.randn(9, size, generator=torch.Generator().manual_seed(size))
+    logits[0] = torch.arange(size)  # neighbours share blocks; the largest are in what is left of the last one
+    logits[1, : size // 2] = -torch.inf
+    values, ids = largest(logits, k)
+    expected = logits.topk(k, dim=-1)
+    assert torch.equal(values, expected.values) and torch.equal(ids, expected.indices)
 
 
 @pytest.mark.parametrize("temperatures", [(1.0, 0.0), (1.0, -2.0), (2.0, 2.0), (float("inf"),), (float("nan"),)])
