@@ -200,7 +200,8 @@ class _ChunkedLoss(torch.autograd.Function):
                 rows = slice(start, start + terms.chunk_tokens)
                 hidden_CH = hidden_NH[rows].to(dtype)
                 logits_CV = head.logits(hidden_CH)
-                chunk_sums, grad_CV = _chunk_terms(logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms)
+                form = _fused_terms if _fusable(logits_CV, teacher, terms) else _chunk_terms
+                chunk_sums, grad_CV = form(logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms, dtype)
                 sums += chunk_sums
                 grads.add(rows, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
         ctx.save_for_backward(*grads.finished(weight_VH, bias_V))
@@ -246,7 +247,7 @@ class _Gradients:
         if self.weight_VH is not None:
             _accumulate(self.weight_VH[:size], grad_CV_low, hidden_CH)
         if self.bias_V is not None:
-            self.bias_V[:size] += grad_CV.sum(0)
+            self.bias_V[:size] += grad_CV.sum(0, dtype=self.bias_V.dtype)
 
     def finished(self, weight_VH: Tensor, bias_V: Tensor | None) -> tuple[Tensor | None, ...]:
         """In the dtypes of what they are gradients of."""
@@ -262,7 +263,25 @@ def _accumulate(grad_head_VH: Tensor, grad_CV: Tensor, hidden_CH: Tensor) -> Non
         grad_head_VH.add_(grad_CV.T @ hidden_CH)
 
 
-def _chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: _Terms) -> tuple[Tensor, Tensor]:
+def _fusable(logits_CV: Tensor, teacher: Teacher | None, terms: _Terms) -> bool:
+    """Whether the kernels do it: CE and forward KL to an online teacher. A soft cap needs the logits afterwards."""
+    known = teacher is None or (isinstance(teacher, OnlineTeacher) and terms.divergence == "forward_kl")
+    return logits_CV.is_cuda and logits_CV.dtype == torch.float32 and known and terms.softcap is None
+
+
+def _fused_terms(
+    logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: _Terms, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """As `_chunk_terms`, in the memory of the logits."""
+    from distill.kernels import fused_terms  # Triton comes with torch's CUDA builds alone
+
+    theirs_CV = _teacher_logits(teacher, terms) if isinstance(teacher, OnlineTeacher) else None
+    return fused_terms(logits_CV, theirs_CV, labels_C, terms.alpha, terms.temperature, dtype, terms.differentiate)
+
+
+def _chunk_terms(
+    logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: _Terms, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
     """(sums of CE and divergence [2], gradient of the chunk's summed loss to the logits [C, V])."""
     alpha, temperature = terms.alpha, terms.temperature
     log_p_CV = torch.log_softmax(logits_CV, dim=-1)
@@ -298,10 +317,14 @@ def _divergence(log_p_CV: Tensor, teacher: Teacher, terms: _Terms) -> tuple[Tens
 
 def _online(log_p_CV: Tensor, teacher: OnlineTeacher, terms: _Terms) -> tuple[Tensor, Tensor]:
     """(summed divergence, its gradient to the tempered logits) against the teacher's whole distribution."""
-    with torch.no_grad():
-        logits_CV = Head.of(teacher.head).first(terms.vocab_size).logits(teacher.hidden).to(log_p_CV.dtype)
+    logits_CV = _teacher_logits(teacher, terms).to(log_p_CV.dtype)
     log_q_CV = torch.log_softmax(logits_CV / terms.temperature, dim=-1)
     return DIVERGENCES[terms.divergence](log_q_CV, log_p_CV, terms.beta)
+
+
+@torch.no_grad()
+def _teacher_logits(teacher: OnlineTeacher, terms: _Terms) -> Tensor:
+    return Head.of(teacher.head).first(terms.vocab_size).logits(teacher.hidden)
 
 
 def _stored(log_p_CV: Tensor, teacher: StoredTargets, terms: _Terms) -> tuple[Tensor, Tensor]:
