@@ -259,6 +259,8 @@ def _accumulate(grad_head_VH: Tensor, grad_CV: Tensor, hidden_CH: Tensor) -> Non
     """Add a chunk's head gradient; sums over chunks stay in fp32 also when the products are bf16."""
     if grad_head_VH.dtype == grad_CV.dtype:
         grad_head_VH.addmm_(grad_CV.T, hidden_CH)
+    elif grad_CV.is_cuda:  # in the product's own epilogue: a product apart would be written, read and rounded
+        torch.addmm(grad_head_VH, grad_CV.T, hidden_CH, out_dtype=grad_head_VH.dtype, out=grad_head_VH)
     else:
         grad_head_VH.add_(grad_CV.T @ hidden_CH)
 
