@@ -99,6 +99,23 @@ def test_vocabularies_agree_up_to_padding_rows_of_either_head(make_tokenizer: Ca
         check_vocabularies(make_tokenizer(), make_tokenizer(), size, size - 1)
 
 
+class Words:
+    """A tokenizer of Qwen2.5's size, as far as vocabularies are compared."""
+
+    def __init__(self, last: str = "w151664") -> None:
+        self.words = {f"w{i}": i for i in range(151_664)} | {last: 151_664}
+
+    def get_vocab(self) -> dict[str, int]:
+        return self.words
+
+
+@pytest.mark.parametrize("rows", [(151_936, 152_064), (152_064, 151_936)])
+def test_qwen_s_two_head_sizes_agree_either_way_and_one_other_id_is_refused(rows: tuple[int, int]) -> None:
+    assert check_vocabularies(Words(), Words(), *rows) == 151_665
+    with pytest.raises(ValueError, match="disagree on token 151664: 'w151664' and '<other>'"):
+        check_vocabularies(Words(), Words(last="<other>"), *rows)
+
+
 def test_the_first_differing_token_is_named(make_tokenizer: Callable) -> None:
     ours, theirs = make_tokenizer(), make_tokenizer(think="<reason>")
     with pytest.raises(ValueError, match="disagree on token 5: '<think>' and '<reason>'; soft targets need one"):
