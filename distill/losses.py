@@ -53,7 +53,7 @@ class StoredTargets:
 class SampledTargets:
     """K tokens drawn from a teacher: an unbiased estimate of its whole distribution (arXiv 2503.16870).
 
-    token_ids: [N, K] int64, which may repeat. log_probs: [N, K], log q_T of these. weights: [N, K], so that
+    token_ids: [N, K] int64, which may repeat. log_probs: [N, K], log q_T of these, finite. weights: [N, K], so that
     `weights * exp(log_probs)` estimates q_T without bias: 1 / (K r) for draws from r, 1 for a token that is certain
     to be kept, 0 for an unused place.
     """
@@ -200,8 +200,9 @@ class _ChunkedLoss(torch.autograd.Function):
                 rows = slice(start, start + terms.chunk_tokens)
                 hidden_CH = hidden_NH[rows].to(dtype)
                 logits_CV = head.logits(hidden_CH)
-                form = _fused_terms if _fusable(logits_CV, teacher, terms) else _chunk_terms
-                chunk_sums, grad_CV = form(logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms, dtype)
+                chunk = logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms
+                fused = _fusable(logits_CV, teacher, terms)
+                chunk_sums, grad_CV = _fused_terms(*chunk, dtype) if fused else _chunk_terms(*chunk)
                 sums += chunk_sums
                 grads.add(rows, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
         ctx.save_for_backward(*grads.finished(weight_VH, bias_V))
@@ -281,9 +282,7 @@ def _fused_terms(
     return fused_terms(logits_CV, theirs_CV, labels_C, terms.alpha, terms.temperature, dtype, terms.differentiate)
 
 
-def _chunk_terms(
-    logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: _Terms, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
+def _chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: _Terms) -> tuple[Tensor, Tensor]:
     """(sums of CE and divergence [2], gradient of the chunk's summed loss to the logits [C, V])."""
     alpha, temperature = terms.alpha, terms.temperature
     log_p_CV = torch.log_softmax(logits_CV, dim=-1)

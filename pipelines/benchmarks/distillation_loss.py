@@ -25,7 +25,10 @@ Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # student hidden and hea
 
 
 def make(n: int, h: int, g: int, peaked: bool = False) -> Inputs:
-    """Random inputs. Peaked: each row of hidden states points at its label's row of the head, logit about 25."""
+    """Random inputs. Peaked: hidden states point at their label's row of the head, whose logit is then 12 to 24.
+
+    The other logits are normal with standard deviation 2, or 4 where peaked.
+    """
     draw = torch.Generator("cuda").manual_seed(0)
     labels_N = torch.randint(0, V, (n,), generator=draw, device="cuda")
 
