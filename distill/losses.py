@@ -8,66 +8,22 @@ K stored targets, B buckets a divergence is taken over (V, or K + 1 with a tail)
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from distill.divergences import DIVERGENCES as DIVERGENCES
 from distill.heads import Head
 from distill.settings import Divergence
+from distill.teacher import OnlineTeacher as OnlineTeacher
+from distill.teacher import SampledTargets as SampledTargets
+from distill.teacher import StoredTargets as StoredTargets
+from distill.teacher import Teacher as Teacher
 
 SMALLEST_TAIL = 1e-30  # keeps logarithms of an empty tail finite; its terms then vanish
-
-
-@dataclass(frozen=True)
-class OnlineTeacher:
-    """A teacher run beside the student: its hidden states [N, G] and its output head, or the weight [V, G] of one."""
-
-    hidden: Tensor
-    head: Tensor | Head
-
-    def rows(self, index: Tensor | slice) -> "OnlineTeacher":
-        """The same teacher at some tokens."""
-        return OnlineTeacher(self.hidden[index], self.head)
-
-
-@dataclass(frozen=True)
-class StoredTargets:
-    """A teacher's K largest probabilities at temperature T, and ONE bucket for all other tokens.
-
-    token_ids: [N, K] int64. log_probs: [N, K], log q_T of these. log_tail: [N], log of the mass of the rest.
-    """
-
-    token_ids: Tensor
-    log_probs: Tensor
-    log_tail: Tensor
-
-    def rows(self, index: Tensor | slice) -> "StoredTargets":
-        """The same targets at some tokens."""
-        return StoredTargets(self.token_ids[index], self.log_probs[index], self.log_tail[index])
-
-
-@dataclass(frozen=True)
-class SampledTargets:
-    """K tokens drawn from a teacher: an unbiased estimate of its whole distribution (arXiv 2503.16870).
-
-    token_ids: [N, K] int64, which may repeat. log_probs: [N, K], log q_T of these, finite. weights: [N, K], so that
-    `weights * exp(log_probs)` estimates q_T without bias: 1 / (K r) for draws from r, 1 for a token that is certain
-    to be kept, 0 for an unused place.
-    """
-
-    token_ids: Tensor
-    log_probs: Tensor
-    weights: Tensor
-
-    def rows(self, index: Tensor | slice) -> "SampledTargets":
-        """The same targets at some tokens."""
-        return SampledTargets(self.token_ids[index], self.log_probs[index], self.weights[index])
-
-
-Teacher = OnlineTeacher | StoredTargets | SampledTargets
 
 
 @dataclass(frozen=True)
@@ -352,48 +308,3 @@ def _sampled(log_p_CV: Tensor, teacher: SampledTargets) -> tuple[Tensor, Tensor]
     kl_sum = (q_CK * (teacher.log_probs - log_p_CV.gather(1, teacher.token_ids))).sum()
     grad_CV = log_p_CV.exp().mul_(q_CK.sum(dim=-1, keepdim=True)).scatter_add_(1, teacher.token_ids, -q_CK)
     return kl_sum, grad_CV
-
-
-def forward_kl(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    """KL(teacher || student), summed, and its gradient to the student's logits."""
-    q_CB = log_q_CB.exp()
-    return (q_CB * (log_q_CB - log_p_CB)).sum(), log_p_CB.exp().sub_(q_CB)
-
-
-def reverse_kl(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    """KL(student || teacher), summed, and its gradient to the student's logits."""
-    return _student_expectation(log_p_CB, log_p_CB - log_q_CB)
-
-
-def generalised_jsd(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    """beta KL(teacher || m) + (1 - beta) KL(student || m), with m = beta teacher + (1 - beta) student."""
-    log_m_CB = _log_mixture(log_q_CB, log_p_CB, beta)
-    student, grad_CB = _student_expectation(log_p_CB, log_p_CB - log_m_CB)
-    teacher = (log_q_CB.exp() * (log_q_CB - log_m_CB)).sum()
-    return beta * teacher + (1.0 - beta) * student, grad_CB.mul_(1.0 - beta)
-
-
-def skew_kl(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> tuple[Tensor, Tensor]:
-    """KL(teacher || m), with m = beta teacher + (1 - beta) student: bounded where the student gives no mass."""
-    log_m_CB = _log_mixture(log_q_CB, log_p_CB, beta)
-    _, grad_CB = _student_expectation(log_p_CB, -(log_q_CB - log_m_CB).exp())
-    return (log_q_CB.exp() * (log_q_CB - log_m_CB)).sum(), grad_CB.mul_(1.0 - beta)
-
-
-def _student_expectation(log_p_CB: Tensor, score_CB: Tensor) -> tuple[Tensor, Tensor]:
-    """(sum of E_p[score], p * (score - E_p[score])): the latter is the chain rule through the student's softmax."""
-    p_CB = log_p_CB.exp()
-    expected_C1 = (p_CB * score_CB).sum(dim=-1, keepdim=True)
-    return expected_C1.sum(), p_CB.mul_(score_CB - expected_C1)
-
-
-def _log_mixture(log_q_CB: Tensor, log_p_CB: Tensor, beta: float) -> Tensor:
-    return torch.logaddexp(log_q_CB + math.log(beta), log_p_CB + math.log1p(-beta))
-
-
-DIVERGENCES: dict[str, Callable[[Tensor, Tensor, float], tuple[Tensor, Tensor]]] = {
-    "forward_kl": forward_kl,
-    "reverse_kl": reverse_kl,
-    "jsd": generalised_jsd,
-    "skew_kl": skew_kl,
-}
