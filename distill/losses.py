@@ -4,26 +4,28 @@ Logits of all tokens never exist at once: each chunk's logits are formed, turned
 (the idea of Liger's and Cut Cross-Entropy's fused linear losses), so memory grows with the chunk, not with N * V.
 
 Shape suffixes: N target tokens, C tokens of one chunk, H student hidden, G teacher hidden, V vocabulary,
-K stored targets, B buckets a divergence is taken over (V, or K + 1 with a tail).
+K stored targets.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from distill.divergences import DIVERGENCES as DIVERGENCES
 from distill.heads import Head
+from distill.plain import Terms as _Terms
+from distill.plain import chunk_terms as _chunk_terms
+from distill.plain import teacher_logits as _teacher_logits
 from distill.settings import Divergence
 from distill.teacher import OnlineTeacher as OnlineTeacher
 from distill.teacher import SampledTargets as SampledTargets
 from distill.teacher import StoredTargets as StoredTargets
 from distill.teacher import Teacher as Teacher
-
-SMALLEST_TAIL = 1e-30  # keeps logarithms of an empty tail finite; its terms then vanish
 
 
 @dataclass(frozen=True)
@@ -34,19 +36,6 @@ class LossOutput:
     ce_sum: Tensor
     kl_sum: Tensor
     tokens: int
-
-
-@dataclass(frozen=True)
-class _Terms:
-    alpha: float
-    temperature: float
-    divergence: Divergence
-    beta: float
-    vocab_size: int
-    chunk_tokens: int
-    scale: float  # of the student's logits
-    softcap: float | None
-    differentiate: bool
 
 
 def distillation_loss(
@@ -74,17 +63,24 @@ def distillation_loss(
     `skew_kl` (DistiLLM, arXiv 2402.03898). Labels equal to `ignore_index` are no targets; None promises there
     are none. `vocab_size` cuts rows beyond the shared tokenizer from both heads. Softmax statistics are fp32 (fp64
     for fp64 inputs); products run in the autocast dtype. A teacher with alpha=1 is only measured (kl_sum).
+
+    A head that FSDP2 has sharded is gathered for the call (`Head.gathered`). With a vocabulary-parallel one all ranks
+    of its group pass the same hidden states and labels and get the same loss and gradient to the hidden states, as
+    Megatron's column-parallel head gives it, and each that of its rows; its products' terms are plain torch's also on
+    a GPU. The teacher's head may then be whole on each rank, or have the same rows.
     """
-    head = Head.of(student_head)
-    _check(student_hidden, head.weight, labels, alpha, temperature, teacher, divergence, beta, vocab_size)
+    head = Head.of(student_head).gathered()
+    if isinstance(teacher, OnlineTeacher):
+        teacher = OnlineTeacher(teacher.hidden, Head.of(teacher.head).gathered().along(head))
+    _check(student_hidden, head, labels, alpha, temperature, teacher, divergence, beta, vocab_size)
     if ignore_index is not None:
         index_N = (labels != ignore_index).nonzero().squeeze(1)
         student_hidden, labels = student_hidden[index_N], labels[index_N]
         teacher = teacher and teacher.rows(index_N)
-    size = vocab_size or head.weight.shape[0]
+    size = vocab_size or head.rows
     chunk = chunk_tokens or default_chunk(size, student_hidden.device)
     wanted = torch.is_grad_enabled()  # asked here: it is off within forward
-    terms = _Terms(alpha, temperature, divergence, beta, size, chunk, head.scale, head.softcap, wanted)
+    terms = _Terms(alpha, temperature, divergence, beta, size, chunk, head.scale, head.softcap, wanted, head.shard)
     total, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, head.weight, head.bias, labels, teacher, terms)
     tokens = labels.shape[0]
     return LossOutput(total / (max(tokens, 1) if denominator is None else denominator), ce_sum, kl_sum, tokens)
@@ -92,7 +88,7 @@ def distillation_loss(
 
 def _check(
     hidden: Tensor,
-    head: Tensor,
+    head: Head,
     labels: Tensor,
     alpha: float,
     temperature: float,
@@ -113,9 +109,10 @@ def _check(
         raise ValueError(f"divergence is {divergence!r}; sampled targets estimate forward_kl alone without bias")
     if divergence in ("jsd", "skew_kl") and not 0.0 < beta < 1.0:
         raise ValueError(f"beta is {beta}; {divergence} needs it inside (0, 1)")
-    assert hidden.shape == (labels.shape[0], head.shape[1]), f"{hidden.shape=} {head.shape=} {labels.shape=}"
-    rows = head.shape[0]
-    theirs = Head.of(teacher.head).weight.shape[0] if isinstance(teacher, OnlineTeacher) else rows
+    width = head.weight.shape[1]
+    assert hidden.shape == (labels.shape[0], width), f"{hidden.shape=} {head.weight.shape=} {labels.shape=}"
+    rows = head.rows
+    theirs = Head.of(teacher.head).rows if isinstance(teacher, OnlineTeacher) else rows
     if theirs != rows and vocab_size is None:
         raise ValueError(
             f"the student's head has {rows} rows and the teacher's {theirs}: "
@@ -146,7 +143,7 @@ class _ChunkedLoss(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor, Tensor]:
         device = hidden_NH.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_NH.dtype
-        head = Head(weight_VH, bias_V, terms.scale, terms.softcap).first(terms.vocab_size, dtype)
+        head = Head(weight_VH, bias_V, terms.scale, terms.softcap, terms.shard).first(terms.vocab_size, dtype)
         sums = hidden_NH.new_zeros(2, dtype=torch.promote_types(dtype, torch.float32))
         grads = _Gradients.of(
             hidden_NH, weight_VH, bias_V, [need and terms.differentiate for need in ctx.needs_input_grad], sums.dtype
@@ -157,10 +154,12 @@ class _ChunkedLoss(torch.autograd.Function):
                 hidden_CH = hidden_NH[rows].to(dtype)
                 logits_CV = head.logits(hidden_CH)
                 chunk = logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms
-                fused = _fusable(logits_CV, teacher, terms)
+                fused = terms.shard is None and _fusable(logits_CV, teacher, terms)
                 chunk_sums, grad_CV = _fused_terms(*chunk, dtype) if fused else _chunk_terms(*chunk)
                 sums += chunk_sums
                 grads.add(rows, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
+        if terms.shard is not None and grads.hidden_NH is not None:
+            dist.all_reduce(grads.hidden_NH, group=terms.shard.group)  # each rank's is that through its own rows
         ctx.save_for_backward(*grads.finished(weight_VH, bias_V))
         ce_sum, kl_sum = sums.unbind()
         total = terms.alpha * ce_sum + (1.0 - terms.alpha) * terms.temperature**2 * kl_sum
@@ -168,8 +167,12 @@ class _ChunkedLoss(torch.autograd.Function):
         return total, ce_sum, kl_sum
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        grads = (None if grad is None else grad * grad_total.to(grad.dtype) for grad in ctx.saved_tensors)
+        # Of a graph that is kept they are asked again; else a second copy of the head's gradient would be a waste.
+        kept = torch._C._autograd._get_current_graph_task_keep_graph()
+        scaled = torch.mul if kept else Tensor.mul_
+        grads = (None if grad is None else scaled(grad, grad_total.to(grad.dtype)) for grad in ctx.saved_tensors)
         return *grads, None, None, None
 
 
@@ -236,75 +239,3 @@ def _fused_terms(
 
     theirs_CV = _teacher_logits(teacher, terms) if isinstance(teacher, OnlineTeacher) else None
     return fused_terms(logits_CV, theirs_CV, labels_C, terms.alpha, terms.temperature, dtype, terms.differentiate)
-
-
-def _chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: _Terms) -> tuple[Tensor, Tensor]:
-    """(sums of CE and divergence [2], gradient of the chunk's summed loss to the logits [C, V])."""
-    alpha, temperature = terms.alpha, terms.temperature
-    log_p_CV = torch.log_softmax(logits_CV, dim=-1)
-    ce_sum = -log_p_CV.gather(1, labels_C[:, None]).sum()
-    kl_sum, grad_CV = torch.zeros_like(ce_sum), None
-    if teacher is not None:
-        tempered_CV = log_p_CV if temperature == 1.0 else torch.log_softmax(logits_CV / temperature, dim=-1)
-        kl_sum, grad_CV = _divergence(tempered_CV, teacher, terms)
-    if grad_CV is None or alpha == 1.0:  # a teacher that is only measured changes no bit of the gradient
-        return torch.stack([ce_sum, kl_sum]), _ce_gradient(log_p_CV, labels_C).mul_(alpha)
-    grad_CV.mul_((1.0 - alpha) * temperature)  # T^2 of the loss, 1/T of the logits' derivative
-    if alpha > 0.0:
-        grad_CV.add_(log_p_CV.exp(), alpha=alpha)
-        grad_CV.scatter_add_(1, labels_C[:, None], _ones_column(grad_CV, -alpha))
-    return torch.stack([ce_sum, kl_sum]), grad_CV
-
-
-def _ce_gradient(log_p_CV: Tensor, labels_C: Tensor) -> Tensor:
-    """Softmax minus the labels, in the memory of the log-softmax."""
-    return log_p_CV.exp_().scatter_add_(1, labels_C[:, None], _ones_column(log_p_CV, -1.0))
-
-
-def _ones_column(like_CV: Tensor, value: float) -> Tensor:
-    return like_CV.new_full((like_CV.shape[0], 1), value)
-
-
-def _divergence(log_p_CV: Tensor, teacher: Teacher, terms: _Terms) -> tuple[Tensor, Tensor]:
-    """(summed divergence, its gradient to the tempered logits)."""
-    if isinstance(teacher, OnlineTeacher):
-        return _online(log_p_CV, teacher, terms)
-    return _stored(log_p_CV, teacher, terms) if isinstance(teacher, StoredTargets) else _sampled(log_p_CV, teacher)
-
-
-def _online(log_p_CV: Tensor, teacher: OnlineTeacher, terms: _Terms) -> tuple[Tensor, Tensor]:
-    """(summed divergence, its gradient to the tempered logits) against the teacher's whole distribution."""
-    logits_CV = _teacher_logits(teacher, terms).to(log_p_CV.dtype)
-    log_q_CV = torch.log_softmax(logits_CV / terms.temperature, dim=-1)
-    return DIVERGENCES[terms.divergence](log_q_CV, log_p_CV, terms.beta)
-
-
-@torch.no_grad()
-def _teacher_logits(teacher: OnlineTeacher, terms: _Terms) -> Tensor:
-    return Head.of(teacher.head).first(terms.vocab_size).logits(teacher.hidden)
-
-
-def _stored(log_p_CV: Tensor, teacher: StoredTargets, terms: _Terms) -> tuple[Tensor, Tensor]:
-    """The same over K + 1 buckets. Within the tail bucket the gradient follows the student's own probabilities.
-
-    The tail's mass is summed from its probabilities, not taken as 1 - kept, which cancels for a peaked student.
-    """
-    rest_CV = log_p_CV.exp().scatter_(1, teacher.token_ids, 0.0)
-    tail_C1 = rest_CV.sum(dim=-1, keepdim=True).clamp_min_(SMALLEST_TAIL)
-    log_p_CB = torch.cat([log_p_CV.gather(1, teacher.token_ids), tail_C1.log()], dim=1)
-    log_tail_C1 = teacher.log_tail[:, None].clamp_min(math.log(SMALLEST_TAIL))
-    log_q_CB = torch.cat([teacher.log_probs, log_tail_C1], dim=1).to(log_p_CB.dtype)
-    kl_sum, grad_CB = DIVERGENCES[terms.divergence](log_q_CB, log_p_CB, terms.beta)
-    grad_CV = rest_CV.mul_(grad_CB[:, -1:] / tail_C1).scatter_(1, teacher.token_ids, grad_CB[:, :-1])
-    return kl_sum, grad_CV
-
-
-def _sampled(log_p_CV: Tensor, teacher: SampledTargets) -> tuple[Tensor, Tensor]:
-    """An unbiased estimate of KL(teacher || student), summed, and of its gradient.
-
-    The estimate's own gradient: the student's mass counts as often as the targets' mass, which is 1 only on average.
-    """
-    q_CK = (teacher.weights * teacher.log_probs.exp()).to(log_p_CV.dtype)
-    kl_sum = (q_CK * (teacher.log_probs - log_p_CV.gather(1, teacher.token_ids))).sum()
-    grad_CV = log_p_CV.exp().mul_(q_CK.sum(dim=-1, keepdim=True)).scatter_add_(1, teacher.token_ids, -q_CK)
-    return kl_sum, grad_CV
