@@ -12,22 +12,12 @@ import torch
 from torch import Tensor
 
 from distill.data import Example, load_examples
+from distill.forward import Forward, load_forward
 from distill.losses import default_chunk
 from distill.mending import mend
-from distill.packing import alike, collate
+from distill.packing import alike
 from distill.settings import ScoreConfig
-from distill.student import (
-    check_vocabularies,
-    head_rows,
-    hidden_states,
-    load_model,
-    load_tokenizer,
-    longest_row,
-    output_head,
-    pick_device,
-    pick_dtype,
-    tokenizer_fingerprint,
-)
+from distill.student import check_vocabularies, head_rows, load_tokenizer, longest_row, tokenizer_fingerprint
 from distill.targets import DamagedStore, RowTargets, StoreMetadata, TargetStore, target_key
 from generators.models import model_path, model_revision
 from generators.work import Progress, StageCounts, Stream, Worker, no_progress, stream_local
@@ -87,23 +77,22 @@ def open_store(folder: Path, metadata: StoreMetadata, wanted: Iterable[str]) -> 
 
 def build_scorer(config: ScoreConfig, vocab_size: int) -> Worker:
     """A worker with the teacher in memory: takes (key, example) pairs of one pass, gives (key, RowTargets)."""
-    device = pick_device(config.device)
-    model = load_model(config.teacher, pick_dtype(config.dtype, device), device)
-    return functools.partial(_score_shard, model, config, vocab_size)
+    return functools.partial(_score_shard, load_forward(config), config, vocab_size)
 
 
 def _score_shard(
-    model: Any, config: ScoreConfig, vocab_size: int, shard: Sequence[Keyed]
+    forward: Forward, config: ScoreConfig, vocab_size: int, shard: Sequence[Keyed]
 ) -> Iterator[tuple[str, RowTargets]]:
-    targets = row_targets(model, config, vocab_size, [example for _, example in shard])
+    targets = row_targets(forward, config, vocab_size, [example for _, example in shard])
     yield from zip([key for key, _ in shard], targets, strict=True)
 
 
 @torch.inference_mode()
-def row_targets(model: Any, config: ScoreConfig, vocab_size: int, examples: Sequence[Example]) -> list[RowTargets]:
+def row_targets(
+    forward: Forward, config: ScoreConfig, vocab_size: int, examples: Sequence[Example]
+) -> list[RowTargets]:
     """The teacher's targets for each example, from one forward pass; head rows beyond `vocab_size` are cut."""
-    batch = collate([[example] for example in examples], pad_id=0).to(model.device)
-    hidden_NH, head = hidden_states(model, batch), output_head(model).first(vocab_size)
+    hidden_NH, head = forward(examples), forward.head.first(vocab_size)
     size = default_chunk(vocab_size, hidden_NH.device)
     chunks = [summarise(head.logits(part), config) for part in hidden_NH.split(size)]
     ids, logits, tails = (torch.cat(parts).cpu().numpy() for parts in zip(*chunks, strict=True))

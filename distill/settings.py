@@ -1,6 +1,6 @@
 """Settings of `score` and `train`; they load without torch, so that recipes can be checked quickly."""
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,16 @@ Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_kl"]
 DType = Literal["auto", "float32", "bfloat16"]
 
 
+class ScoreOptions(Config):
+    """How the engine `vllm_engine` is run."""
+
+    engine: dict[str, Any] = Field(
+        default={}, description="arguments of vllm.LLM, such as tensor_parallel_size, gpu_memory_utilization"
+    )
+
+    EXECUTION: ClassVar[frozenset[str]] = frozenset({"engine"})
+
+
 class ScoreConfig(Config):
     """One forward pass of the teacher over the corpus, keeping its top-K logits and tails for a grid of T."""
 
@@ -17,6 +27,10 @@ class ScoreConfig(Config):
     tokenizer: str | None = Field(
         None, description="whose tokenizer and chat template render the rows; None = teacher's"
     )
+    engine: Literal["transformers_local", "vllm_engine"] = Field(
+        "transformers_local", description="what runs the teacher; vllm_engine: one that needs several GPUs"
+    )
+    options: ScoreOptions = Field(ScoreOptions(), description="of the engine")
     top_k: int = Field(32, ge=1, description="tokens kept a position; the rest is one bucket")
     temperatures: tuple[float, ...] = Field((1.0, 2.0, 4.0), min_length=1, description="grid on which T is exact")
     sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long")
@@ -24,10 +38,12 @@ class ScoreConfig(Config):
     dtype: DType = Field("auto", description="of the teacher; auto = bfloat16 on a GPU, float32 on a CPU")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
 
-    EXECUTION: ClassVar[frozenset[str]] = frozenset({"batch_tokens"})
+    EXECUTION: ClassVar[frozenset[str]] = frozenset({"batch_tokens", "options"})
 
     @model_validator(mode="after")
     def _check(self) -> "ScoreConfig":
+        if self.options.engine and self.engine != "vllm_engine":
+            raise ValueError(f'options.engine is {self.options.engine}, which needs engine = "vllm_engine"')
         grid = self.temperatures
         if any(not 0.0 < t < float("inf") for t in grid) or len(set(grid)) < len(grid):
             raise ValueError(f"temperatures are {list(grid)}; they must be above 0, finite and differ")

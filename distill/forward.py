@@ -1,0 +1,49 @@
+"""How a teacher's last hidden states come about: a model of transformers in this process, or vLLM's engine.
+
+Shape suffixes: N target positions, H hidden.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from distill.data import Example
+from distill.heads import Head
+from distill.packing import collate
+from distill.settings import ScoreConfig
+from distill.student import hidden_states, load_model, output_head, pick_device, pick_dtype
+
+
+class Forward(Protocol):
+    """A teacher in memory: its output head, and what goes into it."""
+
+    head: Head
+
+    def __call__(self, examples: Sequence[Example]) -> Tensor:
+        """Last hidden states [N, H], after the final norm, at the places that predict the examples' targets."""
+
+
+def load_forward(config: ScoreConfig) -> Forward:
+    """The teacher by the engine that the settings name."""
+    device = pick_device(config.device)
+    dtype = pick_dtype(config.dtype, device)
+    if config.engine == "vllm_engine":
+        from distill.vllm_forward import VllmForward
+
+        return VllmForward(config.teacher, config.options.engine, config.sequence_tokens, dtype, device)
+    return LocalForward(load_model(config.teacher, dtype, device))
+
+
+class LocalForward:
+    """One padded pass of a model of transformers."""
+
+    def __init__(self, model: Any) -> None:
+        self.model, self.head = model, output_head(model)
+
+    @torch.inference_mode()
+    def __call__(self, examples: Sequence[Example]) -> Tensor:
+        """Last hidden states [N, H]."""
+        batch = collate([[example] for example in examples], pad_id=0).to(self.model.device)
+        return hidden_states(self.model, batch)
