@@ -163,11 +163,12 @@ def _shards(todo: Mapping[str, Example], batch_tokens: int) -> Iterable[list[Key
 
 def _notes(store: TargetStore, keys: Sequence[str]) -> dict[str, Any]:
     """What the store costs and misses, measured on rows spread evenly over the corpus."""
-    sample = [store.get(key) for key in keys[:: max(1, len(keys) // ROWS_MEASURED)]]
+    some = keys[:: max(1, len(keys) // ROWS_MEASURED)]
+    sample = [store.get(key) for key in some]
     tokens = sum(len(row.logits) for row in sample)
     if not tokens:
         return {}
-    stored = sum(row.token_ids.nbytes + row.logits.nbytes + row.log_tails.nbytes for row in sample)
+    stored = sum(map(store.stored_bytes, some))
     tails = {
         f"{t:g}": sum(float(np.exp(row.log_tail(t)).sum()) for row in sample) / tokens
         for t in store.metadata.temperatures

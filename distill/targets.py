@@ -1,7 +1,8 @@
 """Soft targets on disk: an append-only store keyed by content, so re-filtering or re-packing a corpus keeps them.
 
 A folder holds `store.json` (whose targets these are) and segment files `*.targets`; each worker may write its own.
-A segment is blocks of one row each: a header with its own checksum, then token ids, logits and tails, checksummed.
+A segment is blocks of one row each: a header with its own checksum, then what `distill/codec.py` makes of token ids,
+logits and tails, checksummed.
 
 Shape suffixes: N target positions, K kept tokens, T temperatures of the grid.
 """
@@ -20,9 +21,10 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from distill import codec
 from generators.records import Config, write_text
 
-MAGIC = b"DTG1"
+MAGIC, OLDER = b"DTG2", (b"DTG1",)
 HEADER = struct.Struct("<4s12sIII")  # magic, key, positions, payload bytes, payload crc32; then the header's own crc32
 CHECK = struct.Struct("<I")
 HEADER_BYTES = HEADER.size + CHECK.size
@@ -37,36 +39,61 @@ class StoreMetadata(Config):
     vocab_size: int  # logits beyond it are padding rows and were cut
     top_k: int
     temperatures: tuple[float, ...]
+    sampled: int = 0  # draws a position beside the top_k
+    sampled_temperature: float | None = None
 
 
 @dataclass(frozen=True)
 class RowTargets:
     """A teacher's distribution at each of a row's N completion tokens: position i predicts `ids[target_start + i]`.
 
-    token_ids: [N, K] uint16 or uint32, most probable first. logits: [N, K] fp16, relative to the top logit.
+    token_ids: [N, K] uint16 or uint32, the most probable first. logits: [N, K] fp16, relative to the top logit.
     log_tails: [N, T] fp32, logsumexp of (logit - top) / T over all OTHER tokens, for each T of the grid (-inf if
     there are none). Storing logZ(T) by its tail part keeps small tails to full relative precision; with the kept
-    logits it gives logZ(T), so kept and tail probabilities at T sum to one whatever fp16 rounded.
+    logits it gives logZ(T), so kept and tail probabilities at T sum to one whatever the storage rounded.
+
+    draws: [N, S] for a sampled row, how often each of the last S tokens of a position was drawn at
+    `sampled_temperature` from the distribution without the first K - S, the head. The tails are then over all
+    tokens outside the head. A place with no draw is unused.
     """
 
     token_ids: NDArray[np.unsignedinteger]
     logits: NDArray[np.float16]
     log_tails: NDArray[np.float32]
     temperatures: tuple[float, ...]
+    draws: NDArray[np.unsignedinteger] | None = None
+    sampled_temperature: float | None = None
+
+    @property
+    def head(self) -> int:
+        """Tokens of a position that are kept for certain."""
+        return self.logits.shape[1] - (0 if self.draws is None else self.draws.shape[1])
 
     def log_z(self, temperature: float) -> NDArray[np.float32]:
         """logsumexp over the whole vocabulary of (logit - top) / T, [N]."""
-        kept_NK = self.logits.astype(np.float32) / np.float32(temperature)
-        kept_N = np.log(np.exp(kept_NK).sum(axis=1))  # the top one is 0: no overflow, no empty sum
-        return np.logaddexp(kept_N, self.log_tails[:, grid_index(self.temperatures, temperature)])
+        tail_N = self.log_tails[:, grid_index(self.temperatures, temperature)]
+        if not self.head:
+            return tail_N
+        kept_NK = self.logits[:, : self.head].astype(np.float32) / np.float32(temperature)
+        return np.logaddexp(np.log(np.exp(kept_NK).sum(axis=1)), tail_N)  # the top one is 0: no overflow, no empty sum
 
     def log_probs(self, temperature: float) -> NDArray[np.float32]:
-        """Log probabilities of the kept tokens at T, [N, K]."""
+        """Log probabilities of the tokens at T, [N, K]."""
         return self.logits.astype(np.float32) / np.float32(temperature) - self.log_z(temperature)[:, None]
 
     def log_tail(self, temperature: float) -> NDArray[np.float32]:
-        """Log of the mass outside the kept tokens at T, [N]."""
+        """Log of the mass outside the kept tokens, or outside a sampled row's head, at T, [N]."""
         return self.log_tails[:, grid_index(self.temperatures, temperature)] - self.log_z(temperature)
+
+    def weights(self) -> NDArray[np.float32]:
+        """Of a sampled row, [N, K]: times exp(log_probs(T)) they estimate the distribution at ANY T without bias."""
+        assert self.draws is not None and self.sampled_temperature is not None, "the row has no draws"
+        tail_N = self.log_tails[:, grid_index(self.temperatures, self.sampled_temperature)]
+        drawn_NS = self.logits[:, self.head :].astype(np.float32) / np.float32(self.sampled_temperature)
+        share_NS = self.draws / np.maximum(self.draws.sum(axis=1, keepdims=True), 1).astype(np.float32)
+        with np.errstate(invalid="ignore"):  # nothing was drawn where the tail is empty
+            weights_NS = np.where(self.draws > 0, share_NS * np.exp(tail_N[:, None] - drawn_NS), 0.0)
+        return np.concatenate([np.ones_like(self.logits[:, : self.head], np.float32), weights_NS], 1, dtype=np.float32)
 
 
 def grid_index(temperatures: Sequence[float], temperature: float) -> int:
@@ -164,6 +191,13 @@ class TargetStore:
             )
         return _decode(payload, parsed.positions, self.metadata)
 
+    def stored_bytes(self, key: str) -> int:
+        """What the row takes on the disk."""
+        number, offset = self._blocks[bytes.fromhex(key)]
+        parsed = parse_header(os.pread(self._files[number], HEADER_BYTES, offset))
+        assert parsed is not None, f"{self._paths[number]}: no row at byte {offset}"
+        return HEADER_BYTES + parsed.payload_bytes
+
     def close(self) -> None:
         """Push what was appended to the disk and close the files."""
         if self._out >= 0:
@@ -178,6 +212,10 @@ class TargetStore:
         if path.stat().st_size == 0:
             return 0
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if data[: len(MAGIC)] in OLDER:
+                raise ValueError(
+                    f"{path} is of the older format {data[: len(MAGIC)].decode()}; score again into another folder"
+                )
             offset, last = 0, 0
             while (header := parse_header(data[offset : offset + HEADER_BYTES])) is not None:
                 end = offset + HEADER_BYTES + header.payload_bytes
@@ -246,30 +284,17 @@ def id_dtype(vocab_size: int) -> np.dtype:
 
 
 def _encode(key: bytes, row: RowTargets, metadata: StoreMetadata) -> bytes:
-    positions = row.token_ids.shape[0]
-    shapes = {row.token_ids.shape, row.logits.shape}, row.log_tails.shape
-    expected = {(positions, metadata.top_k)}, (positions, len(metadata.temperatures))
+    positions, kept, grid = len(row.token_ids), metadata.top_k + metadata.sampled, len(metadata.temperatures)
+    draws = metadata.sampled if row.draws is None else row.draws.shape[1]
+    shapes = row.token_ids.shape, row.logits.shape, row.log_tails.shape, draws, row.draws is not None
+    expected = (positions, kept), (positions, kept), (positions, grid), metadata.sampled, metadata.sampled > 0
     assert shapes == expected, f"row {key.hex()} has shapes {shapes}, the store wants {expected}"
-    arrays = (
-        row.token_ids.astype(id_dtype(metadata.vocab_size), copy=False),
-        row.logits.astype("<f2", copy=False),
-        row.log_tails.astype("<f4", copy=False),
-    )
-    payload = b"".join(array.tobytes() for array in arrays)
+    payload = codec.encode(row.token_ids, row.logits, row.log_tails, row.draws)
     header = HEADER.pack(MAGIC, key, positions, len(payload), zlib.crc32(payload))
     return header + CHECK.pack(zlib.crc32(header)) + payload
 
 
 def _decode(payload: bytes, positions: int, metadata: StoreMetadata) -> RowTargets:
-    ids = id_dtype(metadata.vocab_size)
-    kept, grid = positions * metadata.top_k, positions * len(metadata.temperatures)
-    assert len(payload) == kept * (ids.itemsize + 2) + grid * 4, f"{len(payload)} bytes for {positions} positions"
-    token_ids = np.frombuffer(payload, ids, kept)
-    logits = np.frombuffer(payload, "<f2", kept, offset=kept * ids.itemsize)
-    log_tails = np.frombuffer(payload, "<f4", grid, offset=kept * (ids.itemsize + 2))
-    return RowTargets(
-        token_ids.reshape(positions, metadata.top_k),
-        logits.reshape(positions, metadata.top_k),
-        log_tails.reshape(positions, len(metadata.temperatures)),
-        metadata.temperatures,
-    )
+    shape, grid = (positions, metadata.top_k + metadata.sampled), metadata.temperatures
+    ids, logits, tails, draws = codec.decode(payload, shape, len(grid), id_dtype(metadata.vocab_size), metadata.sampled)
+    return RowTargets(ids, logits, tails, grid, draws, metadata.sampled_temperature)
