@@ -33,7 +33,7 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[list[Exa
     """The examples of a corpus file in its order, and how many rows were dropped by reason."""
     examples: list[Example] = []
     dropped: Counter[str] = Counter()
-    for encoded in _encode_file(path, tokenizer, max_tokens):
+    for encoded in encode_file(path, tokenizer, max_tokens):
         if isinstance(encoded, Example):
             examples.append(encoded)
         else:
@@ -41,7 +41,8 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[list[Exa
     return examples, dropped
 
 
-def _encode_file(path: Path, tokenizer: Any, max_tokens: int) -> Iterator[Example | str]:
+def encode_file(path: Path, tokenizer: Any, max_tokens: int) -> Iterator[Example | str]:
+    """What `encode` gives for each row of a corpus file, in its order."""
     rows = pl.read_parquet(path, columns=["trace_id", "messages"])
     for part in rows.iter_slices(ROWS_AT_ONCE):
         yield from encode(part.to_dicts(), tokenizer, max_tokens)

@@ -1,12 +1,13 @@
 """Settings of `score` and `train`; they load without torch, so that recipes can be checked quickly."""
 
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from generators.records import Config
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_kl"]
+SpanDivergence = Literal["span_kl", "gold", "uld"]  # for a teacher of another tokenizer; see spans.md
 DType = Literal["auto", "float32", "bfloat16"]
 
 
@@ -58,8 +59,8 @@ class TrainConfig(Config):
     temperature: float = Field(1.0, gt=0.0)
     soft_targets: Literal["none", "stored", "online"] = Field("none", description="where the teacher's term comes from")
     teacher: str | None = Field(None, description="the model run beside the student; for soft_targets = online")
-    divergence: Divergence = "forward_kl"
-    beta: float = Field(0.5, gt=0.0, lt=1.0, description="the teacher's share of the mixture in jsd and skew_kl")
+    divergence: Divergence | SpanDivergence = "forward_kl"
+    beta: float = Field(0.5, gt=0.0, lt=1.0, description="the teacher's share of the mixture in jsd, skew_kl, gold")
 
     tokens: int | None = Field(None, ge=1, description="stop after this many tokens of prompts and completions")
     epochs: int | None = Field(None, ge=1, description="passes over the corpus; 2 where `tokens` is not set either")
@@ -91,5 +92,10 @@ class TrainConfig(Config):
         if (self.soft_targets == "online") != (self.teacher is not None):
             raise ValueError(
                 f"soft_targets is {self.soft_targets} and teacher is {self.teacher}; online, and only it, needs one"
+            )
+        if self.divergence in get_args(SpanDivergence) and self.soft_targets != "online":
+            raise ValueError(
+                f"divergence is {self.divergence} and soft_targets is {self.soft_targets}; a teacher of another "
+                'tokenizer is run beside the student: soft_targets = "online"'
             )
         return self

@@ -112,7 +112,7 @@ def check_vocabularies(student: Any, teacher: Any, student_rows: int, teacher_ro
         if ours.get(i) != theirs.get(i):
             raise ValueError(
                 f"student and teacher disagree on token {i}: {ours.get(i)!r} and {theirs.get(i)!r}; "
-                "soft targets need one vocabulary"
+                'soft targets need one vocabulary, or an online teacher and divergence = "span_kl"'
             )
     for whose, rows in (("student", student_rows), ("teacher", teacher_rows)):
         if rows < size:

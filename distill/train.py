@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ from distill.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint
 from distill.data import Example, load_examples
 from distill.losses import LossOutput, OnlineTeacher, StoredTargets, Teacher, distillation_loss
 from distill.packing import Batch, batches, plan_steps
+from distill.pairing import Pairing, open_span_teacher
 from distill.schedule import learning_rate
 from distill.settings import TrainConfig
+from distill.span_loss import SPAN_DIVERGENCES, SpanTeacher, span_loss
 from distill.student import (
     check_vocabularies,
     head_rows,
@@ -43,7 +46,7 @@ from generators.work import Progress, StageCounts, no_progress
 DEFAULT_EPOCHS = 2  # DeepSeek-R1's students were trained for 2 to 3 (arXiv 2501.12948)
 MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
 
-TeacherOf = Callable[[Batch], Teacher | None]
+TeacherOf = Callable[[Batch], Teacher | SpanTeacher | None]
 
 
 def train(
@@ -65,11 +68,17 @@ def train(
     device = pick_device(config.device)
     tokenizer = load_tokenizer(config.student)
     longest = longest_row(config.student, config.sequence_tokens)
-    examples, dropped = load_examples(corpus, tokenizer, longest)
-    held_out, _ = load_examples(validation, tokenizer, longest)
+    pairing = Pairing.of(config, tokenizer) if config.divergence in SPAN_DIVERGENCES else None
+    load = pairing.load if pairing else partial(load_examples, tokenizer=tokenizer)
+    examples, dropped = load(corpus, max_tokens=longest)
+    held_out, _ = load(validation, max_tokens=longest)
     if not examples:
         raise ValueError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
-    vocab_size, teacher_of = open_teacher(config, tokenizer, targets, device, [*examples, *held_out])
+    vocab_size, teacher_of = (
+        (None, open_span_teacher(config, pairing, device))
+        if pairing
+        else open_teacher(config, tokenizer, targets, device, [*examples, *held_out])
+    )
     student = load_model(config.student, torch.float32, device).train()
     trainer = Trainer(config, student, teacher_of, vocab_size, tokenizer.pad_token_id or 0)
     tokens, seconds = fit(trainer, examples, held_out, out, progress)
@@ -153,20 +162,19 @@ class Trainer:
         """The batch's part of a mean over `denominator` target tokens."""
         dtype = pick_dtype(self.config.dtype, self.device)
         lower = torch.autocast(self.device.type, dtype) if dtype != torch.float32 else nullcontext()
+        usual: dict[str, Any] = {
+            "alpha": self.config.alpha,
+            "temperature": self.config.temperature,
+            "divergence": self.config.divergence,
+            "beta": self.config.beta,
+            "denominator": denominator,
+        }
         with lower:
-            return distillation_loss(
-                hidden_states(self.model, batch),
-                output_head(self.model),
-                batch.labels,
-                alpha=self.config.alpha,
-                temperature=self.config.temperature,
-                teacher=self.teacher_of(batch),
-                divergence=self.config.divergence,
-                beta=self.config.beta,
-                ignore_index=None,
-                denominator=denominator,
-                vocab_size=self.vocab_size,
-            )
+            student = hidden_states(self.model, batch), output_head(self.model), batch.labels
+            teacher = self.teacher_of(batch)
+            if isinstance(teacher, SpanTeacher):
+                return span_loss(*student, teacher, **usual)
+            return distillation_loss(*student, teacher=teacher, ignore_index=None, vocab_size=self.vocab_size, **usual)
 
     def batches(self, examples: Sequence[Example]) -> Iterator[Batch]:
         """Micro-batches on the student's device."""

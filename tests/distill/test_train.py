@@ -10,7 +10,8 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from distill.score import score
 from distill.settings import ScoreConfig, TrainConfig
@@ -126,6 +127,49 @@ def test_stored_targets_with_the_whole_vocabulary_train_as_the_online_teacher_do
     online = trained(files, tmp_path / "online", config(student, soft_targets="online", teacher=teacher, **soft))
     assert_close(stored, online, 1e-2)  # logits of 7 bits in the store
     assert_same_log(tmp_path / "stored", tmp_path / "online", 1e-2)
+
+
+@pytest.fixture
+def stranger(save: Callable[..., str], make_model: Callable[..., Any]) -> str:
+    """Folder of a student with another tokenizer, template and end of turn."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["<|eot|>", "<|endoftext|>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=290, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([answer for _, answer in PAIRS], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|eot|>")
+    fast.chat_template = "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}assistant: "
+    return save(make_model(3, vocab_size=300), fast)
+
+
+def test_a_teacher_of_another_tokenizer_teaches_by_spans(
+    files: Corpus, stranger: str, teacher: str, tmp_path: Path
+) -> None:
+    soft = {"alpha": 0.0, "soft_targets": "online", "teacher": teacher}
+    with pytest.raises(ValueError, match=r'disagree on token 0: .*divergence = "span_kl"'):
+        train(*files, None, tmp_path, config(stranger, **soft))
+    with pytest.raises(ValueError, match=r"span_kl and soft_targets is stored"):
+        config(stranger, alpha=0.5, soft_targets="stored", divergence="span_kl")
+    spans = config(stranger, divergence="span_kl", checkpoint_every_s=0, **(soft | {"epochs": 6}))
+    whole = trained(files, tmp_path / "whole", spans)
+    measured = [line["val_kl"] for line in log(tmp_path / "whole") if "val_kl" in line]
+    assert 0 < measured[-1] < 0.9 * measured[0]
+    packed = spans.model_copy(update={"layout": "packed", "sequence_tokens": 200, "micro_batch_tokens": 300})
+    assert_close(trained(files, tmp_path / "packed", packed), whole, 2e-3)
+    assert_same_log(tmp_path / "packed", tmp_path / "whole", 1e-2)
+
+
+def test_spans_with_one_tokenizer_train_as_forward_kl_does(
+    files: Corpus, student: str, teacher: str, tmp_path: Path
+) -> None:
+    soft = {"alpha": 0.3, "temperature": 2.0, "soft_targets": "online", "teacher": teacher}
+    plain = trained(files, tmp_path / "plain", config(student, **soft))
+    assert_close(trained(files, tmp_path / "spans", config(student, divergence="span_kl", **soft)), plain, 1e-4)
+    assert_same_log(tmp_path / "spans", tmp_path / "plain", 1e-3)
 
 
 def test_alpha_one_measures_the_teacher_and_learns_from_labels_alone(
