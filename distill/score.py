@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from distill.data import Example, load_examples
+from distill.draws import drawn, places
 from distill.forward import Forward, load_forward
 from distill.losses import default_chunk
 from distill.mending import mend
@@ -83,30 +84,49 @@ def build_scorer(config: ScoreConfig, vocab_size: int) -> Worker:
 def _score_shard(
     forward: Forward, config: ScoreConfig, vocab_size: int, shard: Sequence[Keyed]
 ) -> Iterator[tuple[str, RowTargets]]:
-    targets = row_targets(forward, config, vocab_size, [example for _, example in shard])
+    targets = row_targets(forward, config, vocab_size, [example for _, example in shard], [key for key, _ in shard])
     yield from zip([key for key, _ in shard], targets, strict=True)
 
 
 @torch.inference_mode()
 def row_targets(
-    forward: Forward, config: ScoreConfig, vocab_size: int, examples: Sequence[Example]
+    forward: Forward, config: ScoreConfig, vocab_size: int, examples: Sequence[Example], keys: Sequence[str]
 ) -> list[RowTargets]:
-    """The teacher's targets for each example, from one forward pass; head rows beyond `vocab_size` are cut."""
+    """The teacher's targets for each example, from one forward pass; head rows beyond `vocab_size` are cut.
+
+    What is drawn depends on a row's key, not on the rows beside it.
+    """
     hidden_NH, head = forward(examples), forward.head.first(vocab_size)
     size = default_chunk(vocab_size, hidden_NH.device)
-    chunks = [summarise(head.logits(part), config) for part in hidden_NH.split(size)]
-    ids, logits, tails = (torch.cat(parts).cpu().numpy() for parts in zip(*chunks, strict=True))
-    cuts = np.cumsum([example.targets for example in examples])[:-1]
-    split = zip(np.split(ids, cuts), np.split(logits, cuts), np.split(tails, cuts), strict=True)
-    return [RowTargets(*arrays, config.temperatures) for arrays in split]
+    lengths = [example.targets for example in examples]
+    where_NS = np.concatenate([places(key, n, config.sampled) for key, n in zip(keys, lengths, strict=True)])
+    parts = zip(hidden_NH.split(size), torch.from_numpy(where_NS).to(hidden_NH.device).split(size), strict=True)
+    chunks = [summarise(head.logits(hidden_CH), config, where_CS) for hidden_CH, where_CS in parts]
+    arrays = [torch.cat(parts).cpu().numpy() for parts in zip(*chunks, strict=True)]
+    rows = zip(*(np.split(array, np.cumsum(lengths)[:-1]) for array in arrays), strict=True)
+    grid, drawn_at = config.temperatures, config.sampled_temperature
+    if config.sampled:
+        return [RowTargets(ids, logits, tails, grid, draws, drawn_at) for ids, logits, tails, draws in rows]
+    return [RowTargets(ids, logits, tails, grid) for ids, logits, tails, _ in rows]
 
 
-def summarise(logits_CV: Tensor, config: ScoreConfig) -> tuple[Tensor, Tensor, Tensor]:
-    """(token ids [C, K] int32, logits below the top one [C, K] fp16, log tails [C, T] fp32) of a teacher's logits."""
+def summarise(logits_CV: Tensor, config: ScoreConfig, places_CS: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(token ids [C, K] int32, logits below the top one [C, K] fp16, log tails [C, T] fp32, draws [C, S] int32).
+
+    The K tokens are the config's top_k and after them its S drawn ones, which are drawn at `places_CS`.
+    """
+    top_C1 = logits_CV.amax(dim=1, keepdim=True)
     kept_CK, ids_CK = largest(logits_CV, min(config.top_k, logits_CV.shape[1]))
-    rest_CV = (logits_CV - kept_CK[:, :1]).scatter_(1, ids_CK, -torch.inf)
+    rest_CV, kept_CK = (logits_CV - top_C1).scatter_(1, ids_CK, -torch.inf), kept_CK - top_C1
     tails_CT = torch.stack([torch.logsumexp(rest_CV / t, dim=-1) for t in config.temperatures], dim=1)
-    return ids_CK.to(torch.int32), (kept_CK - kept_CK[:, :1]).to(torch.float16), tails_CT.to(torch.float32)
+    lowest_C1 = kept_CK[:, -1:] if config.top_k else torch.zeros_like(top_C1)
+    more_CS, logits_CS, draws_CS = drawn(rest_CV, config.sampled_temperature, places_CS, lowest_C1)
+    return (
+        torch.cat([ids_CK, more_CS], dim=1).to(torch.int32),
+        torch.cat([kept_CK, logits_CS], dim=1).to(torch.float16),
+        tails_CT.to(torch.float32),
+        draws_CS.to(torch.int32),
+    )
 
 
 def largest(logits_CV: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -116,7 +136,7 @@ def largest(logits_CV: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """
     rows, size = logits_CV.shape
     whole = size // BLOCK
-    if whole < 2 * k:
+    if whole < 2 * k or not k:
         return logits_CV.topk(k, dim=-1)
     maxima = logits_CV[:, : whole * BLOCK].unflatten(1, (whole, BLOCK)).amax(dim=-1)
     within = torch.arange(BLOCK, device=logits_CV.device)
@@ -140,6 +160,8 @@ def _store_metadata(config: ScoreConfig, revision: str | None) -> tuple[StoreMet
         vocab_size=vocab_size,
         top_k=min(config.top_k, vocab_size),
         temperatures=config.temperatures,
+        sampled=config.sampled,
+        sampled_temperature=config.sampled_temperature if config.sampled else None,
     )
     return metadata, tokenizer
 

@@ -32,7 +32,11 @@ class ScoreConfig(Config):
         "transformers_local", description="what runs the teacher; vllm_engine: one that needs several GPUs"
     )
     options: ScoreOptions = Field(ScoreOptions(), description="of the engine")
-    top_k: int = Field(32, ge=1, description="tokens kept a position; the rest is one bucket")
+    top_k: int = Field(32, ge=0, description="tokens kept a position; the rest is one bucket, or is drawn from")
+    sampled: int = Field(
+        0, ge=0, le=2**16, description="draws a position from the rest: an unbiased estimate, for forward_kl"
+    )
+    sampled_temperature: float = Field(1.0, gt=0.0, description="at which tokens are drawn; one of `temperatures`")
     temperatures: tuple[float, ...] = Field((1.0, 2.0, 4.0), min_length=1, description="grid on which T is exact")
     sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long")
     batch_tokens: int = Field(16384, ge=1, description="padded tokens of one forward pass")
@@ -48,6 +52,12 @@ class ScoreConfig(Config):
         grid = self.temperatures
         if any(not 0.0 < t < float("inf") for t in grid) or len(set(grid)) < len(grid):
             raise ValueError(f"temperatures are {list(grid)}; they must be above 0, finite and differ")
+        if not self.top_k and not self.sampled:
+            raise ValueError("top_k is 0 and sampled is 0, so nothing would be kept; one of them must be above 0")
+        if self.sampled and self.sampled_temperature not in grid:
+            raise ValueError(
+                f"sampled_temperature is {self.sampled_temperature:g}; it must be one of temperatures, {list(grid)}"
+            )
         return self
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from distill.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint, seed_everything
 from distill.data import Example, load_examples
-from distill.losses import LossOutput, OnlineTeacher, StoredTargets, Teacher, distillation_loss
+from distill.losses import LossOutput, OnlineTeacher, SampledTargets, StoredTargets, Teacher, distillation_loss
 from distill.packing import Batch, batches, plan_steps
 from distill.pairing import Pairing, open_span_teacher
 from distill.schedule import learning_rate
@@ -120,6 +120,11 @@ def _check_store(store: TargetStore, tokenizer: Any, config: TrainConfig, exampl
             f"the targets in {store.folder} were made with another tokenizer than {config.student}'s; score again "
             f'with score.tokenizer = "{config.student}"'
         )
+    if store.metadata.sampled and config.divergence != "forward_kl":
+        raise ValueError(
+            f"divergence is {config.divergence}, and {store.folder} has sampled targets, which estimate forward_kl "
+            "alone; score again with score.sampled=0"
+        )
     missing = [example.trace_id for example in examples if not store.has(key_of(store, example))]
     if missing:
         raise ValueError(
@@ -133,15 +138,17 @@ def key_of(store: TargetStore, example: Example) -> str:
     return target_key(example.token_ids, example.target_start, store.metadata.teacher, store.metadata.revision)
 
 
-def stored_targets(store: TargetStore, batch: Batch, temperature: float) -> StoredTargets:
+def stored_targets(store: TargetStore, batch: Batch, temperature: float) -> StoredTargets | SampledTargets:
     """A batch's targets at T from the store, its documents in the batch's order."""
     rows = [store.get(key_of(store, example)) for example in batch.examples]
+    sampled = store.metadata.sampled > 0
     parts = (
         np.concatenate([row.token_ids for row in rows]).astype(np.int64),
         np.concatenate([row.log_probs(temperature) for row in rows]),
-        np.concatenate([row.log_tail(temperature) for row in rows]),
+        np.concatenate([row.weights() if sampled else row.log_tail(temperature) for row in rows]),
     )
-    return StoredTargets(*(torch.from_numpy(part).to(batch.labels.device) for part in parts))
+    kind = SampledTargets if sampled else StoredTargets
+    return kind(*(torch.from_numpy(part).to(batch.labels.device) for part in parts))
 
 
 @dataclass

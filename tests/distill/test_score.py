@@ -130,6 +130,42 @@ def test_an_interrupted_store_goes_on(teacher: str, corpus: Path, tmp_path: Path
         assert (row.token_ids == wanted.token_ids).all() and (row.logits == wanted.logits).all()
 
 
+@pytest.mark.parametrize("top_k", [0, 5])
+def test_what_is_drawn_depends_on_the_row_alone(teacher: str, corpus: Path, tmp_path: Path, top_k: int) -> None:
+    settings = {"top_k": top_k, "sampled": 12, "sampled_temperature": 1.5}
+    stopped = Recorded(stop_after=2)
+    with pytest.raises(KeyboardInterrupt):
+        scored(corpus, tmp_path / "alone", config(teacher, **settings, batch_tokens=1), stream=stopped)
+    _, _, alone = scored(corpus, tmp_path / "alone", config(teacher, **settings, batch_tokens=1))
+    _, _, together = scored(corpus, tmp_path / "together", config(teacher, **settings, batch_tokens=10_000))
+    for one, other in zip(alone, together, strict=True):
+        assert one.draws is not None and other.draws is not None and (one.draws.sum(1) == 12).all()
+        assert (one.draws == other.draws).all() and (one.token_ids == other.token_ids).all()
+        assert (one.weights() == other.weights()).all() or np.allclose(one.weights(), other.weights(), rtol=0.1)
+        assert not np.isinf(one.log_probs(4.0)).any()
+        used = np.concatenate([np.ones((len(one.draws), top_k), int), one.draws], axis=1) > 0
+        assert all(len(set(ids[u])) == u.sum() for ids, u in zip(one.token_ids, used, strict=True))
+
+
+def test_everything_is_drawn_from_nothing(teacher: str, corpus: Path, tmp_path: Path) -> None:
+    _, _, rows = scored(corpus, tmp_path, config(teacher, top_k=10_000, sampled=3))
+    for row in rows:
+        assert row.draws is not None and not row.draws.any() and not row.weights()[:, -3:].any()
+        assert np.isfinite(row.log_probs(1.0)).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"top_k": 0}, "top_k is 0 and sampled is 0"),
+        ({"sampled": 4, "sampled_temperature": 2.0}, r"sampled_temperature is 2; it must be one of temperatures, \[1"),
+    ],
+)
+def test_impossible_draws_are_refused(settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        config("t", **settings)
+
+
 def test_dropped_rows_are_counted_and_equal_rows_scored_once(
     teacher: str, write_corpus: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -49,8 +49,8 @@ def log(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
-def targets_of(files: Corpus, teacher: str, folder: Path, top_k: int) -> Path:
-    score(files, folder, ScoreConfig(teacher=teacher, top_k=top_k, temperatures=(1.0, 2.0), device="cpu"))
+def targets_of(files: Corpus, teacher: str, folder: Path, top_k: int, **more: Any) -> Path:
+    score(files, folder, ScoreConfig(teacher=teacher, top_k=top_k, temperatures=(1.0, 2.0), device="cpu", **more))
     return folder / "targets"
 
 
@@ -127,6 +127,22 @@ def test_stored_targets_with_the_whole_vocabulary_train_as_the_online_teacher_do
     online = trained(files, tmp_path / "online", config(student, soft_targets="online", teacher=teacher, **soft))
     assert_close(stored, online, 1e-2)  # logits of 7 bits in the store
     assert_same_log(tmp_path / "stored", tmp_path / "online", 1e-2)
+
+
+@pytest.mark.parametrize("top_k", [0, 6])
+def test_sampled_targets_train_nearly_as_the_online_teacher_does(
+    files: Corpus, student: str, teacher: str, tmp_path: Path, top_k: int
+) -> None:
+    soft = {"alpha": 0.3, "temperature": 2.0, "divergence": "forward_kl", "soft_targets": "stored"}
+    drawn = targets_of(files, teacher, tmp_path / "score", top_k, sampled=3000, sampled_temperature=2.0)
+    first = trained(files, tmp_path / "first", config(student, **soft), drawn)
+    online = trained(
+        files, tmp_path / "online", config(student, **{**soft, "soft_targets": "online", "teacher": teacher})
+    )
+    assert_close(first, online, 2e-2)
+    assert_same_log(tmp_path / "first", tmp_path / "online", 5e-2)
+    with pytest.raises(ValueError, match=r"divergence is jsd, and .* has sampled targets, which estimate forward_kl"):
+        trained(files, tmp_path / "jsd", config(student, **{**soft, "divergence": "jsd"}), drawn)
 
 
 @pytest.fixture

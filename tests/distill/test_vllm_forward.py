@@ -57,7 +57,8 @@ def test_targets_are_those_of_transformers_at_every_temperature(
 ) -> None:
     vocab_size = len(make_tokenizer())
     local = LocalForward(load_model(wide, torch.float32, CPU))
-    ours, theirs = (row_targets(one, config(wide), vocab_size, examples) for one in (forward, local))
+    keys = [example.trace_id for example in examples]
+    ours, theirs = (row_targets(one, config(wide), vocab_size, examples, keys) for one in (forward, local))
     for one, other in zip(ours, theirs, strict=True):
         assert (one.token_ids == other.token_ids).all()
         for temperature in GRID:
