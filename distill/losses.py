@@ -7,9 +7,9 @@ Shape suffixes: N target tokens, C tokens of one chunk, H student hidden, G teac
 K stored targets.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,7 +20,6 @@ from distill.divergences import DIVERGENCES as DIVERGENCES
 from distill.heads import Head
 from distill.plain import Terms as _Terms
 from distill.plain import chunk_terms as _chunk_terms
-from distill.plain import teacher_logits as _teacher_logits
 from distill.settings import Divergence
 from distill.teacher import OnlineTeacher as OnlineTeacher
 from distill.teacher import SampledTargets as SampledTargets
@@ -38,6 +37,15 @@ class LossOutput:
     tokens: int
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _uncompiled(function: Function) -> Function:
+    """A function compiled around it breaks its graph here: traced, the loop over chunks would be unrolled."""
+    return torch.compiler.disable(function)
+
+
+@_uncompiled
 def distillation_loss(
     student_hidden: Tensor,
     student_head: Tensor | Head,
@@ -52,6 +60,7 @@ def distillation_loss(
     denominator: float | Tensor | None = None,
     vocab_size: int | None = None,
     chunk_tokens: int | None = None,
+    tolerance: float = 0.0,
 ) -> LossOutput:
     """Loss of N tokens from hidden states [N, H], head (or its weight [V, H]) and labels [N].
 
@@ -63,6 +72,10 @@ def distillation_loss(
     `skew_kl` (DistiLLM, arXiv 2402.03898). Labels equal to `ignore_index` are no targets; None promises there
     are none. `vocab_size` cuts rows beyond the shared tokenizer from both heads. Softmax statistics are fp32 (fp64
     for fp64 inputs); products run in the autocast dtype. A teacher with alpha=1 is only measured (kl_sum).
+
+    On a GPU, CE and forward KL run through `distill.fused`. There `tolerance` lets rows of the vocabulary be left out
+    of the gradient's products whose squares sum to at most tolerance^2 of all (0.002 suits bf16): faster where teacher
+    and student are peaked, and found not worth it where they are not.
 
     A head that FSDP2 has sharded is gathered for the call (`Head.gathered`). With a vocabulary-parallel one all ranks
     of its group pass the same hidden states and labels and get the same loss and gradient to the hidden states, as
@@ -78,12 +91,15 @@ def distillation_loss(
         student_hidden, labels = student_hidden[index_N], labels[index_N]
         teacher = teacher and teacher.rows(index_N)
     size = vocab_size or head.rows
-    chunk = chunk_tokens or default_chunk(size, student_hidden.device)
-    wanted = torch.is_grad_enabled()  # asked here: it is off within forward
-    terms = _Terms(alpha, temperature, divergence, beta, size, chunk, head.scale, head.softcap, wanted, head.shard)
-    total, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, head.weight, head.bias, labels, teacher, terms)
+    terms = _Terms(
+        alpha, temperature, divergence, beta, size, chunk_tokens, head.scale, head.softcap,
+        torch.is_grad_enabled(),  # asked here: it is off within forward
+        head.shard, tolerance,
+    )  # fmt: skip
     tokens = labels.shape[0]
-    return LossOutput(total / (max(tokens, 1) if denominator is None else denominator), ce_sum, kl_sum, tokens)
+    unit = 1.0 / (max(tokens, 1) if denominator is None else denominator)
+    loss, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, head.weight, head.bias, labels, teacher, terms, unit)
+    return LossOutput(loss, ce_sum, kl_sum, tokens)
 
 
 def _check(
@@ -129,7 +145,7 @@ def default_chunk(vocab_size: int, device: torch.device) -> int:
 
 
 class _ChunkedLoss(torch.autograd.Function):
-    """Forms the gradients of the summed loss in the forward pass, chunk by chunk; backward only scales them."""
+    """Forms the gradients of the loss in the forward pass, chunk by chunk; backward only scales them."""
 
     @staticmethod
     def forward(
@@ -140,40 +156,79 @@ class _ChunkedLoss(torch.autograd.Function):
         labels_N: Tensor,
         teacher: Teacher | None,
         terms: _Terms,
+        unit: float | Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
         device = hidden_NH.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_NH.dtype
-        head = Head(weight_VH, bias_V, terms.scale, terms.softcap, terms.shard).first(terms.vocab_size, dtype)
-        sums = hidden_NH.new_zeros(2, dtype=torch.promote_types(dtype, torch.float32))
-        grads = _Gradients.of(
-            hidden_NH, weight_VH, bias_V, [need and terms.differentiate for need in ctx.needs_input_grad], sums.dtype
-        )
+        whole = Head(weight_VH, bias_V, terms.scale, terms.softcap, terms.shard)
+        needed = [need and terms.differentiate for need in ctx.needs_input_grad[:3]]
+        inputs = hidden_NH, whole.first(terms.vocab_size, dtype), whole, labels_N, teacher, terms, needed
+        ctx.fused = _fusable(device, dtype, teacher, terms)
         with torch.autocast(device, enabled=False):
-            for start in range(0, labels_N.shape[0], terms.chunk_tokens):
-                rows = slice(start, start + terms.chunk_tokens)
-                hidden_CH = hidden_NH[rows].to(dtype)
-                logits_CV = head.logits(hidden_CH)
-                chunk = logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms
-                fused = terms.shard is None and _fusable(logits_CV, teacher, terms)
-                chunk_sums, grad_CV = _fused_terms(*chunk, dtype) if fused else _chunk_terms(*chunk)
-                sums += chunk_sums
-                grads.add(rows, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
-        if terms.shard is not None and grads.hidden_NH is not None:
-            dist.all_reduce(grads.hidden_NH, group=terms.shard.group)  # each rank's is that through its own rows
-        ctx.save_for_backward(*grads.finished(weight_VH, bias_V))
+            if ctx.fused:
+                from distill.fused import fused_loss  # Triton comes with torch's CUDA builds alone
+
+                unit = torch.as_tensor(unit, dtype=torch.float32).to(hidden_NH.device, non_blocking=True)
+                sums, *grads = fused_loss(*inputs, unit)
+            else:
+                sums, *grads = _plain_loss(*inputs)
+        ctx.unit = unit
+        ctx.save_for_backward(*grads)
         ce_sum, kl_sum = sums.unbind()
         total = terms.alpha * ce_sum + (1.0 - terms.alpha) * terms.temperature**2 * kl_sum
         ctx.mark_non_differentiable(ce_sum, kl_sum)
-        return total, ce_sum, kl_sum
+        return total * unit, ce_sum, kl_sum
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         # Of a graph that is kept they are asked again; else a second copy of the head's gradient would be a waste.
         kept = torch._C._autograd._get_current_graph_task_keep_graph()
-        scaled = torch.mul if kept else Tensor.mul_
-        grads = (None if grad is None else scaled(grad, grad_total.to(grad.dtype)) for grad in ctx.saved_tensors)
-        return *grads, None, None, None
+        grads = [grad.clone() if kept and grad is not None else grad for grad in ctx.saved_tensors]
+        for grad in grads:
+            if grad is not None and ctx.fused:
+                _scale_fused(grad, grad_loss)
+            elif grad is not None:
+                grad.mul_((grad_loss * ctx.unit).to(grad.dtype))
+        return *grads, None, None, None, None
+
+
+def _fusable(device: str, dtype: torch.dtype, teacher: Teacher | None, terms: _Terms) -> bool:
+    """Whether Triton's kernels do it: CE, and forward KL to any teacher. Soft caps and sharded heads are plain torch's."""
+    plain = terms.softcap is not None or terms.shard is not None or dtype == torch.float64
+    return device == "cuda" and terms.divergence == "forward_kl" and not plain
+
+
+def _scale_fused(grad: Tensor, factor: Tensor) -> None:
+    from distill.kernels import scale_by
+
+    scale_by(grad, factor)
+
+
+def _plain_loss(
+    hidden_NH: Tensor,
+    head: Head,
+    whole: Head,
+    labels_N: Tensor,
+    teacher: Teacher | None,
+    terms: _Terms,
+    needed: Sequence[bool],
+) -> tuple[Tensor | None, ...]:
+    """(sums of CE and divergence [2], gradients of the summed loss to hidden states, weight and bias)."""
+    dtype = head.weight.dtype
+    sums = hidden_NH.new_zeros(2, dtype=torch.promote_types(dtype, torch.float32))
+    grads = _Gradients.of(hidden_NH, whole.weight, whole.bias, needed, sums.dtype)
+    tokens = terms.chunk_tokens or default_chunk(terms.vocab_size, hidden_NH.device)
+    for start in range(0, labels_N.shape[0], tokens):
+        rows = slice(start, start + tokens)
+        hidden_CH = hidden_NH[rows].to(dtype)
+        logits_CV = head.logits(hidden_CH)
+        chunk_sums, grad_CV = _chunk_terms(logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms)
+        sums += chunk_sums
+        grads.add(rows, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
+    if terms.shard is not None and grads.hidden_NH is not None:
+        dist.all_reduce(grads.hidden_NH, group=terms.shard.group)  # each rank's is that through its own rows
+    return sums, *grads.finished(whole.weight, whole.bias)
 
 
 @dataclass
@@ -224,18 +279,3 @@ def _accumulate(grad_head_VH: Tensor, grad_CV: Tensor, hidden_CH: Tensor) -> Non
     else:
         grad_head_VH.add_(grad_CV.T @ hidden_CH)
 
-
-def _fusable(logits_CV: Tensor, teacher: Teacher | None, terms: _Terms) -> bool:
-    """Whether the kernels do it: CE and forward KL to an online teacher. A soft cap needs the logits afterwards."""
-    known = teacher is None or (isinstance(teacher, OnlineTeacher) and terms.divergence == "forward_kl")
-    return logits_CV.is_cuda and logits_CV.dtype == torch.float32 and known and terms.softcap is None
-
-
-def _fused_terms(
-    logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: _Terms, dtype: torch.dtype
-) -> tuple[Tensor, Tensor]:
-    """As `_chunk_terms`, in the memory of the logits."""
-    from distill.kernels import fused_terms  # Triton comes with torch's CUDA builds alone
-
-    theirs_CV = _teacher_logits(teacher, terms) if isinstance(teacher, OnlineTeacher) else None
-    return fused_terms(logits_CV, theirs_CV, labels_C, terms.alpha, terms.temperature, dtype, terms.differentiate)

@@ -1,5 +1,7 @@
 """Tiny random models of one vocabulary, and a small corpus for them."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -108,3 +110,36 @@ def _messages(row: tuple[str, str] | list[dict[str, str]]) -> list[dict[str, str
     if isinstance(row, list):
         return row
     return [{"role": "user", "content": row[0]}, {"role": "assistant", "content": row[1]}]
+
+
+RANK = """
+import importlib.util, sys, torch, torch.distributed as dist
+file, function, rank, ranks, folder = sys.argv[1:]
+torch.set_num_threads(1)
+spec = importlib.util.spec_from_file_location("of_ranks", file)
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=int(rank), world_size=int(ranks))
+torch.save(getattr(module, function)(), f"{folder}/{rank}.pt")
+dist.barrier()
+dist.destroy_process_group()
+"""
+
+
+@pytest.fixture(scope="session")
+def on_ranks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], Any]], list[Any]]:
+    """Runs a test module's function in two processes that talk over gloo; what each of them returned."""
+
+    def run(function: Callable[[], Any]) -> list[Any]:
+        folder = tmp_path_factory.mktemp("ranks")
+        file = function.__code__.co_filename  # type: ignore[attr-defined]
+        command = [sys.executable, "-c", RANK, file, function.__name__]
+        started = [subprocess.Popen([*command, str(rank), "2", str(folder)]) for rank in range(2)]
+        try:
+            assert [process.wait(300) for process in started] == [0, 0]
+        finally:
+            for process in started:
+                process.kill()
+        return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
+
+    return run
