@@ -2,6 +2,8 @@
 
 import importlib.util
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from distill.settings import ScoreConfig
 from distill.student import load_model, output_head
 from distill.targets import TargetStore
 
+ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
 GRID = (1.0, 1.5, 4.0)
 installed = importlib.util.find_spec("vllm") is not None  # looked up, not imported: that takes seconds
@@ -83,10 +86,42 @@ def test_the_stage_writes_what_the_other_engine_writes(
         counts = score([corpus], tmp_path / "vllm", config(wide, batch_tokens=100))
     local = score([corpus], tmp_path / "local", config(wide, engine="transformers_local"))
     assert (counts.rows_kept, counts.tokens) == (local.rows_kept, local.tokens)
-    with TargetStore(tmp_path / "vllm" / "targets") as one, TargetStore(tmp_path / "local" / "targets") as other:
-        assert set(one.keys()) == set(other.keys())
-        for key in list(one.keys()):
+    same_stores(tmp_path / "vllm", tmp_path / "local")
+
+
+def same_stores(ours: Path, theirs: Path) -> None:
+    """The same rows, up to rounding."""
+    with TargetStore(ours / "targets") as one, TargetStore(theirs / "targets") as other:
+        keys = list(one.keys())
+        assert keys and set(keys) == set(other.keys())
+        for key in keys:
             np.testing.assert_allclose(one.get(key).log_probs(1.5), other.get(key).log_probs(1.5), atol=8e-3)
+
+
+RUN = """
+import sys
+from pathlib import Path
+from distill.score import score
+from distill.settings import ScoreConfig
+
+if __name__ == "__main__":
+    score([Path(sys.argv[1])], Path(sys.argv[2]), ScoreConfig.model_validate_json(sys.argv[3]))
+"""
+
+
+@needs_vllm
+def test_the_stage_with_a_teacher_over_two_workers(
+    wide: str, write_corpus: Callable[..., Path], tmp_path: Path
+) -> None:
+    corpus = write_corpus([("2+2?", "4"), ("Hi", "Hello " * 9)])
+    split = config(wide, options={"engine": {**ENGINE, "tensor_parallel_size": 2}})
+    (tmp_path / "run.py").write_text(RUN)
+    command = [sys.executable, "run.py", str(corpus), str(tmp_path / "vllm"), split.model_dump_json()]
+    more = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **more})
+    assert done.returncode == 0, done.stderr[-3000:]
+    score([corpus], tmp_path / "local", config(wide, engine="transformers_local"))
+    same_stores(tmp_path / "vllm", tmp_path / "local")
 
 
 @needs_vllm
