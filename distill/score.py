@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distill.captured import CapturedRows
 from distill.data import Example, load_examples
 from distill.draws import drawn, places
 from distill.forward import Forward, load_forward
@@ -35,25 +36,32 @@ def score(
     config: ScoreConfig,
     *,
     revision: str | None = None,
+    captures: Sequence[Path] | None = None,
     stream: Stream = stream_local,
     progress: Progress = no_progress,
 ) -> StageCounts:
     """Write `out/targets`, a TargetStore of every row of the `corpus` files but those that are too long.
 
-    Rows that the store has already are not scored again. `revision` is of the teacher; None finds it from its
-    files. Notes: bytes a token, and the mean tail mass at each temperature.
+    Rows that the store has already are not scored again, nor those that `captures` (folders of generators.captures)
+    have. `revision` is of the teacher; None finds it from its files. Notes: bytes a token, the mean tail mass at each
+    temperature, and how many rows were captured while sampling, where any were.
     """
     metadata, tokenizer = _store_metadata(config, revision)
     examples, dropped = _examples(corpus, tokenizer, longest_row(config.teacher, config.sequence_tokens))
     keyed = {target_key(e.token_ids, e.target_start, metadata.teacher, metadata.revision): e for e in examples}
-    with open_store(out / "targets", metadata, keyed) as store:
+    with (
+        CapturedRows(captures or (), config, metadata.top_k) as captured,
+        open_store(out / "targets", metadata, keyed) as store,
+    ):
+        for key, row in captured.rows(key for key in keyed if not store.has(key)):
+            store.append(key, row)
         todo = {key: example for key, example in keyed.items() if not store.has(key)}
         with progress("rows", len(keyed), len(keyed) - len(todo)) as bar:
             build = functools.partial(build_scorer, config, metadata.vocab_size)
             for key, row in stream(build, _shards(todo, config.batch_tokens)):
                 store.append(key, row)
                 bar.update(1)
-        notes = _notes(store, list(keyed))
+        notes = _notes(store, list(keyed)) | ({"captured": captured.count(keyed)} if captured.files else {})
     targets = sum(example.targets for example in examples)
     rows_in = len(examples) + sum(dropped.values())
     return StageCounts(rows_in, len(examples), dict(sorted(dropped.items())), targets, notes)

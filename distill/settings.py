@@ -60,6 +60,14 @@ class ScoreConfig(Config):
             )
         return self
 
+    def check_captures(self) -> None:
+        """Settings that ask for more than what sampling captures, which is T = 1, are a ValueError."""
+        if self.temperatures != (1.0,) or self.sampled:
+            raise ValueError(
+                f"temperatures is {list(self.temperatures)} and sampled is {self.sampled}; what was captured while "
+                "sampling (capture_top_k) is exact at T = 1 alone: temperatures = [1.0] and sampled = 0, or do without"
+            )
+
 
 class TrainConfig(Config):
     """Full fine-tuning of a student on `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`."""

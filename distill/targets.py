@@ -7,8 +7,6 @@ logits and tails, checksummed.
 Shape suffixes: N target positions, K kept tokens, T temperatures of the grid.
 """
 
-import hashlib
-import json
 import mmap
 import os
 import struct
@@ -22,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distill import codec
+from generators.captures import completion_key
 from generators.records import Config, write_text
 
 MAGIC, OLDER = b"DTG2", (b"DTG1",)
@@ -108,9 +107,7 @@ def grid_index(temperatures: Sequence[float], temperature: float) -> int:
 
 def target_key(token_ids: NDArray[np.int32], target_start: int, teacher: str, revision: str) -> str:
     """24 hex digits over the row's exact tokens, where its targets start, and the teacher that scored them."""
-    head = json.dumps([teacher, revision, int(target_start)]).encode()
-    ids = np.ascontiguousarray(token_ids, dtype="<i4").tobytes()
-    return hashlib.blake2b(head + b"\0" + ids, digest_size=12).hexdigest()
+    return completion_key(token_ids, target_start, teacher, revision)
 
 
 class DamagedStore(ValueError):

@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from generators.captures import Capture
 from generators.sampling import SampleRequest
 
 DEATHS = 5  # of an engine, with no sample between them, before a run is given up
@@ -27,6 +28,7 @@ class Outcome:
     final: bool = False  # it would fail the same way again
     blameless: bool = False  # the teacher as a whole is unavailable: not counted among the sample's own attempts
     after_s: float = 0.0  # not to be tried again before that
+    capture: Capture | None = None  # what the teacher's distributions were, where that is asked for
 
 
 def refused(request: SampleRequest, tokens: int, context: int | None) -> Outcome:

@@ -7,8 +7,8 @@ when prompts are added.
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from generators.adaptive import AdaptiveConfig, AdaptiveSource, budget_of
+from generators.captures import FOLDER, Capture, Captures
 from generators.collect import collect, outline
 from generators.engine import Fleet, local_fleet
 from generators.findings import Findings, Judge, OpenJudge
@@ -25,7 +26,7 @@ from generators.ledger import Ledger
 from generators.models import model_path
 from generators.pass_rates import Tally, summary
 from generators.plan import LongestFirst, Plan
-from generators.records import write_frame
+from generators.records import Config, write_frame
 from generators.sampling import SampleRequest
 from generators.schedule import COLLECT_S, Persistence, Row, Scheduler, Source
 from generators.settings import GenerateConfig, load_teacher
@@ -163,8 +164,18 @@ class Sampling:
             while not engine.slots():  # engines are being started
                 engine.collect(COLLECT_S)
             clock = time.perf_counter()
-            Scheduler(engine, source, self.keep, persistence, self.go_on, at_once=at_once).run()
+            with self.capturing(options) as capture:
+                Scheduler(engine, source, self.keep, persistence, self.go_on, capture, at_once=at_once).run()
             self.seconds = time.perf_counter() - clock
+
+    @contextmanager
+    def capturing(self, options: Config) -> Iterator[Callable[[Capture], object]]:
+        """What becomes of captured distributions: beside the ledger, where the teacher is asked for them."""
+        if not getattr(options, "capture_top_k", None):
+            yield lambda capture: None
+            return
+        with Captures(self.kept.folder / FOLDER, write=True) as captures:
+            yield lambda capture: captures.add(capture, self.plan.columns)
 
     def keep(self, request: SampleRequest, row: Row) -> None:
         """Write a row into the ledger, where a later one of the same sample replaces it."""

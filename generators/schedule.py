@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from generators.captures import Capture
 from generators.engine import Engine, Outcome
 from generators.sampling import SampleRequest
 
@@ -55,6 +56,7 @@ class Scheduler:
     keep: Callable[[SampleRequest, Row], None]
     persistence: Persistence = Persistence()
     go_on: Callable[[SampleRequest, Row], SampleRequest | None] = lambda request, row: None
+    capture: Callable[[Capture], object] = lambda capture: None  # kept before the row is
     in_flight: int = 0
     failures: dict[str, int] = field(default_factory=dict)  # trace_id -> failed attempts of samples not settled yet
     retries: list[tuple[float, int, SampleRequest]] = field(default_factory=list)  # heap by time
@@ -112,6 +114,8 @@ class Scheduler:
             return
         self.heard_at = time.monotonic()
         self.failures.pop(request.trace_id, None)
+        if outcome.capture is not None:
+            self.capture(outcome.capture)
         self.keep(request, outcome.row)
         longer = self.go_on(request, outcome.row) if outcome.row["finish_reason"] == "length" else None
         if longer:

@@ -109,6 +109,11 @@ class GenerateConfig(Config):
                 f'api = "completions" and token_ids = true'
             )
 
+    def captures(self) -> int:
+        """The most tokens whose probabilities any teacher keeps while it samples; 0 where none does."""
+        options = (load_teacher(each.teacher, each.options)[1] for each in self.each())
+        return max(getattr(one, "capture_top_k", None) or 0 for one in options)
+
     def is_adaptive(self) -> bool:
         """Whether any teacher is asked as often as each prompt needs."""
         return any(teacher.adaptive for teacher in self.each())

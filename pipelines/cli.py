@@ -143,7 +143,13 @@ INPUTS: dict[str, tuple[str, dict[str, tuple[str, bool, bool]]]] = {
             "prompts": ("prompts.parquet", False, True),
         },
     ),
-    "score": ("store the teacher's soft targets for a corpus", {"corpus": ("corpus parquet files", True, True)}),
+    "score": (
+        "store the teacher's soft targets for a corpus",
+        {
+            "corpus": ("corpus parquet files", True, True),
+            "captures": ("`ledger/captures` folders of generate stages", True, False),
+        },
+    ),
     "train": (
         "train a student",
         {

@@ -41,7 +41,10 @@ class EvaluateConfig(Config):
         """The same for the teacher, which is run as it is for the corpus: it may be a server's."""
         if not hasattr(load_teacher(teacher.teacher, teacher.options)[0], "build"):
             return self
-        return self.model_copy(update={"engine": teacher.teacher, "options": teacher.options})
+        options = {
+            key: value for key, value in teacher.options.items() if key != "capture_top_k"
+        }  # nobody scores these
+        return self.model_copy(update={"engine": teacher.teacher, "options": options})
 
     def generation(self, model: str) -> GenerateConfig:
         """How `model` is sampled."""

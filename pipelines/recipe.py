@@ -244,6 +244,7 @@ def check(recipe: Recipe) -> None:
     _resolves("verify.rewards", partial(check_rewards, recipe.verify.rewards, named, recipe.verify.options))
     for key, model in _models(recipe):
         _resolves(key, partial(model_path, model))
+    check_captures(recipe)
     if recipe.students and recipe.train is None:
         raise RecipeError("[students] needs a [train] section, whose keys the students share")
     for name, student in recipe.all_students().items():
@@ -295,6 +296,21 @@ def _models(recipe: Recipe) -> Iterator[tuple[str, str]]:
         yield f"students.{name}.student", student.student
         if student.teacher:
             yield f"students.{name}.teacher", student.teacher
+
+
+def check_captures(recipe: Recipe) -> None:
+    """What is captured while sampling can be used by [score]."""
+    width = recipe.generate.captures()
+    if not width:
+        return
+    key = "generate.options.capture_top_k"
+    if recipe.score is None:
+        raise RecipeError(f"{key} = {width} needs a [score] section, which takes over what is captured")
+    if recipe.score.teacher not in recipe.generate.models():
+        raise RecipeError(f"{key} = {width}: score.teacher {recipe.score.teacher!r} is not the model that samples")
+    if recipe.score.top_k > width:
+        raise RecipeError(f"{key} = {width}: score.top_k = {recipe.score.top_k} tokens are more than are captured")
+    _resolves("score", recipe.score.check_captures)
 
 
 def check_student(recipe: Recipe, name: str, student: StudentConfig) -> None:

@@ -24,6 +24,7 @@ from pipelines.stage import read_manifest
 # score and train are imported where they are called: torch takes seconds, and bad prompts are told of at once
 
 ASKED, EXAMS = "prompts/prompts.parquet", "prompts/eval_prompts.parquet"
+CAPTURES = "generate/ledger/captures"
 TRACES, VERDICTS, SELECTED = "generate/traces.parquet", "verify/verdicts.parquet", "select/selected.parquet"
 JUDGED, REWRITTEN = "judge/verdicts.parquet", "rewrite/rewritten.parquet"
 ROWS, UNFILTERED, VALIDATION = "corpus/train.parquet", "corpus/unfiltered.parquet", "corpus/validation.parquet"
@@ -62,7 +63,9 @@ def build_corpus(recipe: Recipe, do: Session) -> None:
     if recipe.score:
         from distill.score import score
 
-        scored = {"corpus": [ROWS, VALIDATION]}
+        scored: dict[str, Any] = {"corpus": [ROWS, VALIDATION]}
+        if recipe.generate.captures():
+            scored["captures"] = [CAPTURES]
         do.stage(
             "score",
             score,

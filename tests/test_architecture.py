@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("distill", "generators", "filters", "pipelines")
-CONTRACT = ("generators.records", "generators.work", "generators.chat", "generators.models")
+CONTRACT = ("generators.records", "generators.work", "generators.chat", "generators.models", "generators.captures")
 HOMES = {
     "ray": ["pipelines/cluster.py"],
     "vllm": ["generators/teachers/vllm_engine.py", "distill/vllm_forward.py"],  # siblings, each with an engine

@@ -16,9 +16,11 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 
 from generators.async_engine import AsyncEngine
+from generators.captures import Capture
 from generators.engine import EngineDied, Outcome, refused
 from generators.models import model_path
 from generators.records import Config
@@ -35,7 +37,7 @@ from generators.sampling import (
 class Options(Config):
     """How the engine is run."""
 
-    EXECUTION = frozenset({"engine", "seeded"})
+    EXECUTION = frozenset({"engine", "seeded", "capture_top_k"})
 
     engine: dict[str, Any] = Field(
         default={},
@@ -43,6 +45,9 @@ class Options(Config):
     )
     seeded: bool = Field(
         default=False, description="draw each sample with its own seed: vLLM then draws row by row, which is slower"
+    )
+    capture_top_k: int | None = Field(
+        default=None, ge=1, description="keep so many log probabilities a token (T = 1): `score` takes them over"
     )
 
 
@@ -67,9 +72,24 @@ def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmTeache
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     # statistics cost a tenth of the throughput; the context gives the defaults of vllm.LLM, made for throughput
-    arguments = AsyncEngineArgs(model=path, **{"disable_log_stats": True, **options.engine})
+    given = {"disable_log_stats": True, **capturing(options), **options.engine}
+    arguments = AsyncEngineArgs(model=path, **given)
     llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
-    return VllmTeacher(llm, loop, AutoTokenizer.from_pretrained(path), sampling, options.seeded)
+    return VllmTeacher(llm, loop, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.capture_top_k)
+
+
+def capturing(options: Options) -> dict[str, Any]:
+    """Arguments of an engine that captures; those that would make something else of it are a ValueError."""
+    if not options.capture_top_k:
+        return {}
+    wanted = {"logprobs_mode": "raw_logprobs", "max_logprobs": options.capture_top_k}
+    mode, most = (options.engine.get(name, value) for name, value in wanted.items())
+    if mode != "raw_logprobs" or 0 <= most < options.capture_top_k:
+        raise ValueError(
+            f'capture_top_k is {options.capture_top_k}, which needs engine.logprobs_mode = "raw_logprobs" and '
+            f"engine.max_logprobs of at least as many; they are {mode!r} and {most}"
+        )
+    return wanted
 
 
 def check_arguments(engine: Mapping[str, Any]) -> None:
@@ -109,10 +129,17 @@ class VllmTeacher(AsyncEngine):
     """vLLM's asynchronous engine; each sample is a request to it."""
 
     def __init__(
-        self, llm: Any, loop: asyncio.AbstractEventLoop, tokenizer: Any, sampling: SamplingConfig, seeded: bool
+        self,
+        llm: Any,
+        loop: asyncio.AbstractEventLoop,
+        tokenizer: Any,
+        sampling: SamplingConfig,
+        seeded: bool,
+        top_k: int | None = None,
     ) -> None:
         super().__init__(loop, self.ask, self.capacity)
         self.llm, self.tokenizer, self.sampling, self.seeded = llm, tokenizer, sampling, seeded
+        self.top_k, self.known = top_k, max(tokenizer.get_vocab().values()) + 1
         self.context: int = llm.model_config.max_model_len
         self.numbers = itertools.count()
         self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a sample that is about to be asked for
@@ -148,7 +175,20 @@ class VllmTeacher(AsyncEngine):
         if done is None or done.finish_reason not in ("stop", "length"):
             return Outcome(request, error=f"vLLM gave the sample up: {done and done.finish_reason}")
         row = sampled_row(request, prompt, self.tokenizer, list(done.token_ids), done.finish_reason)
-        return Outcome(request, row if self.seeded else {**row, "seed": None})
+        capture = self.capture(done, ids, len(prompt.token_ids)) if self.top_k else None
+        return Outcome(request, row if self.seeded else {**row, "seed": None}, capture=capture)
+
+    def capture(self, done: Any, ids: Sequence[int], prompt_tokens: int) -> Capture | None:
+        """What was captured of a completion that follows `ids`; None where a captured token is not the tokenizer's.
+
+        vLLM gives the sampled token and then the most probable ones, position by position.
+        """
+        found, shape = done.logprobs, (len(done.token_ids), -1)
+        token_ids = np.array(found.token_ids).reshape(shape)[:, 1:]
+        if token_ids.max() >= self.known:  # a padding row of the head, which has no place in soft targets
+            return None
+        log_probs = np.array(found.logprobs).reshape(shape)[:, 1:]
+        return Capture.of([*ids, *done.token_ids], prompt_tokens, len(ids), token_ids, log_probs)
 
     def params(self, request: SampleRequest, most: int) -> Any:
         """vLLM's parameters of one sample; a continued one draws with a seed of its own."""
@@ -161,6 +201,8 @@ class VllmTeacher(AsyncEngine):
             max_tokens=most,
             seed=request.seed + len(request.prefix) if self.seeded else None,
             detokenize=False,
+            logprobs=self.top_k,
+            flat_logprobs=bool(self.top_k),
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
 

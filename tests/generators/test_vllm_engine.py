@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import psutil
 import pytest
+import torch
+from transformers import AutoModelForCausalLM
 
 from generators.engine import Engine, Outcome, local_fleet
 from generators.records import seed_of
@@ -95,6 +98,40 @@ def test_the_same_seeds_give_the_same_completions(teacher: VllmTeacher, answers:
     first = answers(teacher, ask(12))
     assert first == answers(teacher, ask(12))
     assert first == answers(teacher, ask(12)[::-1])
+
+
+def test_captured_distributions_are_the_model_s_at_temperature_1(
+    teacher: VllmTeacher, tiny: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "top_k", 8)
+    model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+    with sampling_as(teacher, SamplingConfig(temperature=0.7, top_p=0.8, max_new_tokens=40)) as cooled:
+        outcomes = drive(cooled, ask(12))
+    for outcome in outcomes.values():
+        capture, row = outcome.capture, outcome.row or {}
+        assert capture and list(capture.ids[capture.start :]) == row["token_ids"]
+        assert capture.start == capture.prompt_tokens == row["prompt_tokens"]
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([capture.ids])).logits[0, capture.start - 1 : -1]
+        below_top, ids = (logits - logits.amax(-1, keepdim=True)).topk(8)
+        tails = torch.logsumexp((logits - logits.amax(-1, keepdim=True)).scatter(1, ids, -torch.inf), -1)
+        np.testing.assert_allclose(capture.logits, below_top, atol=8e-3, rtol=1e-3)
+        np.testing.assert_allclose(np.exp(capture.log_tails), np.exp(tails), atol=1e-5, rtol=1e-4)
+        assert (capture.token_ids == ids.numpy()).mean() > 0.99  # but for equals
+
+
+def test_a_token_that_the_tokenizer_does_not_know_is_not_captured(
+    teacher: VllmTeacher, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "top_k", 8)
+    monkeypatch.setattr(teacher, "known", 3)
+    assert all(outcome.row and outcome.capture is None for outcome in drive(teacher, ask(3)).values())
+
+
+def test_engine_arguments_that_spoil_captures_are_refused(tiny: Path) -> None:
+    for engine in ({"logprobs_mode": "processed_logprobs"}, {"max_logprobs": 5}):
+        with pytest.raises(ValueError, match=r"capture_top_k is 8, which needs engine.logprobs_mode = .raw_logprobs"):
+            vllm_engine.build(str(tiny), SAMPLED, Options(engine=engine, capture_top_k=8))
 
 
 def test_without_seeds_completions_differ_and_rows_say_that_there_was_none(

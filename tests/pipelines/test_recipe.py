@@ -43,6 +43,26 @@ def test_a_wrong_setting_says_which_and_what_is_accepted(override: str, sentence
     assert sentence in str(failure.value)
 
 
+CAPTURING = ["generate.teacher=vllm_engine", "generate.options={capture_top_k=16}", "score.temperatures=[1.0]"]
+
+
+@pytest.mark.parametrize(
+    ("override", "sentence"),
+    [
+        ("score.temperatures=[1.0, 2.0]", "score: temperatures is [1.0, 2.0] and sampled is 0; what was captured"),
+        ("score.sampled=4", "exact at T = 1 alone"),
+        ("score.top_k=17", "capture_top_k = 16: score.top_k = 17 tokens are more than are captured"),
+        ("score.teacher=embedded:student", "score.teacher 'embedded:student' is not the model that samples"),
+    ],
+)
+def test_captures_that_score_could_not_use_are_refused(override: str, sentence: str) -> None:
+    fitting = [*CAPTURING, "score.top_k=16", "students={}"]
+    assert load_recipe("toy", fitting).generate.captures() == 16
+    with pytest.raises(RecipeError) as failure:
+        load_recipe("toy", [*fitting, override])
+    assert sentence in str(failure.value)
+
+
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"no recipe 'toi'; did you mean toy\?"):
         load_recipe("toi")
