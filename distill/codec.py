@@ -39,7 +39,7 @@ def encode(
     dictionary_D, classes_D = _dictionary(ids_NK)
     places_NK = _places(ids_NK, dictionary_D, classes_D) if len(dictionary_D) else ids_NK
     planes = [
-        *_split(np.diff(dictionary_D, prepend=0), WIDEST),
+        *_split(np.diff(dictionary_D, prepend=dictionary_D.dtype.type(0)), WIDEST),
         classes_D,
         *_split(places_NK.T, WIDEST),
         *_split(_steps(logits_NK), 2),
@@ -73,11 +73,10 @@ def rounded_logits(logits: NDArray[np.float16]) -> NDArray[np.float16]:
 
 def _dictionary(ids_NK: Ints) -> tuple[Ints, NDArray[np.uint8]]:
     """(the row's distinct ids, ascending; the logarithm of how often each occurs), empty where it does not pay."""
-    counts = np.bincount(ids_NK.ravel())
-    dictionary_D = np.flatnonzero(counts > 0)
+    dictionary_D, counts_D = np.unique(ids_NK, return_counts=True)
     if len(dictionary_D) > REPEATED * ids_NK.size:
-        dictionary_D = dictionary_D[:0]
-    return dictionary_D, np.log2(counts[dictionary_D]).astype(np.uint8)
+        dictionary_D, counts_D = dictionary_D[:0], counts_D[:0]
+    return dictionary_D, np.log2(counts_D).astype(np.uint8)
 
 
 def _commonest_first(classes_D: NDArray[np.uint8]) -> Ints:
