@@ -1,12 +1,13 @@
-"""Writes measured tables into the README and the toy's model card: no figure in them is typed.
+"""Writes measured tables into the README, the toy's model card and distill/spans.md: no figure in them is typed.
 
     python -m pipelines.benchmarks.readme toy=runs/toy toy-large=runs/toy-large ablation=runs/toy
     python -m pipelines.benchmarks.readme agreement=labelled_outputs_dev.jsonl.gz
     python -m pipelines.benchmarks.readme sampling=pipelines/benchmarks/results
+    python -m pipelines.benchmarks.readme cross=pipelines/benchmarks/results/cross_tokenizer.json
 
 Each NAME=SOURCE fills the place between `<!-- table: NAME -->` and `<!-- end -->`. A source is a run's folder (its
-report/report.json), for `agreement` a file of outputs with labels, which is graded, and for `sampling` the folder of
-the benchmarks' results.
+report/report.json), for `agreement` a file of outputs with labels, which is graded, for `sampling` the folder of
+the benchmarks' results, and for `cross` one of these.
 """
 
 import json
@@ -22,7 +23,7 @@ from filters.grade import Agreement, grade, sum_of
 from pipelines.progress import bar
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-FILES = (ROOT / "README.md", ROOT / "generators" / "teachers" / "toy" / "README.md")
+FILES = (ROOT / "README.md", ROOT / "generators" / "teachers" / "toy" / "README.md", ROOT / "distill" / "spans.md")
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -31,6 +32,9 @@ def main(arguments: Sequence[str]) -> None:
         name, _, source = argument.partition("=")
         if name == "sampling":
             fill(name, sampling_table(Path(source)))
+            continue
+        if name == "cross":
+            fill(name, cross_table(json.loads(Path(source).read_text(encoding="utf-8"))))
             continue
         if name == "agreement":
             fill(name, agreement_table(Path(source)))
@@ -121,6 +125,33 @@ def sampling_table(results: Path) -> str:
     ]
     lines = ["| what | here | compared with |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+def cross_table(found: dict[str, Any]) -> str:
+    """Students with their teacher's tokenizer and with another, from the benchmark's results."""
+    size, theirs = found["vocabularies"]
+    names = {"same": f"the teacher's, {theirs}", "other": f"another, {size}"}
+    rows = [["teacher", names["same"], *_cross_cells(found["before"]["teacher"])]]
+    for key, name in names.items():
+        rows.append(["student before", name, *_cross_cells(found["before"][key])])
+        rows += [[kind, name, *_cross_cells(figures)] for kind, figures in found[key].items()]
+    headings = ["trained with", "tokenizer, tokens", "bits a byte", "solved"]
+    own, spans = found["held_out_tokens"][0], found["spans"]
+    return (
+        f"{markdown(headings, rows)}\n\n{found['documents']:,} documents once, {found['seeds']} seeds, held-out "
+        f"completions; after +/- the standard deviation of one seed. {found['shared_tokens']} tokens are in both vocabularies, "
+        f"{own:,} student tokens make {spans:,} spans. Measured {found['date'][:10]} on {found['hardware']}."
+    )
+
+
+def _cross_cells(figures: dict[str, float]) -> list[str]:
+    bits, right = f"{figures['bits_per_byte']:.4f}", f"{figures['solved']:.1%}"
+    if "solved_deviation" not in figures:
+        return [bits, right]
+    return [
+        f"{bits} +/- {figures['bits_per_byte_deviation']:.4f}",
+        f"{right} +/- {100 * figures['solved_deviation']:.1f}",
+    ]
 
 
 def _overhead_rows(found: dict[str, Any]) -> list[list[str]]:

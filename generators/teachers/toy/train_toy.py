@@ -133,7 +133,7 @@ def _examples(seed: int, count: int, habits: Habits) -> list[tuple[str, str]]:
     return pairs
 
 
-def train_tokenizer(texts: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: Sequence[tuple[str, str]], vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
     """Byte-level BPE split as Qwen2's, every digit a token of its own.
 
     Libraries give any folder of model type qwen2 the pre-tokenizer of Qwen2 and its `<|endoftext|>`, whatever its
@@ -145,7 +145,7 @@ def train_tokenizer(texts: Sequence[tuple[str, str]]) -> PreTrainedTokenizerFast
     tokenizer.decoder = decoders.ByteLevel()
     special = [PAD, END, SYSTEM, USER, ASSISTANT]
     trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY - 2,
+        vocab_size=vocabulary - 2,
         special_tokens=special,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
