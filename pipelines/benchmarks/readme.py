@@ -137,10 +137,11 @@ def cross_table(found: dict[str, Any]) -> str:
         rows += [[kind, name, *_cross_cells(figures)] for kind, figures in found[key].items()]
     headings = ["trained with", "tokenizer, tokens", "bits a byte", "solved"]
     own, spans = found["held_out_tokens"][0], found["spans"]
+    where = f"Measured {found['date'][:10]} on {found['hardware']}."
     return (
         f"{markdown(headings, rows)}\n\n{found['documents']:,} documents once, {found['seeds']} seeds, held-out "
-        f"completions; after +/- the standard deviation of one seed. {found['shared_tokens']} tokens are in both vocabularies, "
-        f"{own:,} student tokens make {spans:,} spans. Measured {found['date'][:10]} on {found['hardware']}."
+        f"completions; after +/- the standard deviation of one seed. {found['shared_tokens']} tokens are in both "
+        f"vocabularies, {own:,} student tokens make {spans:,} spans. {where}"
     )
 
 
