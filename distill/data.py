@@ -10,8 +10,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.chat import completion_text, render_prompt
+from generators.chat import completion_text, opened_by_template, render_prompt, split_reasoning
 
+AS_IT_IS = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
 ROWS_AT_ONCE = 2048  # tokenized in one call: enough for every core, while ids as Python lists take ten times an array
 
 
@@ -41,9 +42,12 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[list[Exa
     return examples, dropped
 
 
-def encode_file(path: Path, tokenizer: Any, max_tokens: int) -> Iterator[Example | str]:
-    """What `encode` gives for each row of a corpus file, in its order."""
-    rows = pl.read_parquet(path, columns=["trace_id", "messages"])
+def encode_file(path: Path, tokenizer: Any, max_tokens: int, own_tokens: bool = True) -> Iterator[Example | str]:
+    """What `encode` gives for each row of a corpus file, in its order; without `own_tokens`, for its text alone."""
+    columns = ["trace_id", "messages"]
+    if own_tokens and "token_ids" in pl.read_parquet_schema(path):
+        columns.append("token_ids")
+    rows = pl.read_parquet(path, columns=columns)
     for part in rows.iter_slices(ROWS_AT_ONCE):
         yield from encode(part.to_dicts(), tokenizer, max_tokens)
 
@@ -51,7 +55,8 @@ def encode_file(path: Path, tokenizer: Any, max_tokens: int) -> Iterator[Example
 def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -> list[Example | str]:
     """An Example for each corpus row, or why it is dropped: `no_assistant_turn`, `no_tokens` or `too_long`.
 
-    Only the last turn is learnt. It is tokenized apart from the prompt, as it is when the model writes it.
+    Only the last turn is learnt. It is tokenized apart from the prompt, as it is when the model writes it. A row with
+    `token_ids`, which say the same in the teacher's own tokens, is learnt in those.
     """
     wanted = [row for row in rows if _ends_with_assistant(row)]
     prompts = [render_prompt(tokenizer, row["messages"][:-1]) for row in wanted]
@@ -60,10 +65,33 @@ def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -
         for prompt, row in zip(prompts, wanted, strict=True)
     ]
     ids = _tokenize(tokenizer, prompts + completions)
-    pairs = zip(ids[: len(wanted)], ids[len(wanted) :], strict=True)
+    sampled = _sampled(wanted, prompts, tokenizer)
+    learnt = [own or anew for own, anew in zip(sampled, ids[len(wanted) :], strict=True)]
+    pairs = zip(ids[: len(wanted)], learnt, strict=True)
     return [
         _example(row, *next(pairs), max_tokens) if _ends_with_assistant(row) else "no_assistant_turn" for row in rows
     ]
+
+
+def _sampled(rows: Sequence[Mapping[str, Any]], prompts: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
+    """Each row's own token ids, if in this tokenizer they end its turn and say what its message says.
+
+    They may differ in whitespace around the reasoning, or be other tokens for the same text.
+    """
+    given = [row.get("token_ids") or [] for row in rows]
+    texts = iter(tokenizer.batch_decode([ids[:-1] for ids in given if _ends(ids, tokenizer)], **AS_IT_IS))
+    return [
+        ids if _ends(ids, tokenizer) and _says(next(texts), prompt, row["messages"][-1]["content"]) else None
+        for ids, prompt, row in zip(given, prompts, rows, strict=True)
+    ]
+
+
+def _ends(ids: Sequence[int], tokenizer: Any) -> bool:
+    return bool(ids) and ids[-1] == tokenizer.eos_token_id and max(ids) < len(tokenizer)
+
+
+def _says(text: str, prompt: str, content: str) -> bool:
+    return split_reasoning(text, opened_by_template(prompt)) == split_reasoning(content)
 
 
 def _ends_with_assistant(row: Mapping[str, Any]) -> bool:

@@ -50,7 +50,8 @@ class Pairing:
         """As `load_examples`, in pairs; what either side drops is dropped."""
         examples: list[Example] = []
         dropped: Counter[str] = Counter()
-        sides = encode_file(path, self.student, max_tokens), encode_file(path, self.teacher, self.teacher_tokens)
+        limits = ((self.student, max_tokens), (self.teacher, self.teacher_tokens))
+        sides = (encode_file(path, tokenizer, most, own_tokens=False) for tokenizer, most in limits)  # of the same text
         for ours, theirs in zip(*sides, strict=True):
             if isinstance(ours, Example) and isinstance(theirs, Example):
                 examples.append(pair(ours, theirs, self.shared))

@@ -92,6 +92,7 @@ CORPUS: dict[str, Any] = {
     "completion_tokens": pl.Int32,
     "rewritten_from": pl.String,  # trace_id of the trace that a model put into readable form; null = as sampled
     "split": pl.String,  # train, validation
+    "token_ids": pl.List(pl.Int32),  # the completion as it was sampled, where `corpus.token_ids` asks for it
 }
 
 

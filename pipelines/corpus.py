@@ -35,6 +35,7 @@ class CorpusConfig(Config):
     reasoning_rows: int | None = Field(None, ge=1, description="at most so many traces; all when left out")
     other: tuple[OtherRows, ...] = ()
     unfiltered: bool = Field(False, description="also write unfiltered.parquet: every finished trace, right or wrong")
+    token_ids: bool = Field(False, description="keep the sampled tokens: they are learnt, not those of the text anew")
     seed: int = 0
     title: str = "Reasoning corpus"
     license: str = Field("unknown", description="of the corpus, for its card")
@@ -96,6 +97,7 @@ def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
         "messages": [*row["messages"], {"role": "assistant", "content": content}],
         "rewritten_from": row.get("rewritten_from"),
         "split": split_of(row["prompt_id"], config),
+        "token_ids": row.get("token_ids") if config.token_ids and not row.get("rewritten_from") else None,
     }
 
 

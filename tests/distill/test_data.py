@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import distill.data
-from distill.data import Example, encode, load_examples
+from distill.data import Example, encode, encode_file, load_examples
 from generators.chat import prompt_ids
+from generators.records import CORPUS, frame, write_frame
 
 OPENS = "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}<|assistant|><think>"
 
@@ -90,3 +91,39 @@ def test_a_file_gives_its_rows_in_order_and_counts_the_dropped(
     parts, dropped_of_parts = load_examples(path, make_tokenizer(), 20)
     assert dropped_of_parts == dropped
     assert [e.token_ids.tolist() for e in parts] == [e.token_ids.tolist() for e in whole]
+
+
+def test_a_row_s_own_tokens_are_learnt_where_they_say_the_same(make_tokenizer: Callable) -> None:
+    tokenizer = make_tokenizer()
+    content = "<think>\nsum\n</think>\n4"
+
+    def learnt(ids: list[int] | None, tokenizer: Any = tokenizer) -> str:
+        asked = row(("user", "2+2?"), ("assistant", content)) | {"token_ids": ids}
+        example = one(encode([asked], tokenizer, 100))
+        return tokenizer.decode(example.token_ids[example.target_start :])
+
+    def ids(text: str) -> list[int]:
+        return tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    assert learnt(None) == content + "<|end|>"
+    assert learnt(ids("<think>\nsum\n</think>\n\n4<|end|>")) == "<think>\nsum\n</think>\n\n4<|end|>"
+    for others in ("<think>\nsum\n</think>\n5<|end|>", content, content + "<|user|>", ""):
+        assert learnt(ids(others)) == content + "<|end|>"
+    opened = make_tokenizer(OPENS)
+    assert learnt(ids("\nsum\n</think>\n\n4<|end|>"), opened) == "\nsum\n</think>\n\n4<|end|>"
+    assert learnt(ids("<think>\nsum\n</think>\n\n4<|end|>"), make_tokenizer(think="<reason>")) != ""
+
+
+def test_files_with_and_without_own_tokens(make_tokenizer: Callable, tmp_path: Path) -> None:
+    tokenizer = make_tokenizer()
+    ids = tokenizer("<think>\nsum\n</think>\n\n4<|end|>", add_special_tokens=False)["input_ids"]
+    rows = [row(("user", "2+2?"), ("assistant", "<think>\nsum\n</think>\n4"), trace_id=f"t{i}") for i in range(2)]
+    write_frame(frame([rows[0] | {"token_ids": ids}, rows[1]], CORPUS), tmp_path / "rows.parquet")
+    (own, anew), _ = load_examples(tmp_path / "rows.parquet", tokenizer, 100)
+    assert own.targets == anew.targets + 1
+    texts = list(encode_file(tmp_path / "rows.parquet", tokenizer, 100, own_tokens=False))
+    assert all(isinstance(text, Example) and text.targets == anew.targets for text in texts)
+    write_frame(frame(rows, CORPUS).drop("token_ids"), tmp_path / "older.parquet")
+    assert [example.targets for example in load_examples(tmp_path / "older.parquet", tokenizer, 100)[0]] == [
+        anew.targets
+    ] * 2

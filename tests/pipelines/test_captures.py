@@ -21,9 +21,10 @@ SMALL = [
 
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
-@pytest.mark.parametrize("executor", ["local", "ray"])
-def test_rows_captured_while_sampling_are_not_scored(tmp_path: Path, executor: str) -> None:
-    command = [*DISTILL, "run", "toy", "--until", "score", f"execution.executor={executor}", *SMALL]
+@pytest.mark.parametrize(("executor", "own_tokens"), [("local", "false"), ("ray", "true")])
+def test_rows_captured_while_sampling_are_not_scored(tmp_path: Path, executor: str, own_tokens: str) -> None:
+    how = [f"execution.executor={executor}", f"corpus.token_ids={own_tokens}"]
+    command = [*DISTILL, "run", "toy", "--until", "score", *how, *SMALL]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -86,3 +86,13 @@ def test_the_same_settings_give_the_same_bytes(tmp_path: Path, seed: int) -> Non
         corpus(*files, tmp_path / name, CorpusConfig(seed=seed, reasoning_rows=20))
     for name in ("train.parquet", "validation.parquet", "README.md"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_sampled_tokens_are_kept_where_asked_for(tmp_path: Path) -> None:
+    selected, prompts = inputs(tmp_path)
+    given = pl.Series([[1, 2, i] for i in range(3 * PROMPTS)], dtype=pl.List(pl.Int32))
+    write_frame(pl.read_parquet(selected).with_columns(token_ids=given), selected)
+    for asked in (False, True):
+        corpus(selected, prompts, tmp_path, CorpusConfig(token_ids=asked))
+        kept = pl.read_parquet(tmp_path / "train.parquet")["token_ids"]
+        assert kept.null_count() == (0 if asked else len(kept))
