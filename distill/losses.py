@@ -21,6 +21,7 @@ from distill.heads import Head
 from distill.plain import Terms as _Terms
 from distill.plain import chunk_terms as _chunk_terms
 from distill.settings import Divergence
+from distill.teacher import Batch
 from distill.teacher import OnlineTeacher as OnlineTeacher
 from distill.teacher import SampledTargets as SampledTargets
 from distill.teacher import StoredTargets as StoredTargets
@@ -86,20 +87,16 @@ def distillation_loss(
     if isinstance(teacher, OnlineTeacher):
         teacher = OnlineTeacher(teacher.hidden, Head.of(teacher.head).gathered().along(head))
     _check(student_hidden, head, labels, alpha, temperature, teacher, divergence, beta, vocab_size)
-    if ignore_index is not None:
-        index_N = (labels != ignore_index).nonzero().squeeze(1)
-        student_hidden, labels = student_hidden[index_N], labels[index_N]
-        teacher = teacher and teacher.rows(index_N)
+    batch = Batch.of(labels, teacher, ignore_index)
     size = vocab_size or head.rows
     terms = _Terms(
         alpha, temperature, divergence, beta, size, chunk_tokens, head.scale, head.softcap,
         torch.is_grad_enabled(),  # asked here: it is off within forward
         head.shard, tolerance,
     )  # fmt: skip
-    tokens = labels.shape[0]
-    unit = 1.0 / (max(tokens, 1) if denominator is None else denominator)
-    loss, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, head.weight, head.bias, labels, teacher, terms, unit)
-    return LossOutput(loss, ce_sum, kl_sum, tokens)
+    unit = 1.0 / (max(len(batch), 1) if denominator is None else denominator)
+    loss, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, head.weight, head.bias, batch, terms, unit)
+    return LossOutput(loss, ce_sum, kl_sum, len(batch))
 
 
 def _check(
@@ -153,8 +150,7 @@ class _ChunkedLoss(torch.autograd.Function):
         hidden_NH: Tensor,
         weight_VH: Tensor,
         bias_V: Tensor | None,
-        labels_N: Tensor,
-        teacher: Teacher | None,
+        batch: Batch,
         terms: _Terms,
         unit: float | Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -162,8 +158,8 @@ class _ChunkedLoss(torch.autograd.Function):
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_NH.dtype
         whole = Head(weight_VH, bias_V, terms.scale, terms.softcap, terms.shard)
         needed = [need and terms.differentiate for need in ctx.needs_input_grad[:3]]
-        inputs = hidden_NH, whole.first(terms.vocab_size, dtype), whole, labels_N, teacher, terms, needed
-        ctx.fused = _fusable(device, dtype, teacher, terms)
+        inputs = hidden_NH, whole.first(terms.vocab_size, dtype), whole, batch, terms, needed
+        ctx.fused = _fusable(device, dtype, terms)
         with torch.autocast(device, enabled=False):
             if ctx.fused:
                 from distill.fused import fused_loss  # Triton comes with torch's CUDA builds alone
@@ -190,11 +186,11 @@ class _ChunkedLoss(torch.autograd.Function):
                 _scale_fused(grad, grad_loss)
             elif grad is not None:
                 grad.mul_((grad_loss * ctx.unit).to(grad.dtype))
-        return *grads, None, None, None, None
+        return *grads, None, None, None
 
 
-def _fusable(device: str, dtype: torch.dtype, teacher: Teacher | None, terms: _Terms) -> bool:
-    """Whether Triton's kernels do it: CE, and forward KL to any teacher. Soft caps and sharded heads are plain torch's."""
+def _fusable(device: str, dtype: torch.dtype, terms: _Terms) -> bool:
+    """Whether Triton's kernels do it: CE, and forward KL to any teacher, without soft caps and sharded heads."""
     plain = terms.softcap is not None or terms.shard is not None or dtype == torch.float64
     return device == "cuda" and terms.divergence == "forward_kl" and not plain
 
@@ -209,23 +205,21 @@ def _plain_loss(
     hidden_NH: Tensor,
     head: Head,
     whole: Head,
-    labels_N: Tensor,
-    teacher: Teacher | None,
+    batch: Batch,
     terms: _Terms,
     needed: Sequence[bool],
-) -> tuple[Tensor | None, ...]:
+) -> tuple[Tensor, *tuple[Tensor | None, ...]]:
     """(sums of CE and divergence [2], gradients of the summed loss to hidden states, weight and bias)."""
     dtype = head.weight.dtype
     sums = hidden_NH.new_zeros(2, dtype=torch.promote_types(dtype, torch.float32))
-    grads = _Gradients.of(hidden_NH, whole.weight, whole.bias, needed, sums.dtype)
+    grads = _Gradients.of(batch.gradient_like(hidden_NH), whole.weight, whole.bias, needed, sums.dtype)
     tokens = terms.chunk_tokens or default_chunk(terms.vocab_size, hidden_NH.device)
-    for start in range(0, labels_N.shape[0], tokens):
-        rows = slice(start, start + tokens)
-        hidden_CH = hidden_NH[rows].to(dtype)
+    for where, labels_C, teacher in batch.chunks(tokens):
+        hidden_CH = hidden_NH[where].to(dtype)
         logits_CV = head.logits(hidden_CH)
-        chunk_sums, grad_CV = _chunk_terms(logits_CV, labels_N[rows], teacher and teacher.rows(rows), terms)
+        chunk_sums, grad_CV = _chunk_terms(logits_CV, labels_C, teacher, terms)
         sums += chunk_sums
-        grads.add(rows, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
+        grads.add(where, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
     if terms.shard is not None and grads.hidden_NH is not None:
         dist.all_reduce(grads.hidden_NH, group=terms.shard.group)  # each rank's is that through its own rows
     return sums, *grads.finished(whole.weight, whole.bias)
@@ -238,6 +232,7 @@ class _Gradients:
     hidden_NH: Tensor | None
     weight_VH: Tensor | None
     bias_V: Tensor | None
+    written: int = 0  # rows of the head
 
     @classmethod
     def of(
@@ -249,33 +244,38 @@ class _Gradients:
         statistics: torch.dtype,
     ) -> "_Gradients":
         return cls(
-            torch.empty_like(hidden_NH) if needed[0] else None,
-            torch.zeros_like(weight_VH, dtype=statistics) if needed[1] else None,
+            hidden_NH if needed[0] else None,
+            torch.empty_like(weight_VH, dtype=statistics) if needed[1] else None,  # written by the first chunk
             torch.zeros_like(bias_V, dtype=statistics) if bias_V is not None and needed[2] else None,
         )
 
-    def add(self, rows: slice, grad_CV: Tensor, hidden_CH: Tensor, weight_VH: Tensor) -> None:
+    def add(self, where: slice | Tensor, grad_CV: Tensor, hidden_CH: Tensor, weight_VH: Tensor) -> None:
         """Those of one chunk, from its gradient to the products of hidden states and weight."""
         size, grad_CV_low = weight_VH.shape[0], grad_CV.to(hidden_CH.dtype)
         if self.hidden_NH is not None:
-            self.hidden_NH[rows] = grad_CV_low @ weight_VH
+            self.hidden_NH[where] = (grad_CV_low @ weight_VH).to(self.hidden_NH.dtype)
         if self.weight_VH is not None:
-            _accumulate(self.weight_VH[:size], grad_CV_low, hidden_CH)
+            _accumulate(self.weight_VH[:size], grad_CV_low, hidden_CH, first=not self.written)
+            self.written = size
         if self.bias_V is not None:
             self.bias_V[:size] += grad_CV.sum(0, dtype=self.bias_V.dtype)
 
     def finished(self, weight_VH: Tensor, bias_V: Tensor | None) -> tuple[Tensor | None, ...]:
         """In the dtypes of what they are gradients of."""
+        if self.weight_VH is not None:
+            self.weight_VH[self.written :] = 0.0  # of rows beyond the vocabulary, or of all where there was no token
         weight = None if self.weight_VH is None else self.weight_VH.to(weight_VH.dtype)
         return self.hidden_NH, weight, None if bias_V is None or self.bias_V is None else self.bias_V.to(bias_V.dtype)
 
 
-def _accumulate(grad_head_VH: Tensor, grad_CV: Tensor, hidden_CH: Tensor) -> None:
-    """Add a chunk's head gradient; sums over chunks stay in fp32 also when the products are bf16."""
+def _accumulate(grad_head_VH: Tensor, grad_CV: Tensor, hidden_CH: Tensor, first: bool) -> None:
+    """Add a chunk's head gradient, or write it; sums over chunks stay in fp32 also when the products are bf16."""
     if grad_head_VH.dtype == grad_CV.dtype:
-        grad_head_VH.addmm_(grad_CV.T, hidden_CH)
+        grad_head_VH.addmm_(grad_CV.T, hidden_CH, beta=0.0 if first else 1.0)
     elif grad_CV.is_cuda:  # in the product's own epilogue: a product apart would be written, read and rounded
-        torch.addmm(grad_head_VH, grad_CV.T, hidden_CH, out_dtype=grad_head_VH.dtype, out=grad_head_VH)
+        beta, dtype = 0.0 if first else 1.0, grad_head_VH.dtype
+        torch.addmm(grad_head_VH, grad_CV.T, hidden_CH, beta=beta, out_dtype=dtype, out=grad_head_VH)
+    elif first:
+        grad_head_VH.copy_(grad_CV.T @ hidden_CH)
     else:
         grad_head_VH.add_(grad_CV.T @ hidden_CH)
-

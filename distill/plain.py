@@ -17,7 +17,7 @@ from distill.teacher import OnlineTeacher, SampledTargets, StoredTargets, Teache
 from distill.vocabulary import Shard, Vocabulary
 
 SMALLEST_TAIL = 1e-30  # keeps logarithms of an empty tail finite; its terms then vanish
-BLOCK = 2**21  # logits a CPU works on at once: 8 MiB in fp32 stay in its caches, and in memory that is used again
+BLOCK = 2**20  # logits a CPU works on at once: 4 MiB in fp32 stay in its caches, and in memory that is used again
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,12 @@ class Terms:
     divergence: Divergence
     beta: float
     vocab_size: int
-    chunk_tokens: int
+    chunk_tokens: int | None
     scale: float  # of the student's logits
     softcap: float | None
     differentiate: bool
     shard: Shard | None = None
+    tolerance: float = 0.0  # of the gradient, relative: what a GPU may leave out
 
 
 def chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: Terms) -> tuple[Tensor, Tensor]:
@@ -51,7 +52,8 @@ def chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, te
         targets = theirs[rows] if isinstance(theirs, Tensor) else theirs and theirs.rows(rows)
         block_sums, block_grad = _block_terms(logits_CV[rows], labels_C[rows], targets, terms)
         sums += block_sums
-        grad_CV[rows] = block_grad
+        if block_grad.data_ptr() != grad_CV[rows].data_ptr():
+            grad_CV[rows] = block_grad
     return sums, grad_CV
 
 
@@ -72,6 +74,8 @@ Targets = Tensor | StoredTargets | SampledTargets  # the first are an online tea
 
 def _block_terms(logits_CV: Tensor, labels_C: Tensor, targets: Targets | None, terms: Terms) -> tuple[Tensor, Tensor]:
     alpha, temperature, vocabulary = terms.alpha, terms.temperature, Vocabulary(terms.shard)
+    if isinstance(targets, Tensor) and terms.divergence == "forward_kl" and alpha < 1.0:
+        return _forward_kl_terms(logits_CV, labels_C, targets, terms, vocabulary)
     log_p_CV = vocabulary.log_softmax(logits_CV)
     ce_sum = -vocabulary.take(log_p_CV, labels_C[:, None]).sum()
     kl_sum, grad_CV = torch.zeros_like(ce_sum), None
@@ -85,6 +89,31 @@ def _block_terms(logits_CV: Tensor, labels_C: Tensor, targets: Targets | None, t
         grad_CV.add_(log_p_CV.exp_(), alpha=alpha)
         vocabulary.add_(grad_CV, labels_C[:, None], _ones_column(grad_CV, -alpha))
     return torch.stack([ce_sum, kl_sum]), grad_CV
+
+
+def _forward_kl_terms(
+    logits_CV: Tensor, labels_C: Tensor, theirs_CV: Tensor, terms: Terms, vocabulary: Vocabulary
+) -> tuple[Tensor, Tensor]:
+    """CE and forward KL to a teacher's logits, in the memory of both: no distribution is normalised before the end.
+
+    With e = exp of logits less their largest, p and q those of student and teacher at T, and g the gap of the latter
+    two's exponents: KL = sum(q g) / sum(q) - log sum(q) + log sum(p).
+    """
+    alpha, cooling = terms.alpha, 1.0 / terms.temperature
+    largest_C1, theirs_C1 = vocabulary.largest(logits_CV), vocabulary.largest(theirs_CV)
+    label_C1 = vocabulary.take(logits_CV, labels_C[:, None]) - largest_C1
+    p_CV = torch.add(largest_C1 * -cooling, logits_CV, alpha=cooling)
+    q_CV = torch.add(theirs_C1 * -cooling, theirs_CV, alpha=cooling)
+    gap_CV = torch.sub(q_CV, p_CV, out=theirs_CV)
+    p_CV.exp_(), q_CV.exp_()
+    e_CV = logits_CV.sub_(largest_C1).exp_() if terms.softcap is None else (logits_CV - largest_C1).exp_()
+    sums_4C1 = vocabulary.total(torch.stack([part.sum(-1, True) for part in (e_CV, p_CV, q_CV, gap_CV.mul_(q_CV))]))
+    all_e_C1, all_p_C1, all_q_C1, all_gap_C1 = sums_4C1.unbind()
+    ce_sum = (all_e_C1.log() - label_C1).sum()
+    kl_sum = (all_gap_C1 / all_q_C1 - all_q_C1.log() + all_p_C1.log()).sum()
+    soft = (1.0 - alpha) * terms.temperature  # T^2 of the loss, 1/T of the logits' derivative
+    grad_CV = e_CV.mul_(alpha / all_e_C1).addcmul_(p_CV, soft / all_p_C1).addcmul_(q_CV, -soft / all_q_C1)
+    return torch.stack([ce_sum, kl_sum]), vocabulary.add_(grad_CV, labels_C[:, None], _ones_column(grad_CV, -alpha))
 
 
 def _ce_gradient(log_p_CV: Tensor, labels_C: Tensor, vocabulary: Vocabulary) -> Tensor:

@@ -3,8 +3,10 @@
 Shape suffixes: N target tokens, G teacher hidden, V vocabulary, K stored or drawn targets.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from distill.heads import Head
@@ -57,3 +59,35 @@ class SampledTargets:
 
 
 Teacher = OnlineTeacher | StoredTargets | SampledTargets
+
+
+@dataclass(frozen=True)
+class Batch:
+    """N tokens' labels and teacher, and which of the tokens are targets: an index, or None where all are.
+
+    Of masked tokens nothing is computed, and nothing is copied but the chunk at hand.
+    """
+
+    labels: Tensor
+    teacher: Teacher | None
+    targets: Tensor | None
+
+    @classmethod
+    def of(cls, labels: Tensor, teacher: Teacher | None, ignore_index: int | None) -> "Batch":
+        """All but those whose label is `ignore_index`."""
+        targets = None if ignore_index is None else (labels != ignore_index).nonzero().squeeze(1)
+        return cls(labels, teacher, None if targets is not None and len(targets) == len(labels) else targets)
+
+    def __len__(self) -> int:
+        return len(self.labels if self.targets is None else self.targets)
+
+    def chunks(self, tokens: int) -> Iterator[tuple[Tensor | slice, Tensor, Teacher | None]]:
+        """(where, labels, teacher) of some targets after another."""
+        for start in range(0, len(self), tokens):
+            rows = slice(start, min(start + tokens, len(self)))
+            where = rows if self.targets is None else self.targets[rows]
+            yield where, self.labels[where], self.teacher and self.teacher.rows(where)
+
+    def gradient_like(self, hidden: Tensor) -> Tensor:
+        """Memory for a gradient that will be written at targets."""
+        return torch.empty_like(hidden) if self.targets is None else torch.zeros_like(hidden)

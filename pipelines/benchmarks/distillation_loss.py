@@ -16,30 +16,65 @@ import torch
 from torch import Tensor
 
 from distill import losses
-from distill.losses import OnlineTeacher, distillation_loss
+from distill.losses import OnlineTeacher, SampledTargets, StoredTargets, distillation_loss
 from pipelines.benchmarks.measure import record
 
-V, ALPHA, T, CHUNK = 151_936, 0.5, 2.0, 2048
+V, ALPHA, T, CHUNK, TOLERANCE = 151_936, 0.5, 2.0, 2048, 0.003
 SHAPES = {"1.5B<-7B": (1536, 3584), "7B<-32B": (3584, 5120)}
+SLOPE, LOG_Z, LEVELS = (
+    1.5,
+    5.1,
+    (0.8, 0.07, 0.04, 0.025, 0.015, 0.01, 0.008, 0.006),
+)  # the other tokens have the rest, 0.026
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # student hidden and head, teacher hidden and head, labels
 
 
-def make(n: int, h: int, g: int, peaked: bool = False) -> Inputs:
-    """Random inputs. Peaked: hidden states point at their label's row of the head, whose logit is then 12 to 24.
-
-    The other logits are normal with standard deviation 2, or 4 where peaked.
-    """
+def make(n: int, h: int, g: int) -> Inputs:
+    """Random inputs: logits are normal with standard deviation 2."""
     draw = torch.Generator("cuda").manual_seed(0)
     labels_N = torch.randint(0, V, (n,), generator=draw, device="cuda")
 
     def side(width: int) -> tuple[Tensor, Tensor]:
         hidden = torch.randn(n, width, generator=draw, device="cuda")
-        head = torch.randn(V, width, generator=draw, device="cuda") * (2 / width**0.5)
-        if peaked:
-            hidden = hidden * 2 + head[labels_N] * (torch.rand(n, 1, generator=draw, device="cuda") * 3 + 3)
-        return hidden.bfloat16(), head.bfloat16()
+        return hidden.bfloat16(), (torch.randn(V, width, generator=draw, device="cuda") * (2 / width**0.5)).bfloat16()
 
     return *side(h), *side(g), labels_N
+
+
+def make_peaked(n: int, h: int, g: int) -> Inputs:
+    """Inputs as of trained models; `masses` measures what comes out.
+
+    A token's logit falls with its rank, which is its id, as -SLOPE ln(rank). On top, each position has 8
+    candidates, drawn in proportion to 1 / rank, whose log-probabilities are those of LEVELS, moved a little for
+    student and teacher apart; hidden states are sums of the candidates' rows of the head. The label is a candidate.
+    """
+    draw = torch.Generator("cuda").manual_seed(0)
+    ranks_V = torch.arange(1, V + 1, device="cuda").float()
+    candidates_N8 = torch.multinomial((1 / ranks_V).expand(n, -1), len(LEVELS), generator=draw)
+    levels_8 = torch.tensor(LEVELS, device="cuda")
+    label = torch.multinomial(levels_8.expand(n, -1), 1, generator=draw)
+
+    def side(width: int) -> tuple[Tensor, Tensor]:
+        head = torch.randn(V, width, generator=draw, device="cuda") * (2 / width**0.5)
+        noise = 0.3 * torch.randn(n, len(LEVELS), generator=draw, device="cuda")
+        wanted = levels_8.log() + LOG_Z + noise + SLOPE * ranks_V[candidates_N8].log()
+        hidden = torch.einsum("nk,nkh->nh", wanted / 4, head[candidates_N8])  # rows have the square norm 4
+        head[:, 0], hidden[:, 0] = -ranks_V.log() * (SLOPE / 8), 8.0
+        return hidden.bfloat16(), head.bfloat16()
+
+    return *side(h), *side(g), candidates_N8.gather(1, label).squeeze(1)
+
+
+def masses(inputs: Inputs) -> dict[str, float]:
+    """Mean probability of student and teacher at their top token and their top 64, at T = 1 and 2."""
+    found = {}
+    for name, hidden, head in (("student", inputs[0], inputs[1]), ("teacher", inputs[2], inputs[3])):
+        logits = hidden[:512].float() @ head.float().T
+        for t in (1.0, 2.0):
+            top = torch.softmax(logits / t, -1).topk(64, -1).values
+            found[f"{name} T={t:g} top 1"] = round(float(top[:, 0].mean()), 3)
+            found[f"{name} T={t:g} top 64"] = round(float(top.sum(1).mean()), 3)
+    return found
 
 
 def products(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
@@ -55,10 +90,60 @@ def products(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor
     return grad_head
 
 
-def ours(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
+def student_products(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
+    """The three of them that a student needs without a teacher beside it."""
+    student_CV = torch.empty(CHUNK, V, device="cuda", dtype=hidden.dtype)
+    grad_head, grad_hidden = torch.zeros_like(head), torch.empty_like(hidden)
+    for start in range(0, len(hidden), CHUNK):
+        rows = slice(start, start + CHUNK)
+        torch.mm(hidden[rows], head.T, out=student_CV)
+        torch.mm(student_CV, head, out=grad_hidden[rows])
+        grad_head.addmm_(student_CV.T, hidden[rows])
+    return grad_head
+
+
+def ours_online(tolerance: float) -> Callable[..., Tensor]:
     """The step of this toolkit."""
-    online = OnlineTeacher(teacher, teacher_head)
-    return distillation_loss(hidden, head, labels, alpha=ALPHA, temperature=T, teacher=online, ignore_index=None).loss
+
+    def step(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
+        return distillation_loss(
+            hidden, head, labels, alpha=ALPHA, temperature=T, tolerance=tolerance,
+            teacher=OnlineTeacher(teacher, teacher_head),
+        ).loss  # fmt: skip
+
+    return step
+
+
+ours, ours_skipping = ours_online(0.0), ours_online(TOLERANCE)  # the latter leaves rows out that have no gradient
+
+
+def ours_kept(targets: StoredTargets | SampledTargets) -> Callable[..., Tensor]:
+    """The step against a store's targets."""
+
+    def step(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
+        return distillation_loss(hidden, head, labels, alpha=ALPHA, temperature=T, teacher=targets).loss
+
+    return step
+
+
+def stored(inputs: Inputs, k: int = 64) -> StoredTargets:
+    """The teacher's K largest probabilities."""
+    parts = []
+    for hidden in inputs[2].split(1024):
+        top = torch.log_softmax((hidden @ inputs[3].T).float() / T, -1).topk(k, -1)
+        parts.append((top.indices, top.values, torch.log1p(-top.values.exp().sum(-1))))
+    return StoredTargets(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+
+def sampled(inputs: Inputs, k: int = 12) -> SampledTargets:
+    """K tokens drawn from the teacher."""
+    parts = []
+    for hidden in inputs[2].split(1024):
+        log_q = torch.log_softmax((hidden @ inputs[3].T).float() / T, -1)
+        ids = torch.multinomial(log_q.exp(), k, replacement=True)
+        values = log_q.gather(1, ids)
+        parts.append((ids, values, 1 / (k * values.exp())))
+    return SampledTargets(*(torch.cat(part) for part in zip(*parts, strict=True)))
 
 
 def ours_plain_torch(*inputs: Tensor) -> Tensor:
@@ -72,7 +157,7 @@ def ours_plain_torch(*inputs: Tensor) -> Tensor:
 
 def ours_cross_entropy(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
     """Hard labels alone."""
-    return distillation_loss(hidden, head, labels, ignore_index=None).loss
+    return distillation_loss(hidden, head, labels).loss
 
 
 def liger_distillation() -> Callable[..., Tensor]:
@@ -149,25 +234,54 @@ def steps() -> Iterator[tuple[str, Callable[..., Tensor]]]:
         print(f"Liger is not measured: {missing}")
 
 
+def row(inputs: Inputs, parts: dict[str, Callable[..., Tensor]], limit: Callable[..., Tensor]) -> dict[str, Any]:
+    """Each step's figures, and its time as a multiple of the products'."""
+    found: dict[str, Any] = {"products": measure(limit, inputs, backward=False)}
+    for name, step in parts.items():
+        try:
+            found[name] = measure(step, inputs)
+            found[name]["of_products"] = round(found[name]["ms"] / found["products"]["ms"], 3)
+        except Exception as failure:  # a peer that fails is a result
+            found[name] = {"failed": f"{type(failure).__name__}: {failure}"[:200]}
+    return found
+
+
+def masked(inputs: Inputs, share: float) -> Inputs:
+    """The same with a share of the labels no targets."""
+    draw = torch.Generator("cuda").manual_seed(1)
+    out = torch.rand(len(inputs[4]), generator=draw, device="cuda") < share
+    return *inputs[:4], inputs[4].masked_fill(out, -100)
+
+
+def shape(h: int, g: int, n: int) -> dict[str, Any]:
+    """All figures of one shape and number of tokens."""
+    inputs = make(n, h, g)
+    found = {"online": row(inputs, dict(steps()), products)}
+    kept = {
+        "ours_stored_64": ours_kept(stored(inputs)),
+        "ours_sampled_12": ours_kept(sampled(inputs)),
+        "ours_cross_entropy": ours_cross_entropy,
+    }
+    found["student_alone"] = row(inputs, kept, student_products)
+    found["masked"] = {f"{share:.0%}": measure(ours, masked(inputs, share)) for share in (0.3, 0.7)}
+    inputs = make_peaked(n, h, g)
+    found["peaked"] = row(inputs, {"ours": ours, "ours_skipping": ours_skipping}, products)
+    return found
+
+
 def main() -> None:
     """Measure every shape and write results/distillation_loss.json."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
     parser.add_argument("--tokens", type=int, nargs="+", default=[8192, 32768])
-    figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
+    figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name(), "tolerance": TOLERANCE}
     for name, (h, g) in SHAPES.items():
         for n in parser.parse_args().tokens:
-            inputs = make(n, h, g)
-            row: dict[str, Any] = {"products": measure(products, inputs, backward=False)}
-            for step_name, step in steps():
-                try:
-                    row[step_name] = measure(step, inputs)
-                    row[step_name]["of_products"] = round(row[step_name]["ms"] / row["products"]["ms"], 3)
-                except Exception as failure:  # a peer that fails is a result
-                    row[step_name] = {"failed": f"{type(failure).__name__}: {failure}"[:200]}
-            figures[f"{name} {n}"] = row
-            print(name, n, row, flush=True)
-        for kind in ("random", "peaked"):
-            figures[f"{name} error {kind}"] = gradient_error(ours, make(512, h, g, kind == "peaked"))
+            figures[f"{name} {n}"] = shape(h, g, n)
+            print(name, n, figures[f"{name} {n}"], flush=True)
+        for kind, inputs in (("random", make(512, h, g)), ("peaked", make_peaked(512, h, g))):
+            figures[f"{name} {kind}"] = {"masses": masses(inputs), "error": gradient_error(ours, inputs)}
+            figures[f"{name} {kind}"]["error_skipping"] = gradient_error(ours_skipping, inputs)
+            print(name, kind, figures[f"{name} {kind}"], flush=True)
     record("distillation_loss", figures)
 
 

@@ -1,0 +1,202 @@
+"""The loss on a GPU: a chunk's products in the inputs' dtype, and Triton's kernels between them.
+
+Logits lie transposed, [V, C], because a product's epilogue can then subtract a reference from each token's before they
+are rounded. With the reference near the token's largest logit, bf16 costs the gradient about what rounding the gradient
+itself costs; bf16 logits of 20 or 30 as they are would cost ten times that.
+
+Shape suffixes: N tokens, C tokens of a chunk, H hidden, V vocabulary, A its tokens with
+a gradient.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from distill import kernels
+from distill.heads import Head
+from distill.plain import Terms
+from distill.teacher import Batch, OnlineTeacher
+
+CHUNK = 2048  # tokens: enough for the products; at V = 151,936 in bf16 two models' logits are 1.16 GiB
+CANDIDATES = 512  # labels of the chunk among which each token's reference is looked for
+ROUNDED_SUMS = 16  # chunks over which a bf16 head gradient may be summed in bf16: 0.3% of it; more are summed in fp32
+WORTH_SKIPPING = 0.5  # the share of the vocabulary beyond which gathering its rows costs more than it saves
+ACTIVE_ROWS = 2**13  # of the vocabulary, gathered and multiplied at once
+SAMPLE_ROWS, POWER_STEPS = 2048, 8  # enough for a direction that is worth having
+
+
+def fused_loss(
+    hidden_NH: Tensor, head: Head, whole: Head, batch: Batch, terms: Terms, needed: Sequence[bool], unit: Tensor
+) -> tuple[Tensor, *tuple[Tensor | None, ...]]:
+    """(sums of CE and KL [2] fp32, gradients of `unit` times the summed loss to hidden states, weight and bias).
+
+    `head` is the `whole` one's first rows in the products' dtype; `unit` is a scalar on the GPU.
+    """
+    tokens = min(terms.chunk_tokens or CHUNK, len(batch))
+    student, theirs = _Model(head, tokens), None
+    if isinstance(batch.teacher, OnlineTeacher):
+        theirs = _Model(Head.of(batch.teacher.head).first(terms.vocab_size, head.weight.dtype), tokens)
+    out = _Output(batch.gradient_like(hidden_NH), head, whole, needed, rounded=len(batch) <= ROUNDED_SUMS * tokens)
+    skip = _Skip(head.weight, terms.tolerance if batch.teacher is None or theirs else 0.0)
+    sums = hidden_NH.new_zeros(2, dtype=torch.float32)
+    for where, labels_C, teacher in batch.chunks(tokens):
+        logits = student.logits(hidden_NH[where], labels_C)
+        targets = theirs.logits(teacher.hidden, labels_C) if theirs and isinstance(teacher, OnlineTeacher) else teacher
+        assert not isinstance(targets, OnlineTeacher)
+        sums += kernels.chunk_terms(logits, targets, labels_C, unit, terms, skip.moments)
+        if any(needed):
+            out.add(where, logits.values_VC, student.hidden_CH, skip)
+    return sums, *out.finished(whole)
+
+
+class _Model:
+    """A head, and memory in which it puts the logits of one chunk after another."""
+
+    def __init__(self, head: Head, tokens: int) -> None:
+        self.head = head if head.bias is None else replace(head, bias=head.bias.contiguous())
+        self.memory = head.weight.new_empty(head.weight.shape[0] * kernels.padded(tokens))
+        self.hidden_CH = head.weight
+
+    def logits(self, hidden_CH: Tensor, labels_C: Tensor) -> kernels.Logits:
+        """The chunk's; tokens are padded with zeros until rows of memory are aligned."""
+        head = self.head
+        hidden_CH = hidden_CH.to(head.weight.dtype)
+        at_label_C = kernels.logits_at(labels_C, hidden_CH, head.weight)
+        among_C = (hidden_CH @ head.weight[labels_C[:CANDIDATES]].T).amax(dim=1)
+        reference_C = torch.maximum(among_C, at_label_C.to(among_C.dtype))
+        at_label_C -= reference_C
+        if head.bias is not None:
+            at_label_C += head.bias[labels_C]
+        below_C = -reference_C
+        if missing := kernels.padded(len(labels_C)) - len(labels_C):
+            hidden_CH, below_C = F.pad(hidden_CH, (0, 0, 0, missing)), F.pad(below_C, (0, missing))
+        self.hidden_CH = hidden_CH
+        values_VC = self.memory[: head.weight.shape[0] * len(below_C)].view(-1, len(below_C))
+        torch.addmm(below_C, head.weight, hidden_CH.T, out=values_VC)
+        return kernels.Logits(values_VC, at_label_C * head.scale, head.bias, head.scale)
+
+
+class _Output:
+    """Gradients, summed over chunks."""
+
+    def __init__(self, hidden_NH: Tensor, head: Head, whole: Head, needed: Sequence[bool], *, rounded: bool) -> None:
+        self.head, size, self.empty = head, head.weight.shape[0], True
+        self.hidden_NH = hidden_NH if needed[0] else None
+        self.weight_VH = self.bias_V = None
+        if needed[1]:
+            same = rounded and whole.weight.dtype == head.weight.dtype
+            self.weight_VH = torch.empty_like(whole.weight, dtype=None if same else torch.float32)
+            self.weight_VH[size:] = 0.0
+        if needed[2] and whole.bias is not None:
+            self.bias_V = torch.zeros_like(whole.bias, dtype=torch.float32)
+
+    def add(self, where: slice | Tensor, grad_VC: Tensor, hidden_CH: Tensor, skip: "_Skip") -> None:
+        """Those of one chunk, from its gradient to the products of hidden states and weight."""
+        size, active_A = self.head.weight.shape[0], skip.active()
+        if self.bias_V is not None:
+            self.bias_V[:size] += grad_VC.sum(1, dtype=torch.float32)
+        if active_A is None:
+            if self.hidden_NH is not None:
+                self._put_hidden(where, grad_VC.T @ self.head.weight)
+            if self.weight_VH is not None:
+                add_product(self.weight_VH[:size], grad_VC, hidden_CH, first=self.empty)
+        else:
+            self._add_active(where, grad_VC, hidden_CH, active_A, skip)
+        self.empty = False
+
+    def _add_active(
+        self, where: slice | Tensor, grad_VC: Tensor, hidden_CH: Tensor, active_A: Tensor, skip: "_Skip"
+    ) -> None:
+        """The same of the rows of the vocabulary that have a gradient, block by block."""
+        if self.weight_VH is not None and self.empty:
+            self.weight_VH.zero_()
+        back_CH = hidden_CH.new_zeros(hidden_CH.shape, dtype=torch.float32)
+        sums_2C = back_CH.new_zeros(2, len(back_CH))
+        for part_A in active_A.split(ACTIVE_ROWS):
+            grad_AC = grad_VC[part_A]
+            if self.hidden_NH is not None:
+                add_product(back_CH, grad_AC.T, self.head.weight[part_A])
+                sums_2C += skip.ones_and_along(part_A) @ grad_AC.float()
+            if self.weight_VH is not None:
+                sum_AH = self.weight_VH[part_A]
+                add_product(sum_AH, grad_AC, hidden_CH)
+                self.weight_VH[part_A] = sum_AH
+        if self.hidden_NH is not None:
+            self._put_hidden(where, back_CH + skip.left_out(sums_2C))
+
+    def _put_hidden(self, where: slice | Tensor, grad_CH: Tensor) -> None:
+        assert self.hidden_NH is not None
+        count = where.stop - where.start if isinstance(where, slice) else len(where)
+        self.hidden_NH[where] = grad_CH[:count].to(self.hidden_NH.dtype)
+
+    def finished(self, whole: Head) -> tuple[Tensor | None, ...]:
+        """In the dtypes of what they are gradients of."""
+        weight_VH = None if self.weight_VH is None else self.weight_VH.to(whole.weight.dtype)
+        bias_V = None if self.bias_V is None or whole.bias is None else self.bias_V.to(whole.bias.dtype)
+        return self.hidden_NH, weight_VH, bias_V
+
+
+def add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool = False) -> None:
+    """total += left @ right, in the product's own epilogue; the first product is written, not added to zeros."""
+    if total.dtype == left.dtype:
+        torch.addmm(total, left, right, beta=0.0 if first else 1.0, out=total)
+    elif total.is_cuda:
+        torch.addmm(total, left, right, beta=0.0 if first else 1.0, out_dtype=total.dtype, out=total)
+    else:
+        total.mul_(0.0 if first else 1.0).add_(left @ right)
+
+
+class _Skip:
+    """Leaves out rows of the vocabulary whose gradient, in a whole chunk, is together under a tolerance.
+
+    Cut Cross-Entropy (arXiv 2411.09009) leaves out blocks under bf16's rounding. That is no bound: where probability is
+    spread, all of it lies in entries so small. Here the squares of what is left out are at most tolerance^2 of the sum.
+    As the head's rows have much in common, and their gradients of one token add up, a row left out still counts
+    towards the hidden states' gradient as the mean row plus its part along the rows' principal direction.
+    """
+
+    def __init__(self, weight_VH: Tensor, tolerance: float) -> None:
+        self.tolerance, self.moments = tolerance, None
+        if tolerance:
+            some_SH = weight_VH[:: max(1, len(weight_VH) // SAMPLE_ROWS)].float()
+            self.mean_H = some_SH.mean(0)
+            self.direction_H = principal(some_SH - self.mean_H)
+            along_V = (weight_VH @ self.direction_H.to(weight_VH.dtype)).float()
+            self.mean_H -= (self.mean_H @ self.direction_H) * self.direction_H
+            self.moments = kernels.Moments(torch.empty_like(along_V), along_V)
+
+    def active(self) -> Tensor | None:
+        """The rows to multiply, or None for all; also from then on, where nearly all have a gradient."""
+        if self.moments is None:
+            return None
+        energy_V, order_V = self.moments.energy_V.sort()
+        left_out = (energy_V.cumsum(0) <= self.tolerance**2 * energy_V.sum()).sum()
+        active_A = order_V[int(left_out) :].sort().values
+        if len(active_A) > WORTH_SKIPPING * len(order_V):
+            self.moments = None
+            return None
+        return active_A
+
+    def ones_and_along(self, rows_A: Tensor) -> Tensor:
+        """What a row's gradient is summed with [2, A]: one, and the row's part along the principal direction."""
+        assert self.moments is not None
+        along_A = self.moments.along_V[rows_A]
+        return torch.stack([torch.ones_like(along_A), along_A])
+
+    def left_out(self, sums_2C: Tensor) -> Tensor:
+        """The gradient to hidden states [C, H] of all rows but those of which the sums are."""
+        assert self.moments is not None and self.moments.moment_C is not None
+        # A softmax's gradient sums to zero over the vocabulary: what is left out sums to minus the rest.
+        rest_C = self.moments.moment_C - sums_2C[1]
+        return -sums_2C[0][:, None] * self.mean_H + rest_C[:, None] * self.direction_H
+
+
+def principal(centred_SH: Tensor) -> Tensor:
+    """The unit vector [H] along which rows vary most, by the power method."""
+    direction_H = centred_SH[centred_SH.norm(dim=1).argmax()]
+    for _ in range(POWER_STEPS):
+        direction_H = F.normalize(centred_SH.T @ (centred_SH @ direction_H), dim=0)
+    return direction_H
