@@ -22,6 +22,7 @@ from distill.losses import LossOutput, default_chunk
 from distill.settings import SpanDivergence
 from distill.spans import SharedVocabulary, Side, Spans
 
+MIN_CHUNK = 256  # tokens, enough rows for a product
 SMALLEST = 1e-30  # mass of an empty bucket, whose logarithm then stays finite
 NOTHING = -1e30  # logarithm of no mass at all, where it is only added to other masses
 
@@ -115,7 +116,9 @@ def span_loss(
     assert spans.teacher[-1] == len(teacher.labels) == len(teacher.hidden), f"{spans.teacher[-1]=}"
     head = Head.of(student_head)
     terms = _Terms(alpha, temperature, divergence, beta)
-    chunk = chunk_tokens or default_chunk(max(sides.student.size, sides.teacher.size), student_hidden.device)
+    # A quarter of the usual: the gradient is autograd's, which keeps some ten copies of a chunk's logits.
+    usual = default_chunk(max(sides.student.size, sides.teacher.size), student_hidden.device)
+    chunk = chunk_tokens or max(MIN_CHUNK, usual // 4)
     total, ce_sum, kl_sum = _ChunkedSpans.apply(
         student_hidden, head.weight, head.bias, head, labels, teacher, terms, chunk
     )

@@ -154,22 +154,19 @@ def share_vocabularies(student: Any, teacher: Any) -> SharedVocabulary:
     """
     tokenizers = student, teacher
     keys = [_keys(tokenizer) for tokenizer in tokenizers]
-    ours, theirs = _matched(*keys)
-    buckets = [_rooted(keys, tokenizers, (ours, theirs), whose) for whose in (0, 1)]
+    roots = _matched(*keys)
+    bucket_of = [{int(i): b for b, i in enumerate(side)} for side in roots]
+    firsts = [_first_tokens(keys[side], bucket_of[side], tokenizers[1 - side]) for side in (0, 1)]
     sides = []
-    for tokenizer, key, roots, bucket in zip(tokenizers, keys, (ours, theirs), buckets, strict=True):
+    for whose, (tokenizer, key) in enumerate(zip(tokenizers, keys, strict=True)):
         matched = np.zeros(len(key), dtype=bool)
-        matched[roots] = True
-        texts = [_bytes(k) for k in key]
-        sides.append(Side(texts, tokenizer.eos_token_id, roots, bucket, matched))
+        matched[roots[whose]] = True
+        buckets = _rooted(keys, firsts, bucket_of, whose)
+        sides.append(Side([text for _, text in key], tokenizer.eos_token_id, roots[whose], buckets, matched))
     return SharedVocabulary(*sides)
 
 
 Key = tuple[str, bytes]  # kind of token, bytes
-
-
-def _bytes(key: Key) -> bytes:
-    return key[1]
 
 
 def _keys(tokenizer: Any) -> list[Key]:
@@ -220,12 +217,16 @@ def _matching(key: Key) -> Key:
     return (END, b"") if key[0] == END else key
 
 
-def _rooted(keys: Sequence[Sequence[Key]], tokenizers: Sequence[Any], roots: Sequence[Ints], whose: int) -> Ints:
+def _rooted(
+    keys: Sequence[Sequence[Key]],
+    firsts: Sequence[Mapping[int, int]],
+    bucket_of: Sequence[Mapping[int, int]],
+    whose: int,
+) -> Ints:
     """The bucket of each token of one side; the number of roots where it has none."""
-    bucket_of = [{int(i): b for b, i in enumerate(side)} for side in roots]
-    by_text = {keys[0][i][1]: b for b, i in enumerate(roots[0]) if keys[0][i][0] == "text"}
-    firsts = [_first_tokens(keys[side], bucket_of[side], tokenizers[1 - side]) for side in (0, 1)]
-    buckets = np.full(len(keys[whose]), len(roots[0]), dtype=np.int64)
+    none = len(bucket_of[0])
+    by_text = {keys[0][i][1]: b for i, b in bucket_of[0].items() if keys[0][i][0] == "text"}
+    buckets = np.full(len(keys[whose]), none, dtype=np.int64)
     for i, key in enumerate(keys[whose]):
         side, token = whose, i
         while token not in bucket_of[side]:  # each step's text is a shorter start of the one before
@@ -237,7 +238,7 @@ def _rooted(keys: Sequence[Sequence[Key]], tokenizers: Sequence[Any], roots: Seq
             buckets[i] = bucket_of[side][token]
         elif key[0] == "text":
             starts = (by_text.get(key[1][:n]) for n in range(len(key[1]), 0, -1))
-            buckets[i] = next((b for b in starts if b is not None), len(roots[0]))
+            buckets[i] = next((b for b in starts if b is not None), none)
     return buckets
 
 
