@@ -73,10 +73,11 @@ def rounded_logits(logits: NDArray[np.float16]) -> NDArray[np.float16]:
 
 def _dictionary(ids_NK: Ints) -> tuple[Ints, NDArray[np.uint8]]:
     """(the row's distinct ids, ascending; the logarithm of how often each occurs), empty where it does not pay."""
-    dictionary_D, counts_D = np.unique(ids_NK, return_counts=True)
-    if len(dictionary_D) > REPEATED * ids_NK.size:
-        dictionary_D, counts_D = dictionary_D[:0], counts_D[:0]
-    return dictionary_D, np.log2(counts_D).astype(np.uint8)
+    ids = np.sort(ids_NK, axis=None)  # np.unique takes twice as long
+    first_D = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]])[: ids.size])
+    if len(first_D) > REPEATED * ids.size:
+        first_D = first_D[:0]
+    return ids[first_D], np.log2(np.diff(first_D, append=ids.size)).astype(np.uint8)
 
 
 def _commonest_first(classes_D: NDArray[np.uint8]) -> Ints:
