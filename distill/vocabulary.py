@@ -49,15 +49,21 @@ class Vocabulary:
             dist.all_reduce(part, group=self.shard.group)
         return part
 
-    def log_softmax(self, logits_CV: Tensor) -> Tensor:
-        """Log-probabilities [C, V] in the whole vocabulary."""
+    def largest(self, logits_CV: Tensor) -> Tensor:
+        """The largest logit [C, 1] of each token."""
         if self.shard is None:
-            return torch.log_softmax(logits_CV, dim=-1)
+            return logits_CV.amax(-1, keepdim=True)
         largest_C1 = logits_CV.new_full((logits_CV.shape[0], 1), -torch.inf)
         if logits_CV.shape[1]:  # a rank may have no row at all
             torch.amax(logits_CV, dim=-1, keepdim=True, out=largest_C1)
         dist.all_reduce(largest_C1, dist.ReduceOp.MAX, self.shard.group)
-        shifted_CV = logits_CV - largest_C1
+        return largest_C1
+
+    def log_softmax(self, logits_CV: Tensor) -> Tensor:
+        """Log-probabilities [C, V] in the whole vocabulary."""
+        if self.shard is None:
+            return torch.log_softmax(logits_CV, dim=-1)
+        shifted_CV = logits_CV - self.largest(logits_CV)
         return shifted_CV.sub_(self.total(shifted_CV.exp().sum(-1, keepdim=True)).log_())
 
     def take(self, values_CV: Tensor, ids_CK: Tensor) -> Tensor:
