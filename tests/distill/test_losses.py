@@ -86,6 +86,22 @@ def test_every_divergence_equals_dense(name: str, stored: bool, beta: float) -> 
     assert_same(output, reference(hidden, head, labels, q, 0.3, 2.0, name, beta, kept), [hidden, head])
 
 
+def test_jsd_nears_both_kls_and_skew_kl_the_forward_one() -> None:
+    hidden, head, labels, teacher_hidden, teacher_head = problem(seed=8)
+    arguments: dict = {"alpha": 0.0, "temperature": 2.0, "teacher": OnlineTeacher(teacher_hidden, teacher_head)}
+
+    def gradient(name: str, beta: float, share: float) -> Tensor:
+        output = distillation_loss(hidden, head, labels, divergence=name, beta=beta, **arguments)  # type: ignore[arg-type]
+        return torch.cat([g.flatten() for g in torch.autograd.grad(output.loss / share, [hidden, head])])
+
+    for limit, name, beta, share in [
+        ("forward_kl", "jsd", 1e-6, 1e-6),
+        ("reverse_kl", "jsd", 1 - 1e-6, 1e-6),
+        ("forward_kl", "skew_kl", 1e-6, 1.0),
+    ]:
+        torch.testing.assert_close(gradient(name, beta, share), gradient(limit, 0.5, 1.0), atol=1e-4, rtol=1e-3)
+
+
 @pytest.mark.parametrize("name", list(DIVERGENCES))
 def test_all_tokens_stored_equals_online(name: str) -> None:
     hidden, head, labels, teacher_hidden, teacher_head = problem(seed=2)
