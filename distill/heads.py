@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.tensor import DTensor, Partial, Replicate
 from torch.distributed.tensor import Shard as ShardOf
@@ -58,6 +59,12 @@ class Head:
         """Rows over all ranks."""
         return self.shard.rows if self.shard else self.weight.shape[0]
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first row of this rank and the one after its last."""
+        first = self.shard.first if self.shard else 0
+        return first, first + self.weight.shape[0]
+
     def first(self, rows: int, dtype: torch.dtype | None = None) -> "Head":
         """The head of the first tokens of the vocabulary, in another dtype."""
         own = max(rows - self.shard.first, 0) if self.shard else rows
@@ -78,12 +85,33 @@ class Head:
             weight, bias = (part if part is None else part[first : first + own] for part in (self.weight, self.bias))
             assert weight is not None
             return replace(self, weight=weight, bias=bias, shard=replace(other.shard, rows=self.rows))
-        if self.shard.first != first:
+        shared = min(self.rows, other.rows)
+        ours, theirs = (tuple(min(row, shared) for row in head.bounds) for head in (other, self))
+        if ours != theirs:
             raise ValueError(
-                f"this rank's rows begin at {first} in the student's head and at {self.shard.first} in the teacher's: "
-                "cut both at the same rows, or give each rank the teacher's whole head"
+                f"this rank has rows {ours} of the student's head and {theirs} of the teacher's: recut the teacher's, "
+                "once, by teacher_head.recut(student_head), or give each rank the whole of it"
             )
         return self
+
+    def recut(self, other: "Head") -> "Head":
+        """The head with the rows that another has on each rank; a call on each rank."""
+        assert self.shard is not None and other.shard is not None
+        group, (first, stop) = self.shard.group, other.bounds
+        bounds: list[tuple[int, int]] = [(0, 0)] * group.size()
+        dist.all_gather_object(bounds, self.bounds, group)
+
+        def exchange(own: Tensor) -> Tensor:
+            kept = []
+            for source, (low, high) in enumerate(bounds):
+                rows = own if source == group.rank() else own.new_empty(high - low, *own.shape[1:])
+                rows = rows.detach().contiguous()
+                dist.broadcast(rows, group=group, group_src=source)
+                kept.append(rows[max(first - low, 0) : max(stop - low, 0)].clone())
+            return torch.cat(kept)
+
+        bias = None if self.bias is None else exchange(self.bias)
+        return replace(self, weight=exchange(self.weight), bias=bias, shard=replace(self.shard, first=first))
 
     def gathered(self) -> "Head":
         """The head with all rows of what FSDP2 has sharded.

@@ -89,6 +89,7 @@ def of_rank() -> dict[str, Any]:
         theirs = Head(draw(3, V, G)[rows], shard=shard)
         found[name] = results(loss(Head(weight, bias, 1.5, 3.0, shard), hidden, theirs, case), hidden, weight, bias)
     found["DTensor"] = of_dtensor()
+    found["recut"] = of_recut()
     return found
 
 
@@ -104,6 +105,19 @@ def of_dtensor() -> list[Tensor]:
     return [*found[:4], *(gradient.to_local() for gradient in found[4:])]
 
 
+def of_recut() -> list[Tensor]:
+    """A teacher with more rows than the student, cut at others."""
+    rank, bias = dist.get_rank(), torch.zeros(V + 3, dtype=torch.float64)
+    weight = torch.cat([draw(3, V, G), draw(8, 3, G)])
+    rows, own = ((slice(0, at), slice(at, None))[rank] for at in (13, 9))
+    theirs = Head(weight[rows], bias[rows], shard=Shard.of(len(weight[rows]), dist.group.WORLD))
+    parts = (whole.clone().requires_grad_() for whole in (draw(5, N, H), draw(6, V, H)[own], draw(7, V)[own]))
+    hidden, student, offsets = parts
+    head = Head(student, offsets, 1.5, 3.0, Shard.of(len(student), dist.group.WORLD))
+    return results(loss(head, hidden, theirs.recut(head), CASES[RECUT]), hidden, student, offsets)
+
+
+RECUT = "online reverse_kl T=2 cut=15 first=5"
 DTENSOR = "online reverse_kl T=2 cut=None first=9"  # as DTensor cuts 17 rows
 
 
@@ -132,9 +146,13 @@ def test_heads_that_do_not_belong_together_are_named() -> None:
     group: Any = None  # is not asked before these checks
     hidden, target = draw(5, N, H), torch.zeros(N, dtype=torch.int64)
     half, theirs = Head(draw(6, 9, H), shard=Shard(group, 9, V)), Head(draw(3, 8, G), shard=Shard(group, 8, V))
-    with pytest.raises(ValueError, match="begin at 9 in the student's head and at 8 in the teacher's"):
+    with pytest.raises(ValueError, match=r"rows \(9, 17\) of the student's head and \(8, 16\) of the teacher's"):
         distillation_loss(hidden, half, target, alpha=0.5, teacher=OnlineTeacher(draw(2, N, G), theirs))
     with pytest.raises(ValueError, match="the teacher's head is vocabulary-parallel and the student's is not"):
         distillation_loss(hidden, draw(6, V, H), target, alpha=0.5, teacher=OnlineTeacher(draw(2, N, G), theirs))
     with pytest.raises(ValueError, match=r"the weight is a Tensor placed None.*placed \(Shard\(0\),\)"):
         Head.vocabulary_parallel(draw(6, V, H))
+
+
+def test_a_teacher_cut_at_other_rows_is_recut(ranks: list[dict[str, list[Tensor]]]) -> None:
+    assert_ranks_equal([rank["recut"] for rank in ranks], of_whole(CASES[RECUT]))
