@@ -31,7 +31,7 @@ V, K, GRID = 151_936, 50, (1.0, 1.5, 2.0, 4.0)
 NOISY = 400  # ranks; noise moves no token from farther away into the K kept ones
 EXPONENTS = (1.1, 1.0, 0.8, 0.0)
 LENGTHS = (200, 1000, 6000)
-PASSES, ROWS = 8, 16
+PASSES, ROWS = 60, 8
 Array = NDArray[np.float64]
 
 
@@ -98,7 +98,7 @@ def rounding(kept: Array, tails: Array) -> dict[str, Any]:
 
 
 def rate(call: Callable[[], Any], positions: int, workers: int) -> float:
-    """Positions a second, the best of several passes over ROWS rows."""
+    """Positions a second, the best of many short passes over ROWS rows."""
     with ThreadPoolExecutor(workers) as pool:
         best = float("inf")
         for _ in range(PASSES):
@@ -130,7 +130,7 @@ def measured(row: RowTargets) -> dict[str, Any]:
 def cpu_s(call: Callable[[], Any]) -> float:
     """Processor time of one call, the best of several."""
     best = float("inf")
-    for _ in range(PASSES * 4):
+    for _ in range(PASSES):
         started = time.thread_time()
         call()
         best = min(best, time.thread_time() - started)
