@@ -44,6 +44,8 @@ class _Terms:
     temperature: float
     divergence: SpanDivergence
     beta: float
+    chunk_tokens: int
+    differentiate: bool
 
 
 @dataclass(frozen=True)
@@ -108,20 +110,22 @@ def span_loss(
     """Loss of N tokens from hidden states [N, H], head (or its weight [V, H]) and labels [N].
 
     `alpha * sum of CE + (1 - alpha) * T^2 * sum of D over aligned spans`, divided by `denominator` (else N), so that
-    with one tokenizer it is `distillation_loss`. Differentiable to hidden states, weight and bias. Logits exist for
-    one chunk of whole spans at a time. `beta` is the teacher's share of the mixture in `gold`.
+    with one tokenizer it is `distillation_loss`. Differentiable to hidden states, weight and bias; of what needs no
+    gradient none is made. Logits exist for one chunk of whole spans at a time. `beta` is the teacher's share of the
+    mixture in `gold`. Heads that FSDP2 has sharded are gathered; a vocabulary-parallel one is a ValueError.
     """
     spans, sides = teacher.spans, teacher.sides
     assert spans.student[-1] == len(labels) == len(student_hidden), f"{spans.student[-1]=} {student_hidden.shape=}"
     assert spans.teacher[-1] == len(teacher.labels) == len(teacher.hidden), f"{spans.teacher[-1]=}"
-    head = Head.of(student_head)
-    terms = _Terms(alpha, temperature, divergence, beta)
+    head, teacher = Head.of(student_head).gathered(), replace(teacher, head=Head.of(teacher.head).gathered())
+    if head.shard is not None or Head.of(teacher.head).shard is not None:
+        raise ValueError("a vocabulary-parallel head; divergences over spans need all rows of both heads on a rank")
     # A quarter of the usual: the gradient is autograd's, which keeps some ten copies of a chunk's logits.
     usual = default_chunk(max(sides.student.size, sides.teacher.size), student_hidden.device)
     chunk = chunk_tokens or max(MIN_CHUNK, usual // 4)
-    total, ce_sum, kl_sum = _ChunkedSpans.apply(
-        student_hidden, head.weight, head.bias, head, labels, teacher, terms, chunk
-    )
+    wanted = torch.is_grad_enabled()  # asked here: it is off within forward
+    terms = _Terms(alpha, temperature, divergence, beta, chunk, wanted)
+    total, ce_sum, kl_sum = _ChunkedSpans.apply(student_hidden, head.weight, head.bias, head, labels, teacher, terms)
     tokens = len(labels)
     return LossOutput(total / (tokens if denominator is None else denominator), ce_sum, kl_sum, tokens)
 
@@ -139,7 +143,6 @@ class _ChunkedSpans(torch.autograd.Function):
         labels_N: Tensor,
         teacher: SpanTeacher,
         terms: _Terms,
-        chunk_tokens: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
         spans, sides = teacher.spans, teacher.sides
         device, size = hidden_NH.device.type, sides.student.size
@@ -147,27 +150,32 @@ class _ChunkedSpans(torch.autograd.Function):
         statistics = torch.promote_types(dtype, torch.float32)
         head = replace(whole, weight=weight_VH, bias=bias_V).first(size, dtype)
         theirs = Head.of(teacher.head).first(sides.teacher.size)
-        grad_hidden = torch.empty_like(hidden_NH)
-        grad_weight = torch.zeros_like(weight_VH, dtype=statistics)
-        grad_bias = None if bias_V is None else torch.zeros_like(bias_V, dtype=statistics)
+        needed = [need and terms.differentiate for need in ctx.needs_input_grad]
+        grad_hidden = torch.empty_like(hidden_NH) if needed[0] else None
+        grad_weight = torch.zeros_like(weight_VH, dtype=statistics) if needed[1] else None
+        grad_bias = torch.zeros_like(bias_V, dtype=statistics) if bias_V is not None and needed[2] else None
         sums = hidden_NH.new_zeros(3, dtype=statistics)
         with torch.autocast(device, enabled=False):
-            for part, rows, teacher_rows in _chunks(spans, chunk_tokens):
+            for part, rows, teacher_rows in _chunks(spans, terms.chunk_tokens):
                 hidden_CH = hidden_NH[rows].to(dtype)
                 logits_CV = head.logits(hidden_CH)
                 theirs_CV = theirs.logits(teacher.hidden[teacher_rows]).to(statistics)
                 known = labels_N[rows], theirs_CV, teacher.labels[teacher_rows]
                 chunk_sums, grad_CV = _chunk_terms(logits_CV, *known, part, sides, terms)
                 sums += chunk_sums
+                if grad_CV is None:
+                    continue
                 grad_CV = head.backward(grad_CV, logits_CV)
                 low_CV = grad_CV.to(dtype)
-                grad_hidden[rows] = low_CV @ head.weight
-                grad_weight[:size] += low_CV.T @ hidden_CH
+                if grad_hidden is not None:
+                    grad_hidden[rows] = low_CV @ head.weight
+                if grad_weight is not None:
+                    grad_weight[:size] += low_CV.T @ hidden_CH
                 if grad_bias is not None:
                     grad_bias[:size] += grad_CV.sum(0)
         ctx.save_for_backward(
             grad_hidden,
-            grad_weight.to(weight_VH.dtype),
+            None if grad_weight is None else grad_weight.to(weight_VH.dtype),
             None if bias_V is None or grad_bias is None else grad_bias.to(bias_V.dtype),
         )
         total, ce_sum, kl_sum = sums.unbind()
@@ -177,7 +185,7 @@ class _ChunkedSpans(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad_total: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         grads = (None if grad is None else grad * grad_total.to(grad.dtype) for grad in ctx.saved_tensors)
-        return (*grads, *(None,) * 5)
+        return (*grads, *(None,) * 4)
 
 
 def _chunks(spans: Spans, tokens: int) -> Iterator[tuple[Spans, slice, slice]]:
@@ -205,14 +213,14 @@ def _chunk_terms(
     spans: Spans,
     sides: Sides,
     terms: _Terms,
-) -> tuple[Tensor, Tensor]:
-    """(sums of loss, CE and divergence [3], gradient of the chunk's loss to the student's logits [C, V])."""
+) -> tuple[Tensor, Tensor | None]:
+    """(sums of loss, CE and divergence [3], gradient of the chunk's loss to the student's logits [C, V] if wanted)."""
     device, temperature = logits_CV.device, terms.temperature
     chosen = torch.from_numpy(spans.aligned.nonzero()[0]).to(device)
     ends, their_ends = (torch.from_numpy(side).to(device) for side in (spans.student, spans.teacher))
     with torch.no_grad():
         teacher = reading(torch.log_softmax(theirs_CV / temperature, -1), their_labels_C, their_ends, chosen)
-    with torch.enable_grad():
+    with torch.set_grad_enabled(terms.differentiate):
         leaf_CV = logits_CV.detach().requires_grad_()
         log_p_CV = torch.log_softmax(leaf_CV, -1)
         ce = -log_p_CV.gather(1, labels_C[:, None]).sum()
@@ -221,7 +229,7 @@ def _chunk_terms(
         distance = SPAN_DIVERGENCES[terms.divergence](teacher, student, sides, terms.beta)
         soft = (1.0 - terms.alpha) * temperature**2
         total = terms.alpha * ce + soft * distance if soft else ce  # a teacher that is only measured changes nothing
-        (grad_CV,) = torch.autograd.grad(total, leaf_CV)
+        grad_CV = torch.autograd.grad(total, leaf_CV)[0] if terms.differentiate else None
     return torch.stack([total, ce, distance]).detach(), grad_CV
 
 

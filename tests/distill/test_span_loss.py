@@ -14,6 +14,7 @@ from distill.losses import OnlineTeacher, distillation_loss
 from distill.settings import SpanDivergence
 from distill.span_loss import Reading, Sides, SideTensors, SpanTeacher, _bucketed, _target, span_loss
 from distill.spans import SharedVocabulary, Side, Spans
+from distill.vocabulary import Shard
 
 CPU = torch.device("cpu")
 
@@ -165,6 +166,21 @@ def test_the_divergence_vanishes_only_where_both_say_the_same() -> None:
     output = span_loss(point, head, labels, same)
     output.loss.backward()
     assert abs(float(output.kl_sum)) < 1e-12 and point.grad is not None and float(point.grad.abs().max()) < 1e-7
+
+
+def test_what_needs_no_gradient_gets_none() -> None:
+    hidden, head, labels, teacher = inputs(vocabularies())
+    point = hidden.clone().requires_grad_()
+    with_head = span_loss(point, head.clone().requires_grad_(), labels, teacher)
+    with_head.loss.backward()
+    frozen = hidden.clone().requires_grad_()
+    span_loss(frozen, head, labels, teacher).loss.backward()
+    torch.testing.assert_close(point.grad, frozen.grad)
+    with torch.no_grad():
+        torch.testing.assert_close(span_loss(point, head, labels, teacher).loss, with_head.loss.detach())
+    shard = Shard(None, 0, len(head))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="vocabulary-parallel"):
+        span_loss(hidden, Head(head, shard=shard), labels, teacher)
 
 
 def test_a_peaked_student_gives_finite_figures() -> None:
