@@ -123,8 +123,8 @@ def summarise(logits_CV: Tensor, config: ScoreConfig, places_CS: Tensor) -> tupl
 
     The K tokens are the config's top_k and after them its S drawn ones, which are drawn at `places_CS`.
     """
-    top_C1 = logits_CV.amax(dim=1, keepdim=True)
     kept_CK, ids_CK = largest(logits_CV, min(config.top_k, logits_CV.shape[1]))
+    top_C1 = kept_CK[:, :1] if config.top_k else logits_CV.amax(dim=1, keepdim=True)
     rest_CV, kept_CK = (logits_CV - top_C1).scatter_(1, ids_CK, -torch.inf), kept_CK - top_C1
     tails_CT = torch.stack([torch.logsumexp(rest_CV / t, dim=-1) for t in config.temperatures], dim=1)
     lowest_C1 = kept_CK[:, -1:] if config.top_k else torch.zeros_like(top_C1)
