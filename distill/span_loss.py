@@ -77,8 +77,10 @@ class SideTensors:
         members_B = torch.bincount(self.buckets_V, minlength=len(self.roots_B) + 1)
         self.alone_B = members_B[:-1] == 1
         crowded_B = torch.cat([~self.alone_B, members_B.new_ones(1, dtype=torch.bool)])
-        self.crowd = crowded_B[self.buckets_V].nonzero().squeeze(1)  # tokens that share a bucket, or have no root
-        self.crowd_buckets = self.buckets_V[self.crowd]
+        # Tokens that share a bucket or have no root, bucket after bucket: their sums are in one order on any device.
+        order_V = self.buckets_V.argsort(stable=True)
+        self.crowd = order_V[crowded_B[self.buckets_V[order_V]]]
+        self.crowd_sizes_B = torch.where(crowded_B, members_B, 0)
 
 
 @dataclass(frozen=True)
@@ -236,13 +238,11 @@ def _chunk_terms(
 def reading(log_p_CV: Tensor, labels_C: Tensor, ends: Tensor, chosen: Tensor) -> Reading:
     """The chosen spans as one side reads them, from its log-probabilities [C, V] and its tokens [C]."""
     starts = F.pad(ends[:-1], (1, 0))
-    place_C = torch.arange(len(labels_C), device=ends.device)
-    span_C = torch.bucketize(place_C, ends, right=True)
-    later_C = place_C > starts[span_C]  # a span's tokens beyond its first
     own_C = log_p_CV.gather(1, labels_C[:, None]).squeeze(1)
-    rest_S = own_C.new_zeros(len(ends)).index_add(0, span_C[later_C], own_C[later_C])
+    later_C = own_C.new_ones(len(own_C)).index_fill(0, starts[ends > starts], 0.0)  # a span's tokens beyond its first
+    rest_S = torch.segment_reduce(own_C * later_C, "sum", lengths=ends - starts, unsafe=True)
     firsts = starts[chosen]
-    return Reading(log_p_CV[firsts], rest_S[chosen], labels_C[firsts], (ends - starts)[chosen] == 1)
+    return Reading(log_p_CV.index_select(0, firsts), rest_S[chosen], labels_C[firsts], (ends - starts)[chosen] == 1)
 
 
 def span_kl(teacher: Reading, student: Reading, sides: Sides, beta: float) -> Tensor:
@@ -275,12 +275,10 @@ def _bucketed(read: Reading, side: SideTensors, target_S: Tensor) -> Tensor:
     joint_S = joint_S.masked_fill(in_place_S, NOTHING)
     others_S = _log1mexp(read.rest).masked_fill(in_place_S, 0.0)  # share of the first token that is not the span
     log_p_SV = read.log_p.scatter_add(1, first_S1, others_S[:, None])
-    buckets = len(side.roots_B)
-    crowd_SB = log_p_SV.new_zeros(len(target_S), buckets + 1).index_add(
-        1, side.crowd_buckets, log_p_SV[:, side.crowd].exp()
-    )
+    crowd_SK = log_p_SV.index_select(1, side.crowd).exp()
+    crowd_SB = torch.segment_reduce(crowd_SK.T.contiguous(), "sum", lengths=side.crowd_sizes_B, unsafe=True).T
     crowd_SB = crowd_SB.clamp_min(SMALLEST).log()
-    roots_SB = torch.where(side.alone_B, log_p_SV[:, side.roots_B], crowd_SB[:, :-1])
+    roots_SB = torch.where(side.alone_B, log_p_SV.index_select(1, side.roots_B), crowd_SB[:, :-1])
     log_SB = torch.cat([roots_SB, crowd_SB[:, -1:], torch.full_like(crowd_SB[:, :1], NOTHING)], dim=1)
     log_SB = log_SB.scatter(1, target_S1, torch.logaddexp(log_SB.gather(1, target_S1), joint_S[:, None]))
     return log_SB.clamp_min(torch.finfo(log_SB.dtype).min / 1e6)
