@@ -10,13 +10,13 @@ order of the documents, and the standard deviation of one seed.
 """
 
 import argparse
-import json
 import math
 import random
 import re
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -138,38 +138,30 @@ class Bench:
         self.corpus, self.validation = folder / "corpus.parquet", folder / "validation.parquet"
         write_frame(frame(rows_of("demo", documents, 1), CORPUS), self.corpus)
         write_frame(frame(held_out, CORPUS), self.validation)
+        self.few = folder / "few.parquet"  # training measures at its start and end what is measured here anyway
+        write_frame(frame(held_out[:2], CORPUS), self.few)
         self.bytes = completion_bytes(held_out)
         self.problems = draw([], ASKED, "eval", 3)
 
     def one(self, student: str, settings: Row, seed: int) -> dict[str, float]:
         """Figures of one training."""
         soft = {"soft_targets": "online", "teacher": TEACHER} if settings else {}
-        usual = {"epochs": 1, "batch_tokens": 2048, "learning_rate": 1e-3, "validate_every": 10**6, "device": "cpu"}
+        usual = {"epochs": 1, "batch_tokens": 1024, "learning_rate": 1e-3, "validate_every": 10**6, "device": "cpu"}
         config = TrainConfig.model_validate({"student": student, "seed": seed, **usual, **soft, **settings})
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
             out, clock = Path(name), time.perf_counter()
-            train(self.corpus, self.validation, None, out, config)
+            train(self.corpus, self.few, None, out, config)
             seconds = time.perf_counter() - clock
-            lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-            right = solved(str(out / "model"), self.problems)
-        loss = [line["val_ce"] for line in lines if "val_ce" in line][-1]
-        return {"bits_per_byte": self.bits(student, loss), "solved": right, "seconds": seconds}
+            return {**self.figures(str(out / "model")), "seconds": seconds}
 
-    def untrained(self, model: str) -> dict[str, float]:
-        """Figures of a model as it is."""
-        loaded = load_examples(self.validation, load_tokenizer(model), 1024)[0]
+    def figures(self, model: str) -> dict[str, float]:
+        """What a model makes of held-out completions and new problems."""
+        examples = load_examples(self.validation, load_tokenizer(model), 1024)[0]
         trainer = Trainer(TrainConfig(student=model), _model(model), lambda batch: None, None, 0)
-        loss = trainer.validate(loaded)["val_ce"]
+        loss = trainer.validate(examples)["val_ce"]
         assert loss is not None
-        return {"bits_per_byte": self.bits(model, loss), "solved": solved(model_path(model), self.problems)}
-
-    def bits(self, student: str, loss: float) -> float:
-        """Bits a byte of the held-out completions, of the mean loss a target token in nats."""
-        return loss * self.tokens(student) / self.bytes / math.log(2)
-
-    def tokens(self, student: str) -> int:
-        """Target tokens of the held-out rows."""
-        return sum(example.targets for example in load_examples(self.validation, load_tokenizer(student), 1024)[0])
+        bits = loss * sum(example.targets for example in examples) / self.bytes / math.log(2)
+        return {"bits_per_byte": bits, "solved": solved(model_path(model), self.problems)}
 
     def overlap(self, student: str) -> dict[str, Any]:
         """How much two tokenizers have in common."""
@@ -201,7 +193,7 @@ def summary(runs: Sequence[dict[str, float]]) -> dict[str, Any]:
 def main() -> None:
     """Train every student and write results/cross_tokenizer.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=2000)
+    parser.add_argument("--documents", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -209,17 +201,19 @@ def main() -> None:
         bench = Bench(Path(name), options.documents)
         other = other_student(Path(name) / "other")
         arms: list[tuple[str, str, dict[str, Row]]] = [("same", STUDENT, SAME), ("other", other, OTHER)]
-        figures: dict[str, Any] = {"documents": options.documents, "seeds": options.seeds, **bench.overlap(other)}
+        figures: dict[str, Any] = {"documents": options.documents, **bench.overlap(other)}
         before = {"teacher": TEACHER, "same": STUDENT, "other": other}
-        figures["before"] = {name: summary([bench.untrained(model)]) for name, model in before.items()}
+        figures["before"] = {name: summary([bench.figures(model)]) for name, model in before.items()}
         print(figures, flush=True)
-        for tokenizer, student, kinds in arms:
-            figures[tokenizer] = {}
-            for kind, settings in kinds.items():
-                runs = [bench.one(student, settings, seed) for seed in range(options.seeds)]
-                figures[tokenizer][kind] = summary(runs)
-                print(tokenizer, kind, figures[tokenizer][kind], flush=True)
-        record("cross_tokenizer", figures)
+        runs: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
+        for seed in range(options.seeds):
+            for tokenizer, student, kinds in arms:
+                for kind, settings in kinds.items():
+                    runs[tokenizer, kind].append(bench.one(student, settings, seed))
+                    print(seed, tokenizer, kind, runs[tokenizer, kind][-1], flush=True)
+            for tokenizer, _, kinds in arms:
+                figures[tokenizer] = {kind: summary(runs[tokenizer, kind]) for kind in kinds}
+            record("cross_tokenizer", figures | {"seeds": seed + 1})  # what there is, should it be stopped
 
 
 if __name__ == "__main__":
