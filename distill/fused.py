@@ -8,7 +8,7 @@ Shape suffixes: N tokens, C tokens of a chunk, H hidden, V vocabulary, A its tok
 a gradient.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 from distill import kernels
 from distill.heads import Head
 from distill.plain import Terms
-from distill.teacher import Batch, OnlineTeacher
+from distill.teacher import Batch, OnlineTeacher, SampledTargets, StoredTargets, Teacher
 
 CHUNK = 2048  # tokens: enough for the products; at V = 151,936 in bf16 two models' logits are 1.16 GiB
 CANDIDATES = 512  # labels of the chunk among which each token's reference is looked for
@@ -40,16 +40,36 @@ def fused_loss(
     if isinstance(batch.teacher, OnlineTeacher):
         theirs = _Model(Head.of(batch.teacher.head).first(terms.vocab_size, head.weight.dtype), tokens)
     out = _Output(batch.gradient_like(hidden_NH), head, whole, needed, rounded=len(batch) <= ROUNDED_SUMS * tokens)
-    skip = _Skip(head.weight, terms.tolerance if batch.teacher is None or theirs else 0.0)
+    skip = _Skip(head.weight, terms.tolerance if skippable(head, batch.teacher) else 0.0)
     sums = hidden_NH.new_zeros(2, dtype=torch.float32)
-    for where, labels_C, teacher in batch.chunks(tokens):
+    chunks = _with_logits(batch.chunks(tokens), theirs)
+    chunk = next(chunks, None)
+    while chunk is not None:
+        where, labels_C, targets = chunk
         logits = student.logits(hidden_NH[where], labels_C)
-        targets = theirs.logits(teacher.hidden, labels_C) if theirs and isinstance(teacher, OnlineTeacher) else teacher
-        assert not isinstance(targets, OnlineTeacher)
         sums += kernels.chunk_terms(logits, targets, labels_C, unit, terms, skip.moments)
+        skip.sort()
+        chunk = next(chunks, None)  # the teacher's next products are under way while `skip` waits for its count
         if any(needed):
             out.add(where, logits.values_VC, student.hidden_CH, skip)
     return sums, *out.finished(whole)
+
+
+def _with_logits(
+    chunks: Iterator[tuple[Tensor | slice, Tensor, Teacher | None]], theirs: "_Model | None"
+) -> Iterator[tuple[Tensor | slice, Tensor, kernels.Logits | StoredTargets | SampledTargets | None]]:
+    """Chunks with an online teacher's logits in its place."""
+    for where, labels_C, teacher in chunks:
+        if isinstance(teacher, OnlineTeacher):
+            assert theirs is not None
+            yield where, labels_C, theirs.logits(teacher.hidden, labels_C)
+        else:
+            yield where, labels_C, teacher
+
+
+def skippable(head: Head, teacher: Teacher | None) -> bool:
+    """Whether `_Skip` knows how: targets that are kept have their gradient written apart, a bias is no product."""
+    return head.bias is None and (teacher is None or isinstance(teacher, OnlineTeacher))
 
 
 class _Model:
@@ -125,7 +145,7 @@ class _Output:
                 add_product(sum_AH, grad_AC, hidden_CH)
                 self.weight_VH[part_A] = sum_AH
         if self.hidden_NH is not None:
-            self._put_hidden(where, back_CH + skip.left_out(sums_2C))
+            self._put_hidden(where, skip.completed(back_CH, sums_2C, hidden_CH.float()))
 
     def _put_hidden(self, where: slice | Tensor, grad_CH: Tensor) -> None:
         assert self.hidden_NH is not None
@@ -161,21 +181,29 @@ class _Skip:
     def __init__(self, weight_VH: Tensor, tolerance: float) -> None:
         self.tolerance, self.moments = tolerance, None
         if tolerance:
-            some_SH = weight_VH[:: max(1, len(weight_VH) // SAMPLE_ROWS)].float()
-            self.mean_H = some_SH.mean(0)
-            self.direction_H = principal(some_SH - self.mean_H)
-            along_V = (weight_VH @ self.direction_H.to(weight_VH.dtype)).float()
+            self.counted = torch.cuda.Event() if weight_VH.is_cuda else None
+            self.mean_H, self.direction_H, along_V = principal(weight_VH)
             self.mean_H -= (self.mean_H @ self.direction_H) * self.direction_H
-            self.moments = kernels.Moments(torch.empty_like(along_V), along_V)
+            self.moments = kernels.Moments(torch.empty_like(along_V), along_V, along_V, along_V)
+
+    def sort(self) -> None:
+        """Begin to find the rows of the chunk that was last."""
+        if self.moments is None:
+            return
+        energy_V, self.order_V = self.moments.energy_V.sort()
+        left_out = (energy_V.cumsum(0) <= self.tolerance**2 * energy_V.sum()).sum()
+        self.left_out = left_out.to("cpu", non_blocking=True)
+        if self.counted:  # what is queued afterwards need not be waited for
+            self.counted.record()
 
     def active(self) -> Tensor | None:
         """The rows to multiply, or None for all; also from then on, where nearly all have a gradient."""
         if self.moments is None:
             return None
-        energy_V, order_V = self.moments.energy_V.sort()
-        left_out = (energy_V.cumsum(0) <= self.tolerance**2 * energy_V.sum()).sum()
-        active_A = order_V[int(left_out) :].sort().values
-        if len(active_A) > WORTH_SKIPPING * len(order_V):
+        if self.counted:
+            self.counted.synchronize()
+        active_A = self.order_V[int(self.left_out) :].sort().values
+        if len(active_A) > WORTH_SKIPPING * len(self.order_V):
             self.moments = None
             return None
         return active_A
@@ -186,17 +214,32 @@ class _Skip:
         along_A = self.moments.along_V[rows_A]
         return torch.stack([torch.ones_like(along_A), along_A])
 
-    def left_out(self, sums_2C: Tensor) -> Tensor:
-        """The gradient to hidden states [C, H] of all rows but those of which the sums are."""
-        assert self.moments is not None and self.moments.moment_C is not None
+    def completed(self, back_CH: Tensor, sums_2C: Tensor, hidden_CH: Tensor) -> Tensor:
+        """The gradient to hidden states of all rows, of which that of some, and their sums, are given.
+
+        Known exactly are its products with the principal direction and with the hidden state itself, towards which
+        the rows of a softmax lean: their probability grows with their product with it.
+        """
+        assert self.moments is not None
         # A softmax's gradient sums to zero over the vocabulary: what is left out sums to minus the rest.
-        rest_C = self.moments.moment_C - sums_2C[1]
-        return -sums_2C[0][:, None] * self.mean_H + rest_C[:, None] * self.direction_H
+        back_CH -= sums_2C[0][:, None] * self.mean_H
+        back_CH += (self.moments.along_C - sums_2C[1])[:, None] * self.direction_H
+        lacking_C = self.moments.product_C - (back_CH * hidden_CH).sum(1)
+        return back_CH.addcmul_((lacking_C / hidden_CH.square().sum(1).clamp_min(1e-30))[:, None], hidden_CH)
 
 
-def principal(centred_SH: Tensor) -> Tensor:
-    """The unit vector [H] along which rows vary most, by the power method."""
-    direction_H = centred_SH[centred_SH.norm(dim=1).argmax()]
+def principal(weight_VH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(mean row [H], unit vector [H] along which rows vary most, the rows' parts along it [V]), in fp32.
+
+    By the power method: most steps on a sample, the last on all rows.
+    """
+    some_SH = weight_VH[:: max(1, len(weight_VH) // SAMPLE_ROWS)].float()
+    some_SH -= some_SH.mean(0)
+    direction_H = some_SH[some_SH.norm(dim=1).argmax()]
     for _ in range(POWER_STEPS):
-        direction_H = F.normalize(centred_SH.T @ (centred_SH @ direction_H), dim=0)
-    return direction_H
+        direction_H = F.normalize(some_SH.T @ (some_SH @ direction_H), dim=0)
+    along_V = weight_VH @ direction_H.to(weight_VH.dtype)
+    pair_2V = torch.stack([torch.ones_like(along_V), along_V - along_V.mean(dtype=torch.float32)]).to(along_V.dtype)
+    sum_H, direction_H = (pair_2V @ weight_VH).float()
+    direction_H = F.normalize(direction_H, dim=0).to(weight_VH.dtype)
+    return sum_H / len(weight_VH), direction_H.float(), (weight_VH @ direction_H).float()

@@ -19,9 +19,9 @@ from torch import Tensor
 from distill.plain import SMALLEST_TAIL, Terms
 from distill.teacher import SampledTargets, StoredTargets
 
-ROWS = 2  # of the vocabulary that a program holds at once, for all tokens of the chunk
 PROGRAMS = 528  # 4 for each multiprocessor of an H100 or H200
-WARPS = 8
+ROWS = 1  # of the vocabulary that a program holds at once, for all tokens of the chunk
+WARPS, MOMENT_WARPS = 16, 8  # of a program; with moments there is more to hold. Measured on an H200 for 1, 2 and 4 rows
 ALIGNED = 16  # tokens: rows of memory that begin at multiples of 32 bytes
 # Exponents are taken relative to the reference plus this: a token's top logit may exceed its reference by 80 nats more.
 HEADROOM = tl.constexpr(40.0)
@@ -92,12 +92,12 @@ def _gradient(  # type: ignore[no-untyped-def]
     tokens, width, student_scale, teacher_scale, cooling,
     SIZE: tl.constexpr, STRIPE: tl.constexpr, C: tl.constexpr, ROWS: tl.constexpr, POWER: tl.constexpr,
     STUDENT_BIAS: tl.constexpr, TEACHER_BIAS: tl.constexpr, HAS_TEACHER: tl.constexpr, WANTED: tl.constexpr,
-    MOMENTS: tl.constexpr,
+    MOMENTS: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
     """Of a stripe: `a exp x + b exp(x / T) - soft q - hard [label]` over the logits, and its part of the divergence."""
     stripe = tl.program_id(0)
     c = tl.arange(0, C)
-    label = tl.load(labels + c, c < tokens, other=-1)
+    label = tl.load(labels + c, c < tokens, other=-1).to(tl.int32)
     a = tl.load(factors + c)
     b = tl.load(factors + C + c)
     hard = tl.load(factors + 2 * C + c)
@@ -107,6 +107,7 @@ def _gradient(  # type: ignore[no-untyped-def]
         log_ratio = tl.load(factors + 5 * C + c)
     kl = tl.zeros((ROWS, C), tl.float32)
     total = tl.zeros((ROWS, C), tl.float32)
+    product = tl.zeros((ROWS, C), tl.float32)
     for start in range(0, STRIPE, ROWS):
         v = stripe * STRIPE + start + tl.arange(0, ROWS)
         inside = (v < SIZE)[:, None] & (c < width)[None, :]
@@ -123,12 +124,18 @@ def _gradient(  # type: ignore[no-untyped-def]
             tl.store(student + at, g.to(student.dtype.element_ty), inside)
         if MOMENTS:
             g = tl.where(inside, g, 0.0)
-            tl.store(energy + v, tl.sum(g * g, 1), v < SIZE)
+            # Within warps alone: a sum over the whole row would make warps wait for each other in each round.
+            squares = tl.sum(tl.reshape(g * g, (ROWS, PARTS, C // PARTS)), 2)
+            at = v[:, None] * PARTS + tl.arange(0, PARTS)[None, :]
+            tl.store(energy + at, squares, (v < SIZE)[:, None])
             total += g * tl.load(along + v, v < SIZE, other=0.0)[:, None]
+            product += g * tl.where(inside, x, 0.0)
     if HAS_TEACHER:
         tl.store(divergence + stripe * C + c, tl.sum(kl, 0))
     if MOMENTS:
-        tl.store(moment + stripe * C + c, tl.sum(total, 0))
+        at = moment + stripe * 2 * C + c
+        tl.store(at, tl.sum(total, 0))
+        tl.store(at + C, tl.sum(product, 0))
 
 
 @triton.jit
@@ -264,15 +271,16 @@ class Logits:
 
 @dataclass
 class Moments:
-    """What is asked about a chunk's gradient: of each row of the vocabulary, and along a vector over it.
+    """What is asked about a chunk's gradient to the products: of each row of the vocabulary, and of each token.
 
-    energy_V: [V] fp32, receives the sum of squares over tokens. along_V: [V] fp32, given; moment_C: [W] fp32, its
-    product with the gradient.
+    energy_V: [V] fp32, the sum of its squares over tokens. along_V: [V] fp32, given; along_C: [W] fp32, the sum over
+    the vocabulary of it times the gradient; product_C: [W] fp32, the same of the products.
     """
 
     energy_V: Tensor
     along_V: Tensor
-    moment_C: Tensor | None = None
+    along_C: Tensor
+    product_C: Tensor
 
 
 def padded(tokens: int) -> int:
@@ -319,7 +327,7 @@ class _Chunk:
         self.options: dict[str, Any] = {
             "SIZE": self.size, "STRIPE": self.stripe, "C": self.columns, "ROWS": ROWS, "POWER": self.power,
             "STUDENT_BIAS": student.bias_V is not None, "TEACHER_BIAS": theirs.bias_V is not None,
-            "HAS_TEACHER": self.online, "num_warps": WARPS,
+            "HAS_TEACHER": self.online,
         }  # fmt: skip
 
     def _empty(self, *shape: int) -> Tensor:
@@ -328,7 +336,7 @@ class _Chunk:
     def totals(self) -> Tensor:
         """Sums over the vocabulary [3, C]."""
         partial_P3C = self._empty(self.programs, 3, self.columns)
-        _sums[(self.programs,)](*self.logits, partial_P3C, *self.scales, **self.options)
+        _sums[(self.programs,)](*self.logits, partial_P3C, *self.scales, **self.options, num_warps=WARPS)
         return partial_P3C.sum(0)
 
     def factors(self, totals_3C: Tensor) -> None:
@@ -341,17 +349,21 @@ class _Chunk:
     def gradient(self, moments: Moments | None) -> None:
         """Over the student's logits."""
         divergence_PC = self._empty(self.programs if self.online else 0, self.columns)
-        moment_PC = self._empty(self.programs if moments else 0, self.columns)
-        energy_V, along_V = (moments.energy_V, moments.along_V) if moments else (None, None)
+        moment_P2C = self._empty(self.programs if moments else 0, 2, self.columns)
+        parts = min(MOMENT_WARPS, self.columns)
+        energy_VP = self._empty(self.size if moments else 0, parts)
         _gradient[(self.programs,)](
-            *self.logits, self.labels_C, self.factors_6C, divergence_PC, energy_V, along_V, moment_PC,
-            len(self.labels_C), *self.scales, WANTED=self.terms.differentiate, MOMENTS=moments is not None,
-            **self.options,
+            *self.logits, self.labels_C, self.factors_6C, divergence_PC, energy_VP,
+            moments and moments.along_V, moment_P2C,
+            len(self.labels_C), *self.scales, WANTED=self.terms.differentiate, MOMENTS=moments is not None, PARTS=parts,
+            **self.options, num_warps=MOMENT_WARPS if moments else WARPS,
         )  # fmt: skip
         if self.online:
             torch.sum(divergence_PC, 0, out=self.sums_2C[1])
         if moments:
-            moments.moment_C = moment_PC.sum(0)[: self.width]
+            torch.sum(energy_VP, 1, out=moments.energy_V)
+            moments.along_C, moments.product_C = moment_P2C.sum(0)[:, : self.width]
+            moments.product_C /= self.student.scale
 
     def take(self, teacher: StoredTargets | SampledTargets) -> Tensor:
         """Logits [C, K padded] at kept targets; of stored ones, which the tail is apart from, -inf is left behind."""

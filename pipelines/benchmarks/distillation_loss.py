@@ -19,7 +19,7 @@ from distill import losses
 from distill.losses import OnlineTeacher, SampledTargets, StoredTargets, distillation_loss
 from pipelines.benchmarks.measure import record
 
-V, ALPHA, T, CHUNK, TOLERANCE = 151_936, 0.5, 2.0, 2048, 0.003
+V, ALPHA, T, CHUNK, TOLERANCE = 151_936, 0.5, 2.0, 2048, 0.002
 SHAPES = {"1.5B<-7B": (1536, 3584), "7B<-32B": (3584, 5120)}
 SLOPE, LOG_Z, LEVELS = (
     1.5,
