@@ -13,6 +13,7 @@ Shape suffixes: N positions, V vocabulary, K kept tokens, T temperatures.
 """
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -177,6 +178,7 @@ def main() -> None:
             },
             "store": through_the_store(made(positions, 1.0, pool)),
             "rounding": rounding(*pool),
+            "load_average": os.getloadavg()[0],  # above the cores' number, threads did not have the cores to themselves
         },
     )
 
