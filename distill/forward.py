@@ -30,9 +30,9 @@ def load_forward(config: ScoreConfig) -> Forward:
     device = pick_device(config.device)
     dtype = pick_dtype(config.dtype, device)
     if config.engine == "vllm_engine":
-        from distill.vllm_forward import VllmForward
+        from distill.vllm_forward import start
 
-        return VllmForward(config.teacher, config.options.engine, config.sequence_tokens, dtype, device)
+        return start(config.teacher, config.options.engine, config.sequence_tokens, dtype, device)
     return LocalForward(load_model(config.teacher, dtype, device))
 
 

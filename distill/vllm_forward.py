@@ -18,39 +18,53 @@ from torch import Tensor
 
 from distill.data import Example
 from distill.head_file import check_form, load_head
+from distill.heads import Head
 from distill.student import longest_row
 from generators.models import model_path
 
 # What decides that hidden states come out, all of them, and in which dtype.
 OURS = ("model", "runner", "convert", "pooler_config", "enable_prefix_caching", "dtype", "hf_overrides")
+END_S = 30.0  # for its processes to end by themselves; those of a killed one outlive it for a while
 GPU_SHARE = 0.8  # of the memory; the head and its logits need some as well
+
+
+def start(
+    name: str, engine: Mapping[str, Any], sequence_tokens: int, dtype: torch.dtype, device: torch.device
+) -> "VllmForward":
+    """The model `name` in vLLM. `engine`: arguments of vllm.LLM.
+
+    ValueError: vLLM is not installed, takes no such argument, or the model's head is of a form we do not know.
+    """
+    check_engine(engine)
+    check_form(name)
+    from vllm import LLM
+    from vllm.config import PoolerConfig
+
+    given = {"max_model_len": longest_row(name, sequence_tokens), "gpu_memory_utilization": GPU_SHARE, **engine}
+    llm = LLM(
+        model_path(name),
+        runner="pooling",
+        convert="embed",
+        pooler_config=PoolerConfig(task="token_embed", use_activation=False),  # not made unit vectors
+        enable_prefix_caching=False,  # tokens that are found in the cache have no hidden state
+        dtype="bfloat16" if dtype == torch.bfloat16 else "float32",
+        hf_overrides={"head_dtype": "model"},  # else they are sent as fp32, which is twice as much
+        **given,
+    )
+    # The head after vLLM, which has brought the files here. No name for what is returned: vLLM keeps frames that it
+    # was called from, and with a name in them the engine as well.
+    return VllmForward(llm, load_head(name, dtype, device))
 
 
 class VllmForward:
     """vLLM's engine as a pass over whole rows, and the head beside it."""
 
-    def __init__(
-        self, name: str, engine: Mapping[str, Any], sequence_tokens: int, dtype: torch.dtype, device: torch.device
-    ) -> None:
-        """`engine`: arguments of vllm.LLM. ValueError: vLLM is not installed, or takes no such argument."""
-        check_engine(engine)
-        check_form(name)
-        from vllm import LLM
-        from vllm.config import PoolerConfig
+    def __init__(self, llm: Any, head: Head) -> None:
+        self.llm, self.head = llm, head
 
-        given = {"max_model_len": longest_row(name, sequence_tokens), "gpu_memory_utilization": GPU_SHARE, **engine}
-        self.llm: Any = LLM(
-            model_path(name),
-            runner="pooling",
-            convert="embed",
-            pooler_config=PoolerConfig(task="token_embed", use_activation=False),  # not made unit vectors
-            enable_prefix_caching=False,  # tokens that are found in the cache have no hidden state
-            dtype="bfloat16" if dtype == torch.bfloat16 else "float32",
-            hf_overrides={"head_dtype": "model"},  # else they are sent as fp32, which is twice as much
-            **given,
-        )
-        self.device = device
-        self.head = load_head(name, dtype, device)  # after vLLM, which has brought the files here
+    def __del__(self) -> None:
+        """Stop the engine's processes at once: left to the collector of cycles, they would hold a GPU's memory."""
+        self.llm.llm_engine.engine_core.shutdown(timeout=END_S)
 
     def __call__(self, examples: Sequence[Example]) -> Tensor:
         """Last hidden states [N, H] on the device of the head."""
@@ -61,7 +75,7 @@ class VllmForward:
             hidden_LH = output.outputs.data
             assert len(hidden_LH) == len(example.token_ids), f"{len(hidden_LH)} states, {len(example.token_ids)} tokens"
             parts.append(hidden_LH[example.target_start - 1 : -1])
-        return torch.cat(parts).to(self.device)
+        return torch.cat(parts).to(self.head.weight.device)
 
 
 def check_engine(engine: Mapping[str, Any]) -> None:

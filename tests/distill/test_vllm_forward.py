@@ -48,10 +48,10 @@ def wide(make_model: Callable, make_tokenizer: Callable, save: Callable[..., str
 
 @pytest.fixture(scope="module")
 def forward(wide: str) -> Iterator[Any]:
-    from distill.vllm_forward import VllmForward
+    from distill.vllm_forward import start
 
     with mock.patch.dict(os.environ, SETTINGS):
-        yield VllmForward(wide, ENGINE, 256, torch.float32, CPU)
+        yield start(wide, ENGINE, 256, torch.float32, CPU)
 
 
 @needs_vllm
@@ -101,11 +101,14 @@ def same_stores(ours: Path, theirs: Path) -> None:
 RUN = """
 import sys
 from pathlib import Path
+import psutil
 from distill.score import score
 from distill.settings import ScoreConfig
 
 if __name__ == "__main__":
     score([Path(sys.argv[1])], Path(sys.argv[2]), ScoreConfig.model_validate_json(sys.argv[3]))
+    left = [process.name() for process in psutil.Process().children(recursive=True)]
+    assert not any("VLLM" in name for name in left), left  # training has the GPUs next
 """
 
 
