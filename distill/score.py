@@ -1,4 +1,4 @@
-"""The teacher's soft targets for every corpus row: one forward pass over kept traces, never logits while sampling."""
+"""The teacher's soft targets for every corpus row: one forward pass over kept traces, less what sampling captured."""
 
 import functools
 import logging
