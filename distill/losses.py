@@ -220,6 +220,7 @@ def _plain_loss(
         chunk_sums, grad_CV = _chunk_terms(logits_CV, labels_C, teacher, terms)
         sums += chunk_sums
         grads.add(where, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
+        del logits_CV, grad_CV  # before the next chunk's are made
     if terms.shard is not None and grads.hidden_NH is not None:
         dist.all_reduce(grads.hidden_NH, group=terms.shard.group)  # each rank's is that through its own rows
     return sums, *grads.finished(whole.weight, whole.bias)

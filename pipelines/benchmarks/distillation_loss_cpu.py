@@ -3,8 +3,8 @@
 python -m pipelines.benchmarks.distillation_loss_cpu [--rounds N]; Liger and TRL must be importable to be measured.
 The step is forward and backward to hidden states and head, alpha = 0.5, T = 2, fp32, of a student with Qwen2.5-0.5B's
 head and a teacher with Qwen2.5-1.5B's. The forms take turns in one process, so that all of them meet the same load of
-the machine. Memory is of a process per form: the highest resident size in a step beyond that before it and beyond the
-two gradients.
+the machine; the least of the rounds is taken. Memory is of a process per form: the highest resident size in a step
+beyond that before it, and beyond the two gradients with which every form ends.
 
 Shape suffixes: N tokens, H student hidden, G teacher hidden, V vocabulary.
 """
@@ -29,20 +29,21 @@ from torch import Tensor
 from distill.losses import OnlineTeacher, distillation_loss
 from pipelines.benchmarks.measure import record
 
-N, H, G, V, THREADS = 256, 896, 1536, 151_936, 2
+H, G, V, THREADS = 896, 1536, 151_936, 2
+TIMED, SIZED = 256, (256, 1024)  # tokens
 ALPHA, T = 0.5, 2.0
 Step = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
-def make() -> list[Tensor]:
+def make(n: int) -> list[Tensor]:
     """Random student hidden states and head, teacher hidden states and head, labels."""
     draw = torch.Generator().manual_seed(0)
 
     def normal(rows: int, width: int, scale: float) -> Tensor:
         return torch.randn(rows, width, generator=draw).mul_(scale)
 
-    sides = [normal(N, H, 1.0), normal(V, H, 2 * H**-0.5), normal(N, G, 1.0), normal(V, G, 2 * G**-0.5)]
-    return [*sides, torch.randint(0, V, (N,), generator=draw)]
+    sides = [normal(n, H, 1.0), normal(V, H, 2 * H**-0.5), normal(n, G, 1.0), normal(V, G, 2 * G**-0.5)]
+    return [*sides, torch.randint(0, V, (n,), generator=draw)]
 
 
 def ours(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
@@ -97,16 +98,35 @@ def once(step: Step, inputs: list[Tensor]) -> float:
     return time.perf_counter() - start
 
 
-def extra_mib(name: str) -> float:
+def extra_mib(name: str, n: int) -> float:
     """Memory of one form, in this process, where a step was taken before."""
-    step, inputs = FORMS[name][1](), make()
+    step, inputs = FORMS[name][1](), make(n)
     once(step, inputs)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the highest resident size is that of now
     before = resident_mib("VmRSS")
     once(step, inputs)
-    return resident_mib("VmHWM") - before - (N * H + V * H) * 4 / 2**20
+    return resident_mib("VmHWM") - before - (n + V) * H * 4 / 2**20
+
+
+def measured_apart(name: str, n: int) -> float:
+    """The same, in a process of its own."""
+    command = [sys.executable, "-m", "pipelines.benchmarks.distillation_loss_cpu", "--memory-of", name, "--tokens"]
+    done = subprocess.run([*command, str(n)], capture_output=True, text=True, check=True)
+    return float(done.stdout.splitlines()[-1])
+
+
+def timed(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each form in each round, after one in which it may compile."""
+    inputs = make(TIMED)
+    for step in steps.values():
+        once(step, inputs)
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            seconds[name].append(once(step, inputs))
+    return seconds
 
 
 def resident_mib(field: str) -> float:
@@ -118,31 +138,27 @@ def resident_mib(field: str) -> float:
 def main() -> None:
     """Measure every form and write results/distillation_loss_cpu.json."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--memory-of", choices=FORMS, help=argparse.SUPPRESS)
-    parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
+    parser.add_argument("--tokens", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(THREADS)
     if options.memory_of:
-        print(json.dumps(extra_mib(options.memory_of)))
+        print(json.dumps(extra_mib(options.memory_of, options.tokens)))
         return
-    there = [name for name in options.forms if FORMS[name][0] is None or find_spec(str(FORMS[name][0]))]
-    inputs, steps = make(), {name: FORMS[name][1]() for name in there}
-    seconds: dict[str, list[float]] = {name: [] for name in there}
-    for turn in range(options.rounds + 1):
-        for name, step in steps.items():
-            taken = once(step, inputs)
-            if turn:  # the first compiles
-                seconds[name].append(taken)
-    figures: dict[str, Any] = {"tokens": N, "hidden": [H, G], "vocabulary": V, "threads": THREADS}
+    there = [name for name, (needed, _) in FORMS.items() if needed is None or find_spec(needed)]
+    seconds = timed({name: FORMS[name][1]() for name in there}, options.rounds)
+    figures: dict[str, Any] = {"hidden": [H, G], "vocabulary": V, "threads": THREADS, "tokens": TIMED}
     for name in there:
-        command = [sys.executable, "-m", "pipelines.benchmarks.distillation_loss_cpu", "--memory-of", name]
-        memory = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[-1])
         best, middle = min(seconds[name]), statistics.median(seconds[name])
-        figures[name] = {"seconds": round(best, 3), "median_seconds": round(middle, 3), "extra_mib": round(memory)}
-    for name in there:
-        figures[name]["of_dense_seconds"] = round(figures[name]["seconds"] / figures["dense"]["seconds"], 3)
-        figures[name]["of_dense_memory"] = round(figures[name]["extra_mib"] / figures["dense"]["extra_mib"], 3)
+        row = {"seconds": round(best, 3), "median_seconds": round(middle, 3)}
+        row["of_dense"] = round(best / min(seconds["dense"]), 3)
+        figures[name] = row
+    for n in SIZED:
+        sizes = {name: measured_apart(name, n) for name in there}
+        for name, size in sizes.items():
+            share = round(size / sizes["dense"], 3)
+            figures[name][f"extra_memory_{n}"] = {"mib": round(size), "of_dense": share}
     record("distillation_loss_cpu", figures)
 
 
