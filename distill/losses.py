@@ -78,10 +78,11 @@ def distillation_loss(
     of the gradient's products whose squares sum to at most tolerance^2 of all (0.002 suits bf16): faster where teacher
     and student are peaked, and found not worth it where they are not.
 
-    A head that FSDP2 has sharded is gathered for the call (`Head.gathered`). With a vocabulary-parallel one all ranks
-    of its group pass the same hidden states and labels and get the same loss and gradient to the hidden states, as
-    Megatron's column-parallel head gives it, and each that of its rows; its products' terms are plain torch's also on
-    a GPU. The teacher's head may then be whole on each rank, or have the same rows.
+    A head that FSDP2 has sharded is gathered for the call (`Head.gathered`); as FSDP2 takes the mean over ranks,
+    `denominator` is then all ranks' targets divided by the ranks. With a vocabulary-parallel head (`Head.shard`) all
+    ranks of its group pass the same hidden states and labels. All get the same loss and the whole gradient to the
+    hidden states, as from Megatron's column-parallel head, and each the gradient of its rows. The teacher's head is
+    whole on each rank, or has the same rows. Such a loss is plain torch's also on a GPU.
     """
     head = Head.of(student_head).gathered()
     if isinstance(teacher, OnlineTeacher):
