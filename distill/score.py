@@ -2,8 +2,9 @@
 
 import functools
 import logging
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,12 @@ from distill.settings import ScoreConfig
 from distill.student import check_vocabularies, head_rows, load_tokenizer, longest_row, tokenizer_fingerprint
 from distill.targets import DamagedStore, RowTargets, StoreMetadata, TargetStore, target_key
 from generators.models import model_path, model_revision
-from generators.work import Progress, StageCounts, Stream, Worker, no_progress, stream_local
+from generators.work import Bar, Progress, StageCounts, Stream, Worker, no_progress, stream_local
 
 log = logging.getLogger(__name__)
 Keyed = tuple[str, Example]
 ROWS_MEASURED = 500  # of the store, for the notes
+ROWS_WAITING = 256  # scored rows that may wait to be written
 BLOCK = 32  # tokens of the vocabulary of which the largest logit is looked at first
 
 
@@ -58,9 +60,7 @@ def score(
         todo = {key: example for key, example in keyed.items() if not store.has(key)}
         with progress("rows", len(keyed), len(keyed) - len(todo)) as bar:
             build = functools.partial(build_scorer, config, metadata.vocab_size)
-            for key, row in stream(build, _shards(todo, config.batch_tokens)):
-                store.append(key, row)
-                bar.update(1)
+            write_all(store, stream(build, _shards(todo, config.batch_tokens)), bar)
         notes = _notes(store, list(keyed)) | ({"captured": captured.count(keyed)} if captured.files else {})
     targets = sum(example.targets for example in examples)
     rows_in = len(examples) + sum(dropped.values())
@@ -82,6 +82,22 @@ def open_store(folder: Path, metadata: StoreMetadata, wanted: Iterable[str]) -> 
     for sentence in mend(folder):
         log.warning("%s; it is taken out, and the row scored again", sentence)
     return TargetStore(folder, "a", metadata)
+
+
+def write_all(store: TargetStore, rows: Iterable[tuple[str, RowTargets]], bar: Bar) -> None:
+    """Rows are encoded and written in a thread of their own, while the teacher goes on."""
+    with ThreadPoolExecutor(1) as writer:
+        waiting: deque[Future[None]] = deque()
+        try:
+            for key, row in rows:
+                waiting.append(writer.submit(store.append, key, row))
+                while len(waiting) > ROWS_WAITING or (waiting and waiting[0].done()):
+                    waiting.popleft().result()
+                    bar.update(1)
+        finally:  # also when interrupted: what was scored is kept
+            for future in waiting:
+                future.result()
+                bar.update(1)
 
 
 def build_scorer(config: ScoreConfig, vocab_size: int) -> Worker:
@@ -121,20 +137,34 @@ def row_targets(
 def summarise(logits_CV: Tensor, config: ScoreConfig, places_CS: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """(token ids [C, K] int32, logits below the top one [C, K] fp16, log tails [C, T] fp32, draws [C, S] int32).
 
-    The K tokens are the config's top_k and after them its S drawn ones, which are drawn at `places_CS`.
+    The K tokens are the config's top_k and after them its S drawn ones, which are drawn at `places_CS`. The memory of
+    the logits is used for other things.
     """
     kept_CK, ids_CK = largest(logits_CV, min(config.top_k, logits_CV.shape[1]))
     top_C1 = kept_CK[:, :1] if config.top_k else logits_CV.amax(dim=1, keepdim=True)
-    rest_CV, kept_CK = (logits_CV - top_C1).scatter_(1, ids_CK, -torch.inf), kept_CK - top_C1
-    tails_CT = torch.stack([torch.logsumexp(rest_CV / t, dim=-1) for t in config.temperatures], dim=1)
-    lowest_C1 = kept_CK[:, -1:] if config.top_k else torch.zeros_like(top_C1)
-    more_CS, logits_CS, draws_CS = drawn(rest_CV, config.sampled_temperature, places_CS, lowest_C1)
+    bound_C1 = kept_CK[:, -1:] if config.top_k else top_C1  # of all logits that are not kept
+    rest_CV, kept_CK = logits_CV.scatter_(1, ids_CK, -torch.inf), kept_CK - top_C1
+    tails_CT = tails(rest_CV, top_C1, bound_C1, config.temperatures)
+    more_CS, logits_CS, draws_CS = places_CS.long(), kept_CK[:, :0], places_CS.long()
+    if config.sampled:
+        lowest_C1 = bound_C1 - top_C1
+        more_CS, logits_CS, draws_CS = drawn(rest_CV - top_C1, config.sampled_temperature, places_CS, lowest_C1)
     return (
         torch.cat([ids_CK, more_CS], dim=1).to(torch.int32),
         torch.cat([kept_CK, logits_CS], dim=1).to(torch.float16),
         tails_CT.to(torch.float32),
         draws_CS.to(torch.int32),
     )
+
+
+def tails(rest_CV: Tensor, top_C1: Tensor, bound_C1: Tensor, temperatures: Sequence[float]) -> Tensor:
+    """logsumexp of (logit - top) / T over each row [C, T]; what is left out is -inf, nothing is above its bound."""
+    if rest_CV.is_cuda:
+        from distill.tails import log_tails  # Triton comes with torch's CUDA builds alone
+
+        return log_tails(rest_CV, top_C1.squeeze(1), bound_C1.squeeze(1), temperatures)
+    below_CV = rest_CV - top_C1
+    return torch.stack([torch.logsumexp(below_CV / t, dim=-1) for t in temperatures], dim=1)
 
 
 def largest(logits_CV: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -146,7 +176,12 @@ def largest(logits_CV: Tensor, k: int) -> tuple[Tensor, Tensor]:
     whole = size // BLOCK
     if whole < 2 * k or not k:
         return logits_CV.topk(k, dim=-1)
-    maxima = logits_CV[:, : whole * BLOCK].unflatten(1, (whole, BLOCK)).amax(dim=-1)
+    if logits_CV.is_cuda:
+        from distill.tails import block_maxima  # torch's own reduction of short blocks takes seven times as long
+
+        maxima = block_maxima(logits_CV, BLOCK)
+    else:
+        maxima = logits_CV[:, : whole * BLOCK].unflatten(1, (whole, BLOCK)).amax(dim=-1)
     within = torch.arange(BLOCK, device=logits_CV.device)
     ids = (maxima.topk(k, dim=-1).indices[:, :, None] * BLOCK + within).flatten(1)
     rest = torch.arange(whole * BLOCK, size, device=logits_CV.device).expand(rows, -1)

@@ -20,13 +20,14 @@ HERE = torch.cuda.is_available() or "TRITON_INTERPRET" in os.environ  # Triton a
 here = pytest.mark.skipif(not HERE, reason="runs in the interpreter's own process, see the first test")
 C, V, H, G = 5, 67, 12, 20
 LABEL, SCALE = 17, 1.3
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @pytest.mark.skipif(HERE, reason="this process can run the kernels itself")
 def test_kernels_in_the_interpreter() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", __file__]
     run = subprocess.run(command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True)
-    assert run.returncode == 0 and "26 passed" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 0 and "28 passed" in run.stdout, run.stdout + run.stderr
 
 
 @pytest.fixture(autouse=True)
@@ -42,12 +43,11 @@ def kernels(monkeypatch: pytest.MonkeyPatch) -> ModuleType | None:
 
 
 def inputs(dtype: torch.dtype, peak: float) -> tuple[Tensor, ...]:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     g = torch.Generator().manual_seed(3)
     draw = (torch.randn(C, H, generator=g) * peak, torch.randn(V, H, generator=g))
     teacher = (torch.randn(C, G, generator=g) * peak, torch.randn(V, G, generator=g))
-    labels = torch.randint(0, V, (C,), generator=g).to(device)
-    return labels, *(t.to(device, dtype) for t in (*draw, *teacher))
+    labels = torch.randint(0, V, (C,), generator=g).to(DEVICE)
+    return labels, *(t.to(DEVICE, dtype) for t in (*draw, *teacher))
 
 
 def both(options: dict[str, Any], labels: Tensor, points: list[Tensor], teacher: Teacher | None) -> None:
@@ -171,3 +171,26 @@ def test_rows_left_out_count_by_what_they_have_in_common() -> None:
     exact = torch.autograd.grad(distillation_loss(hidden, head, labels, **options).loss, hidden)[0]
     found = torch.autograd.grad(distillation_loss(hidden, head, labels, tolerance=0.03, **options).loss, hidden)[0]
     assert 0.0 < (found - exact).norm() <= 0.04 * exact.norm()
+
+
+@here
+def test_what_kept_tokens_leave_is_summed_at_every_temperature() -> None:
+    from distill.tails import log_tails
+
+    logits = 20.0 * torch.randn(C, V, generator=torch.Generator().manual_seed(1)).to(DEVICE)
+    kept, ids = logits.topk(4, dim=-1)
+    logits[1] = -torch.inf  # nothing is left
+    rest = logits.scatter(1, ids, -torch.inf)
+    found = log_tails(rest, kept[:, 0], kept[:, 3], (1.0, 2.5, 0.1))
+    below = rest - kept[:, :1]
+    exact = torch.stack([torch.logsumexp(below.double() / t, dim=-1) for t in (1.0, 2.5, 0.1)], dim=1)
+    torch.testing.assert_close(found.double(), exact, rtol=1e-5, atol=1e-5)
+    assert exact[1, 0] == -torch.inf and exact[0, 2] < -50.0
+
+
+@here
+def test_maxima_of_blocks() -> None:
+    from distill.tails import block_maxima
+
+    logits = torch.randn(C, V, generator=torch.Generator().manual_seed(1)).to(DEVICE)
+    assert torch.equal(block_maxima(logits, 4), logits[:, : V // 4 * 4].unflatten(1, (-1, 4)).amax(dim=-1))
