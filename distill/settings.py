@@ -42,8 +42,9 @@ class ScoreConfig(Config):
     batch_tokens: int = Field(16384, ge=1, description="padded tokens of one forward pass")
     dtype: DType = Field("auto", description="of the teacher; auto = bfloat16 on a GPU, float32 on a CPU")
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
+    compile: bool = Field(True, description="fuse the layers on a GPU, which takes seconds and a C compiler")
 
-    EXECUTION: ClassVar[frozenset[str]] = frozenset({"batch_tokens", "options"})
+    EXECUTION: ClassVar[frozenset[str]] = frozenset({"batch_tokens", "options", "compile"})
 
     @model_validator(mode="after")
     def _check(self) -> "ScoreConfig":

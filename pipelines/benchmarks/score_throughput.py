@@ -1,7 +1,7 @@
 """Soft targets of a teacher at Qwen2.5-1.5B's shape on one GPU, beside its forward pass alone and the plain way.
 
 python -m pipelines.benchmarks.score_throughput. Random weights; K = 50, three temperatures; rows of 2,048 and 8,192
-tokens. `plain` is what one writes first: the model's logits, their log-softmax and `topk`, one temperature, no tail.
+tokens; layers compiled, as `score` does on a GPU. `plain` is what one writes first: the model's logits, their log-softmax and `topk`, one temperature, no tail.
 """
 
 import statistics
@@ -16,7 +16,7 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from distill.data import Example
-from distill.forward import LocalForward
+from distill.forward import LocalForward, compile_layers
 from distill.score import row_targets, write_all
 from distill.settings import ScoreConfig
 from distill.targets import StoreMetadata, TargetStore
@@ -34,7 +34,7 @@ def make_model() -> Any:
         intermediate_size=8960, vocab_size=V, tie_word_embeddings=True, max_position_embeddings=32_768,
     )  # fmt: skip
     with torch.device("cuda"):
-        return Qwen2ForCausalLM(config).to(torch.bfloat16).eval()
+        return Qwen2ForCausalLM(config).bfloat16().eval()
 
 
 def make_rows(rows: int, length: int) -> list[Example]:
@@ -86,17 +86,19 @@ def rate(tokens: int, work: Callable[..., object], *arguments: Any) -> int:
 
 def main() -> None:
     """Measure and write results/score_throughput.json."""
-    model = make_model()
-    forward = LocalForward(model)
     figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
+    untuned, model = make_model(), make_model()
+    compile_layers(model)
+    forward = LocalForward(model)
     for rows, length in ((16, 2048), (4, 8192)):
         shard = make_rows(rows, length)
         tokens, names = rows * length, [f"{i:024x}" for i in range(rows)]
         figures[f"rows of {length}"] = {
+            "untuned_forward_alone": rate(tokens, LocalForward(untuned), shard),
             "forward_alone": rate(tokens, forward, shard),
             "targets": rate(tokens, row_targets, forward, CONFIG, V, shard, names),
             "targets_stored": rate(8 * tokens, store_rows, forward, [shard] * 8),
-            "plain": rate(tokens, plain, model, shard),
+            "plain": rate(tokens, plain, untuned, shard),
         }
         print(length, figures[f"rows of {length}"], flush=True)
     record("score_throughput", figures)

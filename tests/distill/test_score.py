@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from distill.data import Example, load_examples
+from distill.forward import LocalForward, compile_layers
 from distill.losses import OnlineTeacher, StoredTargets, distillation_loss
 from distill.packing import collate
 from distill.score import largest, score
@@ -267,3 +268,12 @@ def test_damaged_blocks_are_named_and_their_rows_alone_are_scored_again(
         for one, wanted in zip(rows, expected, strict=True):
             assert (one.token_ids == wanted.token_ids).all() and (one.logits == wanted.logits).all()
         path.write_bytes(sound)
+
+
+def test_compiled_layers_give_the_same_targets(teacher: str) -> None:
+    draw = np.random.default_rng(0)
+    examples = [Example(str(n), draw.integers(0, 50, n).astype(np.int32), 1) for n in (5, 9, 12)]
+    plain, fused = (load_model(teacher, torch.float32, torch.device("cpu")) for _ in range(2))
+    compile_layers(fused, backend="aot_eager")
+    assert fused.base_model.layers[0]._compiled_call_impl is not None
+    torch.testing.assert_close(LocalForward(fused)(examples), LocalForward(plain)(examples))
