@@ -15,7 +15,6 @@ import random
 import re
 import statistics
 import tempfile
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -149,10 +148,8 @@ class Bench:
         usual = {"epochs": 1, "batch_tokens": 1024, "learning_rate": 1e-3, "validate_every": 10**6, "device": "cpu"}
         config = TrainConfig.model_validate({"student": student, "seed": seed, **usual, **soft, **settings})
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
-            out, clock = Path(name), time.perf_counter()
-            train(self.corpus, self.few, None, out, config)
-            seconds = time.perf_counter() - clock
-            return {**self.figures(str(out / "model")), "seconds": seconds}
+            train(self.corpus, self.few, None, Path(name), config)
+            return self.figures(str(Path(name) / "model"))
 
     def figures(self, model: str) -> dict[str, float]:
         """What a model makes of held-out completions and new problems."""
@@ -180,12 +177,12 @@ class Bench:
 
 
 def summary(runs: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Mean and standard deviation of each figure."""
+    """Mean of each figure and, of several runs, standard deviation."""
     facts: dict[str, Any] = {}
-    for key in runs[0]:
+    for key in ("bits_per_byte", "solved"):
         values = [run[key] for run in runs]
         facts[key] = round(statistics.mean(values), 4)
-        if len(values) > 1 and key in ("bits_per_byte", "solved"):
+        if len(values) > 1:
             facts[f"{key}_deviation"] = round(statistics.stdev(values), 4)
     return facts
 
