@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distill import kernels
+from distill import fused_chunk
 from distill.heads import Head
 from distill.plain import Terms
 from distill.teacher import Batch, OnlineTeacher, SampledTargets, StoredTargets, Teacher
 
-CHUNK = 2048  # tokens: enough for the products; at V = 151,936 in bf16 two models' logits are 1.16 GiB
+CHUNK = 2048  # tokens beside a teacher, twice as many without: at V = 151,936 in bf16 the logits are 1.16 GiB
 CANDIDATES = 512  # labels of the chunk among which each token's reference is looked for
 ROUNDED_SUMS = 16  # chunks over which a bf16 head gradient may be summed in bf16: 0.3% of it; more are summed in fp32
 WORTH_SKIPPING = 0.5  # the share of the vocabulary beyond which gathering its rows costs more than it saves
@@ -35,7 +35,8 @@ def fused_loss(
 
     `head` is the `whole` one's first rows in the products' dtype; `unit` is a scalar on the GPU.
     """
-    tokens = min(terms.chunk_tokens or CHUNK, len(batch))
+    online = isinstance(batch.teacher, OnlineTeacher)
+    tokens = min(terms.chunk_tokens or (CHUNK if online else 2 * CHUNK), len(batch))
     student, theirs = _Model(head, tokens), None
     if isinstance(batch.teacher, OnlineTeacher):
         theirs = _Model(Head.of(batch.teacher.head).first(terms.vocab_size, head.weight.dtype), tokens)
@@ -47,7 +48,7 @@ def fused_loss(
     while chunk is not None:
         where, labels_C, targets = chunk
         logits = student.logits(hidden_NH[where], labels_C)
-        sums += kernels.chunk_terms(logits, targets, labels_C, unit, terms, skip.moments)
+        sums += fused_chunk.chunk_terms(logits, targets, labels_C, unit, terms, skip.moments)
         skip.sort()
         chunk = next(chunks, None)  # the teacher's next products are under way while `skip` waits for its count
         if any(needed):
@@ -57,7 +58,7 @@ def fused_loss(
 
 def _with_logits(
     chunks: Iterator[tuple[Tensor | slice, Tensor, Teacher | None]], theirs: "_Model | None"
-) -> Iterator[tuple[Tensor | slice, Tensor, kernels.Logits | StoredTargets | SampledTargets | None]]:
+) -> Iterator[tuple[Tensor | slice, Tensor, fused_chunk.Logits | StoredTargets | SampledTargets | None]]:
     """Chunks with an online teacher's logits in its place."""
     for where, labels_C, teacher in chunks:
         if isinstance(teacher, OnlineTeacher):
@@ -77,26 +78,26 @@ class _Model:
 
     def __init__(self, head: Head, tokens: int) -> None:
         self.head = head if head.bias is None else replace(head, bias=head.bias.contiguous())
-        self.memory = head.weight.new_empty(head.weight.shape[0] * kernels.padded(tokens))
+        self.memory = head.weight.new_empty(head.weight.shape[0] * fused_chunk.padded(tokens))
         self.hidden_CH = head.weight
 
-    def logits(self, hidden_CH: Tensor, labels_C: Tensor) -> kernels.Logits:
+    def logits(self, hidden_CH: Tensor, labels_C: Tensor) -> fused_chunk.Logits:
         """The chunk's; tokens are padded with zeros until rows of memory are aligned."""
         head = self.head
         hidden_CH = hidden_CH.to(head.weight.dtype)
-        at_label_C = kernels.logits_at(labels_C, hidden_CH, head.weight)
+        at_label_C = fused_chunk.logits_at(labels_C, hidden_CH, head.weight)
         among_C = (hidden_CH @ head.weight[labels_C[:CANDIDATES]].T).amax(dim=1)
         reference_C = torch.maximum(among_C, at_label_C.to(among_C.dtype))
         at_label_C -= reference_C
         if head.bias is not None:
             at_label_C += head.bias[labels_C]
         below_C = -reference_C
-        if missing := kernels.padded(len(labels_C)) - len(labels_C):
+        if missing := fused_chunk.padded(len(labels_C)) - len(labels_C):
             hidden_CH, below_C = F.pad(hidden_CH, (0, 0, 0, missing)), F.pad(below_C, (0, missing))
         self.hidden_CH = hidden_CH
         values_VC = self.memory[: head.weight.shape[0] * len(below_C)].view(-1, len(below_C))
         torch.addmm(below_C, head.weight, hidden_CH.T, out=values_VC)
-        return kernels.Logits(values_VC, at_label_C * head.scale, head.bias, head.scale)
+        return fused_chunk.Logits(values_VC, at_label_C * head.scale, head.bias, head.scale)
 
 
 class _Output:
@@ -184,7 +185,7 @@ class _Skip:
             self.counted = torch.cuda.Event() if weight_VH.is_cuda else None
             self.mean_H, self.direction_H, along_V = principal(weight_VH)
             self.mean_H -= (self.mean_H @ self.direction_H) * self.direction_H
-            self.moments = kernels.Moments(torch.empty_like(along_V), along_V, along_V, along_V)
+            self.moments = fused_chunk.Moments(torch.empty_like(along_V), along_V, along_V, along_V)
 
     def sort(self) -> None:
         """Begin to find the rows of the chunk that was last."""

@@ -197,7 +197,7 @@ def _fusable(device: str, dtype: torch.dtype, terms: _Terms) -> bool:
 
 
 def _scale_fused(grad: Tensor, factor: Tensor) -> None:
-    from distill.kernels import scale_by
+    from distill.fused_chunk import scale_by
 
     scale_by(grad, factor)
 

@@ -1,7 +1,8 @@
 """Soft targets of a teacher at Qwen2.5-1.5B's shape on one GPU, beside its forward pass alone and the plain way.
 
 python -m pipelines.benchmarks.score_throughput. Random weights; K = 50, three temperatures; rows of 2,048 and 8,192
-tokens; layers compiled, as `score` does on a GPU. `plain` is what one writes first: the model's logits, their log-softmax and `topk`, one temperature, no tail.
+tokens; layers compiled, as `score` does on a GPU. `plain` is what one writes first: the model's logits, their
+log-softmax and `topk`, one temperature, no tail.
 """
 
 import statistics

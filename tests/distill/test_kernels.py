@@ -31,15 +31,15 @@ def test_kernels_in_the_interpreter() -> None:
 
 
 @pytest.fixture(autouse=True)
-def kernels(monkeypatch: pytest.MonkeyPatch) -> ModuleType | None:
+def several_programs(monkeypatch: pytest.MonkeyPatch) -> ModuleType | None:
     """The kernels, so many programs that each has several blocks of rows, the last one in part."""
     if not HERE:
         return None
-    from distill import kernels
+    from distill import fused_chunk
 
-    monkeypatch.setattr(kernels, "PROGRAMS", 5)
+    monkeypatch.setattr(fused_chunk, "PROGRAMS", 5)
     monkeypatch.setattr(losses, "_fusable", lambda *_: True)
-    return kernels
+    return fused_chunk
 
 
 def inputs(dtype: torch.dtype, peak: float) -> tuple[Tensor, ...]:
