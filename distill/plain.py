@@ -17,7 +17,7 @@ from distill.teacher import OnlineTeacher, SampledTargets, StoredTargets, Teache
 from distill.vocabulary import Shard, Vocabulary
 
 SMALLEST_TAIL = 1e-30  # keeps logarithms of an empty tail finite; its terms then vanish
-BLOCK = 2**21  # logits a CPU works on at once: 8 MiB in fp32 stay in its caches, and in memory that is used again
+BLOCK = 2**22  # logits a CPU works on at once: in memory that is used again, and in caches, yet not in many small steps
 
 
 @dataclass(frozen=True)
