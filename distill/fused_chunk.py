@@ -17,7 +17,7 @@ from distill.teacher import SampledTargets, StoredTargets
 
 PROGRAMS = 528  # 4 for each multiprocessor of an H100 or H200
 ROWS = 1  # of the vocabulary that a program holds at once, for all tokens of the chunk
-WARP_TOKENS, MOMENT_TOKENS = 128, 256  # of a warp; with moments there is more to hold. Measured on an H200
+WARP_TOKENS = 256  # of a warp. Measured on an H200 for 1 to 4 rows and 128 and 256 tokens
 ALIGNED = 16  # tokens: rows of memory that begin at multiples of 32 bytes
 
 
@@ -82,7 +82,7 @@ class _Chunk:
         self.columns = triton.next_power_of_2(self.width)
         self.stripe = triton.cdiv(triton.cdiv(self.size, PROGRAMS), ROWS) * ROWS
         self.programs = triton.cdiv(self.size, self.stripe)
-        self.warps = _warps(self.columns // WARP_TOKENS)
+        self.warps = max(1, min(32, self.columns // WARP_TOKENS))
         self.power = int(terms.temperature) if terms.temperature in (1.0, 2.0, 4.0, 8.0) else 0
         self.soft = (1.0 - terms.alpha) * terms.temperature  # T^2 of the loss, 1/T of the logits' derivative
         self.factors_6C = self._empty(6, self.columns)
@@ -116,13 +116,12 @@ class _Chunk:
         """Over the student's logits."""
         divergence_PC = self._empty(self.programs if self.online else 0, self.columns)
         moment_P2C = self._empty(self.programs if moments else 0, 2, self.columns)
-        parts = _warps(self.columns // MOMENT_TOKENS)
-        energy_VP = self._empty(self.size if moments else 0, parts)
+        energy_VP = self._empty(self.size if moments else 0, self.warps)
         kernels.gradient[(self.programs,)](
             *self.logits, self.labels_C, self.factors_6C, divergence_PC, energy_VP,
-            moments and moments.along_V, moment_P2C,
-            len(self.labels_C), *self.scales, WANTED=self.terms.differentiate, MOMENTS=moments is not None, PARTS=parts,
-            **self.options, num_warps=parts if moments else self.warps,
+            moments and moments.along_V, moment_P2C, len(self.labels_C), *self.scales,
+            WANTED=self.terms.differentiate, MOMENTS=moments is not None, PARTS=self.warps,
+            **self.options, num_warps=self.warps,
         )  # fmt: skip
         if self.online:
             torch.sum(divergence_PC, 0, out=self.sums_2C[1])
@@ -162,10 +161,6 @@ class _Chunk:
                 self.student.values_VC, teacher.token_ids, kept_CK, self.width,
                 COUNT=teacher.token_ids.shape[1], K=kept_CK.shape[1],
             )  # fmt: skip
-
-
-def _warps(wanted: int) -> int:
-    return max(1, min(32, wanted))
 
 
 def logits_at(ids_C: Tensor, hidden_CH: Tensor, weight_VH: Tensor) -> Tensor:
