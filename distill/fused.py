@@ -20,9 +20,11 @@ from distill.heads import Head
 from distill.plain import Terms
 from distill.teacher import Batch, OnlineTeacher, SampledTargets, StoredTargets, Teacher
 
-CHUNK = 2048  # tokens beside a teacher, twice as many without: at V = 151,936 in bf16 the logits are 1.16 GiB
+# Tokens at once. At V = 151,936 in bf16 the logits are 1.16 GiB; without a teacher the student has its share too.
+# Each chunk rounds the gradient of the head once, and reads and writes it.
+STUDENT_TOKENS, TEACHER_TOKENS = 3072, 1024
 CANDIDATES = 512  # labels of the chunk among which each token's reference is looked for
-ROUNDED_SUMS = 16  # chunks over which a bf16 head gradient may be summed in bf16: 0.3% of it; more are summed in fp32
+ROUNDED_SUMS = 12  # chunks whose head gradients may be summed in bf16, which costs 0.4% of it; more are summed in fp32
 WORTH_SKIPPING = 0.5  # the share of the vocabulary beyond which gathering its rows costs more than it saves
 ACTIVE_ROWS = 2**13  # of the vocabulary, gathered and multiplied at once
 SAMPLE_ROWS, POWER_STEPS = 2048, 8  # enough for a direction that is worth having
@@ -36,36 +38,49 @@ def fused_loss(
     `head` is the `whole` one's first rows in the products' dtype; `unit` is a scalar on the GPU.
     """
     online = isinstance(batch.teacher, OnlineTeacher)
-    tokens = min(terms.chunk_tokens or (CHUNK if online else 2 * CHUNK), len(batch))
-    student, theirs = _Model(head, tokens), None
-    if isinstance(batch.teacher, OnlineTeacher):
-        theirs = _Model(Head.of(batch.teacher.head).first(terms.vocab_size, head.weight.dtype), tokens)
+    tokens = terms.chunk_tokens or (STUDENT_TOKENS if online else STUDENT_TOKENS + TEACHER_TOKENS)
+    part = min(terms.chunk_tokens or TEACHER_TOKENS, TEACHER_TOKENS) if online else tokens
+    student = _Model(head, min(tokens, len(batch)))
     out = _Output(batch.gradient_like(hidden_NH), head, whole, needed, rounded=len(batch) <= ROUNDED_SUMS * tokens)
-    skip = _Skip(head.weight, terms.tolerance if skippable(head, batch.teacher) else 0.0)
+    skip = _Skip(head.weight, hidden_NH, terms.tolerance if skippable(head, batch.teacher) else 0.0)
     sums = hidden_NH.new_zeros(2, dtype=torch.float32)
-    chunks = _with_logits(batch.chunks(tokens), theirs)
-    chunk = next(chunks, None)
-    while chunk is not None:
-        where, labels_C, targets = chunk
+    parts = _parts(batch, tokens, part, head.weight.dtype, terms.vocab_size)
+    upcoming = next(parts, None)
+    for where, labels_C, _ in batch.chunks(tokens):
         logits = student.logits(hidden_NH[where], labels_C)
-        sums += fused_chunk.chunk_terms(logits, targets, labels_C, unit, terms, skip.moments)
-        skip.sort()
-        chunk = next(chunks, None)  # the teacher's next products are under way while `skip` waits for its count
+        skip.begin()
+        for rows in split(len(labels_C), part):
+            assert upcoming is not None
+            sums += fused_chunk.chunk_terms(logits.of(rows), upcoming[0], labels_C[rows], unit, terms, skip.moments)
+            if rows.stop == len(labels_C):
+                skip.sort()
+            upcoming = next(parts, None)  # the teacher's next products are under way while `skip` waits for its count
         if any(needed):
             out.add(where, logits.values_VC, student.hidden_CH, skip)
+    if skip.tolerance and out.weight_VH is not None:  # a row left out counts by its gradient's sum over tokens
+        out.weight_VH[: len(head.weight)].addr_(*(v.to(out.weight_VH.dtype) for v in (skip.left_V, skip.hidden_H)))
     return sums, *out.finished(whole)
 
 
-def _with_logits(
-    chunks: Iterator[tuple[Tensor | slice, Tensor, Teacher | None]], theirs: "_Model | None"
-) -> Iterator[tuple[Tensor | slice, Tensor, fused_chunk.Logits | StoredTargets | SampledTargets | None]]:
-    """Chunks with an online teacher's logits in its place."""
-    for where, labels_C, teacher in chunks:
-        if isinstance(teacher, OnlineTeacher):
-            assert theirs is not None
-            yield where, labels_C, theirs.logits(teacher.hidden, labels_C)
-        else:
-            yield where, labels_C, teacher
+def split(tokens: int, part: int) -> Iterator[slice]:
+    """Parts of a chunk."""
+    return (slice(start, min(start + part, tokens)) for start in range(0, tokens, part))
+
+
+def _parts(
+    batch: Batch, tokens: int, part: int, dtype: torch.dtype, vocab_size: int
+) -> Iterator[tuple[fused_chunk.Logits | StoredTargets | SampledTargets | None]]:
+    """The teacher of each part of each chunk: an online one's logits, in the memory of those before."""
+    online, model = batch.teacher, None
+    if isinstance(online, OnlineTeacher):
+        model = _Model(Head.of(online.head).first(vocab_size, dtype), min(part, len(batch)))
+    for _, labels_C, teacher in batch.chunks(tokens):
+        for rows in split(len(labels_C), part):
+            if isinstance(teacher, OnlineTeacher):
+                assert model is not None
+                yield (model.logits(teacher.hidden[rows], labels_C[rows]),)
+            else:
+                yield (teacher,)
 
 
 def skippable(head: Head, teacher: Teacher | None) -> bool:
@@ -175,17 +190,25 @@ class _Skip:
 
     Cut Cross-Entropy (arXiv 2411.09009) leaves out blocks under bf16's rounding. That is no bound: where probability is
     spread, all of it lies in entries so small. Here the squares of what is left out are at most tolerance^2 of the sum.
-    As the head's rows have much in common, and their gradients of one token add up, a row left out still counts
-    towards the hidden states' gradient as the mean row plus its part along the rows' principal direction.
+    As rows and hidden states have much in common, what is left out adds up. So a row left out still counts towards the
+    hidden states' gradient as the mean row plus its part along the rows' principal direction, and its own gradient is
+    that which the mean hidden state gives.
     """
 
-    def __init__(self, weight_VH: Tensor, tolerance: float) -> None:
+    def __init__(self, weight_VH: Tensor, hidden_NH: Tensor, tolerance: float) -> None:
         self.tolerance, self.moments = tolerance, None
         if tolerance:
             self.counted = torch.cuda.Event() if weight_VH.is_cuda else None
+            self.hidden_H = hidden_NH.mean(0, dtype=torch.float32)
+            self.left_V = weight_VH.new_zeros(len(weight_VH), dtype=torch.float32)
             self.mean_H, self.direction_H, along_V = principal(weight_VH)
             self.mean_H -= (self.mean_H @ self.direction_H) * self.direction_H
-            self.moments = fused_chunk.Moments(torch.empty_like(along_V), along_V, along_V, along_V)
+            self.moments = fused_chunk.Moments(along_V)
+
+    def begin(self) -> None:
+        """A chunk."""
+        if self.moments is not None:
+            self.moments.begin()
 
     def sort(self) -> None:
         """Begin to find the rows of the chunk that was last."""
@@ -207,6 +230,7 @@ class _Skip:
         if len(active_A) > WORTH_SKIPPING * len(self.order_V):
             self.moments = None
             return None
+        self.left_V += self.moments.sum_V.index_fill(0, active_A, 0.0)
         return active_A
 
     def ones_and_along(self, rows_A: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ Shape suffixes: C tokens of a chunk, W these padded to aligned rows of memory, V
 P programs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -33,19 +33,35 @@ class Logits:
     bias_V: Tensor | None
     scale: float
 
+    def of(self, tokens: slice) -> "Logits":
+        """Those of some tokens, from a multiple of `ALIGNED` on."""
+        columns = slice(tokens.start, tokens.start + padded(tokens.stop - tokens.start))
+        return replace(self, values_VC=self.values_VC[:, columns], at_label_C=self.at_label_C[tokens].contiguous())
 
-@dataclass
+
 class Moments:
     """What is asked about a chunk's gradient to the products: of each row of the vocabulary, and of each token.
 
-    energy_V: [V] fp32, the sum of its squares over tokens. along_V: [V] fp32, given; along_C: [W] fp32, the sum over
-    the vocabulary of it times the gradient; product_C: [W] fp32, the same of the products.
+    energy_V, sum_V: [V] fp32, the sums of its squares and of itself over tokens. along_V: [V] fp32, given; along_C:
+    [W] fp32, the sum over the vocabulary of it times the gradient; product_C: [W] fp32, the same of the products.
     """
 
-    energy_V: Tensor
-    along_V: Tensor
-    along_C: Tensor
-    product_C: Tensor
+    def __init__(self, along_V: Tensor) -> None:
+        self.along_V = along_V
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the last chunk."""
+        self.energy_V, self.sum_V = self.along_V.new_zeros(2, len(self.along_V))
+        self.along_C, self.product_C = self.along_V.new_empty(2, 0)
+
+    def add(self, energy_VP: Tensor, sums_VP: Tensor, moment_P2C: Tensor, scale: float) -> None:
+        """Some of the chunk's tokens after others, as the kernel leaves them."""
+        self.energy_V += energy_VP.sum(1)
+        self.sum_V += sums_VP.sum(1)
+        along_C, product_C = moment_P2C.sum(0)
+        self.along_C = torch.cat([self.along_C, along_C])
+        self.product_C = torch.cat([self.product_C, product_C / scale])
 
 
 def padded(tokens: int) -> int:
@@ -89,7 +105,8 @@ class _Chunk:
         self.sums_2C = torch.zeros_like(self.factors_6C[:2])
         self.online, theirs = teacher is not None, teacher or student
         self.logits = student.values_VC, student.bias_V, theirs.values_VC, theirs.bias_V
-        self.scales = self.width, student.scale, theirs.scale, 1.0 / terms.temperature
+        strides = student.values_VC.stride(0), theirs.values_VC.stride(0)
+        self.scales = self.width, *strides, student.scale, theirs.scale, 1.0 / terms.temperature
         self.options: dict[str, Any] = {
             "SIZE": self.size, "STRIPE": self.stripe, "C": self.columns, "ROWS": ROWS, "POWER": self.power,
             "STUDENT_BIAS": student.bias_V is not None, "TEACHER_BIAS": theirs.bias_V is not None,
@@ -116,9 +133,9 @@ class _Chunk:
         """Over the student's logits."""
         divergence_PC = self._empty(self.programs if self.online else 0, self.columns)
         moment_P2C = self._empty(self.programs if moments else 0, 2, self.columns)
-        energy_VP = self._empty(self.size if moments else 0, self.warps)
+        energy_VP, sums_VP = self._empty(2, self.size if moments else 0, self.warps)
         kernels.gradient[(self.programs,)](
-            *self.logits, self.labels_C, self.factors_6C, divergence_PC, energy_VP,
+            *self.logits, self.labels_C, self.factors_6C, divergence_PC, energy_VP, sums_VP,
             moments and moments.along_V, moment_P2C, len(self.labels_C), *self.scales,
             WANTED=self.terms.differentiate, MOMENTS=moments is not None, PARTS=self.warps,
             **self.options, num_warps=self.warps,
@@ -126,16 +143,14 @@ class _Chunk:
         if self.online:
             torch.sum(divergence_PC, 0, out=self.sums_2C[1])
         if moments:
-            torch.sum(energy_VP, 1, out=moments.energy_V)
-            moments.along_C, moments.product_C = moment_P2C.sum(0)[:, : self.width]
-            moments.product_C /= self.student.scale
+            moments.add(energy_VP, sums_VP, moment_P2C[:, :, : self.width], self.student.scale)
 
     def take(self, teacher: StoredTargets | SampledTargets) -> Tensor:
         """Logits [C, K padded] at kept targets; of stored ones, which the tail is apart from, -inf is left behind."""
         count = teacher.token_ids.shape[1]
         kept_CK = self._empty(len(self.labels_C), triton.next_power_of_2(count))
         kernels.take[(len(kept_CK),)](
-            self.student.values_VC, teacher.token_ids, kept_CK, self.width,
+            self.student.values_VC, teacher.token_ids, kept_CK, self.student.values_VC.stride(0),
             COUNT=count, K=kept_CK.shape[1], MASK=isinstance(teacher, StoredTargets),
         )  # fmt: skip
         return kept_CK
@@ -158,7 +173,7 @@ class _Chunk:
         """The gradient at kept targets."""
         if self.terms.differentiate:
             kernels.put[(len(kept_CK),)](
-                self.student.values_VC, teacher.token_ids, kept_CK, self.width,
+                self.student.values_VC, teacher.token_ids, kept_CK, self.student.values_VC.stride(0),
                 COUNT=teacher.token_ids.shape[1], K=kept_CK.shape[1],
             )  # fmt: skip
 

@@ -41,9 +41,9 @@ def exponentials(x, cooling, power: tl.constexpr):  # type: ignore[no-untyped-de
 
 
 @triton.jit
-def load(logits, bias, v, c, inside, width, scale, has_bias: tl.constexpr, size: tl.constexpr):  # type: ignore[no-untyped-def]
+def load(logits, bias, v, c, inside, stride, scale, has_bias: tl.constexpr, size: tl.constexpr):  # type: ignore[no-untyped-def]
     """Those of some tokens of the vocabulary [ROWS, C], -inf outside it."""
-    x = tl.load(logits + v.to(tl.int64)[:, None] * width + c[None, :], inside, other=-float("inf")).to(tl.float32)
+    x = tl.load(logits + v.to(tl.int64)[:, None] * stride + c[None, :], inside, other=-float("inf")).to(tl.float32)
     if has_bias:
         x += tl.load(bias + v, v < size, other=0.0).to(tl.float32)[:, None]
     return x * scale
@@ -52,7 +52,7 @@ def load(logits, bias, v, c, inside, width, scale, has_bias: tl.constexpr, size:
 @triton.jit
 def sums(  # type: ignore[no-untyped-def]
     student, student_bias, teacher, teacher_bias, partial,
-    width, student_scale, teacher_scale, cooling,
+    width, student_stride, teacher_stride, student_scale, teacher_scale, cooling,
     SIZE: tl.constexpr, STRIPE: tl.constexpr, C: tl.constexpr, ROWS: tl.constexpr, POWER: tl.constexpr,
     STUDENT_BIAS: tl.constexpr, TEACHER_BIAS: tl.constexpr, HAS_TEACHER: tl.constexpr,
 ):  # fmt: skip
@@ -65,12 +65,12 @@ def sums(  # type: ignore[no-untyped-def]
     for start in tl.range(0, STRIPE, ROWS, num_stages=STAGES):
         v = stripe * STRIPE + start + tl.arange(0, ROWS)
         inside = (v < SIZE)[:, None] & (c < width)[None, :]
-        x = load(student, student_bias, v, c, inside, width, student_scale, STUDENT_BIAS, SIZE)
+        x = load(student, student_bias, v, c, inside, student_stride, student_scale, STUDENT_BIAS, SIZE)
         p_1, p_t = exponentials(x, cooling, POWER)
         plain += p_1
         tempered += p_t
         if HAS_TEACHER:
-            x = load(teacher, teacher_bias, v, c, inside, width, teacher_scale, TEACHER_BIAS, SIZE)
+            x = load(teacher, teacher_bias, v, c, inside, teacher_stride, teacher_scale, TEACHER_BIAS, SIZE)
             theirs += exponentials(x, cooling, POWER)[1]
     at = partial + stripe * 3 * C + c
     tl.store(at, tl.sum(plain, 0))
@@ -80,8 +80,8 @@ def sums(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def gradient(  # type: ignore[no-untyped-def]
-    student, student_bias, teacher, teacher_bias, labels, factors, divergence, energy, along, moment,
-    tokens, width, student_scale, teacher_scale, cooling,
+    student, student_bias, teacher, teacher_bias, labels, factors, divergence, energy, row_sums, along, moment,
+    tokens, width, student_stride, teacher_stride, student_scale, teacher_scale, cooling,
     SIZE: tl.constexpr, STRIPE: tl.constexpr, C: tl.constexpr, ROWS: tl.constexpr, POWER: tl.constexpr,
     STUDENT_BIAS: tl.constexpr, TEACHER_BIAS: tl.constexpr, HAS_TEACHER: tl.constexpr, WANTED: tl.constexpr,
     MOMENTS: tl.constexpr, PARTS: tl.constexpr,
@@ -103,23 +103,25 @@ def gradient(  # type: ignore[no-untyped-def]
     for start in tl.range(0, STRIPE, ROWS, num_stages=STAGES):
         v = stripe * STRIPE + start + tl.arange(0, ROWS)
         inside = (v < SIZE)[:, None] & (c < width)[None, :]
-        x = load(student, student_bias, v, c, inside, width, student_scale, STUDENT_BIAS, SIZE)
+        x = load(student, student_bias, v, c, inside, student_stride, student_scale, STUDENT_BIAS, SIZE)
         p_1, p_t = exponentials(x, cooling, POWER)
         g = p_1 * a[None, :] + p_t * b[None, :] - tl.where(v[:, None] == label[None, :], hard[None, :], 0.0)
         if HAS_TEACHER:
-            t = load(teacher, teacher_bias, v, c, inside, width, teacher_scale, TEACHER_BIAS, SIZE)
+            t = load(teacher, teacher_bias, v, c, inside, teacher_stride, teacher_scale, TEACHER_BIAS, SIZE)
             q = exponentials(t, cooling, POWER)[1] * q_share[None, :]
             kl += tl.where(q > 0.0, q * ((t - x) * cooling + log_ratio[None, :]), 0.0)
             g -= q * soft[None, :]
         if WANTED:
-            at = v.to(tl.int64)[:, None] * width + c[None, :]
+            at = v.to(tl.int64)[:, None] * student_stride + c[None, :]
             tl.store(student + at, g.to(student.dtype.element_ty), inside)
         if MOMENTS:
             g = tl.where(inside, g, 0.0)
             # Within warps alone: a sum over the whole row would make warps wait for each other in each round.
-            squares = tl.sum(tl.reshape(g * g, (ROWS, PARTS, C // PARTS)), 2)
             at = v[:, None] * PARTS + tl.arange(0, PARTS)[None, :]
+            squares = tl.sum(tl.reshape(g * g, (ROWS, PARTS, C // PARTS)), 2)
             tl.store(energy + at, squares, (v < SIZE)[:, None])
+            sums_of_rows = tl.sum(tl.reshape(g, (ROWS, PARTS, C // PARTS)), 2)
+            tl.store(row_sums + at, sums_of_rows, (v < SIZE)[:, None])
             total += g * tl.load(along + v, v < SIZE, other=0.0)[:, None]
             product += g * tl.where(inside, x, 0.0)
     if HAS_TEACHER:
@@ -152,11 +154,11 @@ def factors(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def take(logits, ids, kept, width, COUNT: tl.constexpr, K: tl.constexpr, MASK: tl.constexpr):  # type: ignore[no-untyped-def]
+def take(logits, ids, kept, stride, COUNT: tl.constexpr, K: tl.constexpr, MASK: tl.constexpr):  # type: ignore[no-untyped-def]
     """A token's logits at its targets; MASK leaves -inf behind, so that `_sums` are of all others."""
     c = tl.program_id(0)
     k = tl.arange(0, K)
-    at = logits + tl.load(ids + c * COUNT + k, k < COUNT, other=0) * width + c
+    at = logits + tl.load(ids + c * COUNT + k, k < COUNT, other=0) * stride + c
     tl.store(kept + c * K + k, tl.load(at, k < COUNT, other=-float("inf")).to(tl.float32))
     if MASK:
         tl.debug_barrier()  # all are read before any is written: a token may be among the targets twice
@@ -220,11 +222,11 @@ def kept_factors(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def put(gradient, ids, kept, width, COUNT: tl.constexpr, K: tl.constexpr):  # type: ignore[no-untyped-def]
+def put(gradient, ids, kept, stride, COUNT: tl.constexpr, K: tl.constexpr):  # type: ignore[no-untyped-def]
     """A token's gradient at its targets; one that repeats is written with the same value."""
     c = tl.program_id(0)
     k = tl.arange(0, K)
-    at = gradient + tl.load(ids + c * COUNT + k, k < COUNT, other=0) * width + c
+    at = gradient + tl.load(ids + c * COUNT + k, k < COUNT, other=0) * stride + c
     tl.store(at, tl.load(kept + c * K + k).to(gradient.dtype.element_ty), k < COUNT)
 
 
