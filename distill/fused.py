@@ -25,6 +25,7 @@ from distill.teacher import Batch, OnlineTeacher, SampledTargets, StoredTargets,
 STUDENT_TOKENS, TEACHER_TOKENS = 3072, 1024
 CANDIDATES = 512  # labels of the chunk among which each token's reference is looked for
 ROUNDED_SUMS = 12  # chunks whose head gradients may be summed in bf16, which costs 0.4% of it; more are summed in fp32
+FEW_SUMS, APART_ROWS = 4, 1024  # beyond so many, the rows of so many labels are summed in fp32 all the same
 WORTH_SKIPPING = 0.5  # the share of the vocabulary beyond which gathering its rows costs more than it saves
 ACTIVE_ROWS = 2**13  # of the vocabulary, gathered and multiplied at once
 SAMPLE_ROWS, POWER_STEPS = 2048, 8  # enough for a direction that is worth having
@@ -41,7 +42,7 @@ def fused_loss(
     tokens = terms.chunk_tokens or (STUDENT_TOKENS if online else STUDENT_TOKENS + TEACHER_TOKENS)
     part = min(terms.chunk_tokens or TEACHER_TOKENS, TEACHER_TOKENS) if online else tokens
     student = _Model(head, min(tokens, len(batch)))
-    out = _Output(batch.gradient_like(hidden_NH), head, whole, needed, rounded=len(batch) <= ROUNDED_SUMS * tokens)
+    out = _Output(hidden_NH, head, whole, batch, needed, chunks=-(-len(batch) // tokens))
     skip = _Skip(head.weight, hidden_NH, terms.tolerance if skippable(head, batch.teacher) else 0.0)
     sums = hidden_NH.new_zeros(2, dtype=torch.float32)
     parts = _parts(batch, tokens, part, head.weight.dtype, terms.vocab_size)
@@ -118,14 +119,18 @@ class _Model:
 class _Output:
     """Gradients, summed over chunks."""
 
-    def __init__(self, hidden_NH: Tensor, head: Head, whole: Head, needed: Sequence[bool], *, rounded: bool) -> None:
+    def __init__(
+        self, hidden_NH: Tensor, head: Head, whole: Head, batch: Batch, needed: Sequence[bool], chunks: int
+    ) -> None:
         self.head, size, self.empty = head, head.weight.shape[0], True
-        self.hidden_NH = hidden_NH if needed[0] else None
-        self.weight_VH = self.bias_V = None
+        self.hidden_NH = batch.gradient_like(hidden_NH) if needed[0] else None
+        self.weight_VH = self.bias_V = self.apart = None
         if needed[1]:
-            same = rounded and whole.weight.dtype == head.weight.dtype
+            same = chunks <= ROUNDED_SUMS and whole.weight.dtype == head.weight.dtype
             self.weight_VH = torch.empty_like(whole.weight, dtype=None if same else torch.float32)
             self.weight_VH[size:] = 0.0
+            if same and chunks > FEW_SUMS:
+                self.apart = _Apart(batch, head.weight)
         if needed[2] and whole.bias is not None:
             self.bias_V = torch.zeros_like(whole.bias, dtype=torch.float32)
 
@@ -141,6 +146,8 @@ class _Output:
                 add_product(self.weight_VH[:size], grad_VC, hidden_CH, first=self.empty)
         else:
             self._add_active(where, grad_VC, hidden_CH, active_A, skip)
+        if self.apart is not None:
+            self.apart.add(grad_VC, hidden_CH)
         self.empty = False
 
     def _add_active(
@@ -170,9 +177,26 @@ class _Output:
 
     def finished(self, whole: Head) -> tuple[Tensor | None, ...]:
         """In the dtypes of what they are gradients of."""
+        if self.apart is not None and self.weight_VH is not None:
+            self.weight_VH[self.apart.rows_R] = self.apart.sum_RH.to(self.weight_VH.dtype)
         weight_VH = None if self.weight_VH is None else self.weight_VH.to(whole.weight.dtype)
         bias_V = None if self.bias_V is None or whole.bias is None else self.bias_V.to(whole.bias.dtype)
         return self.hidden_NH, weight_VH, bias_V
+
+
+class _Apart:
+    """The commonest labels' rows of the head's gradient, summed in fp32: they have most of it, and in each chunk."""
+
+    def __init__(self, batch: Batch, weight_VH: Tensor) -> None:
+        labels_N = batch.labels if batch.targets is None else batch.labels[batch.targets]
+        count_V = torch.zeros(len(weight_VH), dtype=torch.int32, device=weight_VH.device)
+        count_V.index_add_(0, labels_N, torch.ones_like(labels_N, dtype=torch.int32))
+        self.rows_R = count_V.topk(min(APART_ROWS, len(count_V))).indices
+        self.sum_RH = weight_VH.new_zeros(len(self.rows_R), weight_VH.shape[1], dtype=torch.float32)
+
+    def add(self, grad_VC: Tensor, hidden_CH: Tensor) -> None:
+        """A chunk's."""
+        add_product(self.sum_RH, grad_VC[self.rows_R], hidden_CH)
 
 
 def add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool = False) -> None:

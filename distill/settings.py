@@ -95,6 +95,12 @@ class TrainConfig(Config):
     betas: tuple[float, float] = (0.9, 0.95)
     grad_clip: float = Field(1.0, gt=0.0, description="largest norm of the whole gradient")
     dtype: DType = Field("auto", description="of products, beside fp32 weights; auto = bfloat16 on a GPU")
+    tolerance: float = Field(
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="of the logits' gradient: what a GPU may leave out (0.002 suits bf16)",
+    )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
     seed: int = 0
     validate_every: int = Field(50, ge=1, description="optimizer steps")

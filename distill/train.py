@@ -181,7 +181,10 @@ class Trainer:
             teacher = self.teacher_of(batch)
             if isinstance(teacher, SpanTeacher):
                 return span_loss(*student, teacher, **usual)
-            return distillation_loss(*student, teacher=teacher, ignore_index=None, vocab_size=self.vocab_size, **usual)
+            return distillation_loss(
+                *student, teacher=teacher, ignore_index=None, vocab_size=self.vocab_size,
+                tolerance=self.config.tolerance, **usual,
+            )  # fmt: skip
 
     def batches(self, examples: Sequence[Example]) -> Iterator[Batch]:
         """Micro-batches on the student's device."""
