@@ -125,7 +125,7 @@ def test_stored_targets_with_the_whole_vocabulary_train_as_the_online_teacher_do
     assert head_rows(teacher) > tokenizer_size(load_tokenizer(teacher))  # padding rows are cut on both ways
     stored = trained(files, tmp_path / "stored", config(student, soft_targets="stored", **soft), every)
     online = trained(files, tmp_path / "online", config(student, soft_targets="online", teacher=teacher, **soft))
-    assert_close(stored, online, 1e-2)  # logits of 7 bits in the store
+    assert_close(stored, online, 5e-3)  # logits of 8 bits in the store
     assert_same_log(tmp_path / "stored", tmp_path / "online", 1e-2)
 
 
