@@ -84,4 +84,4 @@ def test_a_row_that_repeats_its_tokens_takes_130_bytes_a_position_at_most() -> N
     _, logits, tails = row(1000, 50, 60, grid=4)
     assert len(encode(ids, logits, tails)) / 1000 <= 130
     random_ids = random.integers(0, 151_936, (1000, 50)).astype(np.uint32)
-    assert len(encode(random_ids, logits, tails)) / 1000 <= 160  # the worst: nothing repeats
+    assert len(encode(random_ids, logits, tails)) / 1000 <= 165  # the worst: nothing repeats, and logits without order
