@@ -27,7 +27,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def test_kernels_in_the_interpreter() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", __file__]
     run = subprocess.run(command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True)
-    assert run.returncode == 0 and "31 passed" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 0 and "54 passed" in run.stdout, run.stdout + run.stderr
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,7 @@ def both(options: dict[str, Any], labels: Tensor, points: list[Tensor], teacher:
         torch.testing.assert_close(getattr(output, name).double(), getattr(expected, name), rtol=1e-4, atol=1e-5)
     gradients = zip(torch.autograd.grad(output.loss, ours), torch.autograd.grad(expected.loss, dense), strict=True)
     for single, exact in gradients:
-        assert (single.double() - exact).norm() <= 2e-5 * exact.norm() + 1e-9
+        assert (single.double() - exact).norm() <= 1e-5 * exact.norm() + 1e-9
 
 
 def wide(part: Any) -> Any:
@@ -87,12 +87,23 @@ def kept(kind: str, teacher: OnlineTeacher, temperature: float) -> Teacher:
 
 
 @here
-@pytest.mark.parametrize("kind", ["online", "stored", "sampled"])
+@pytest.mark.parametrize("temperature", [1.0, 1.5, 2.0, 4.0, 8.0])
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("peak", [1.0, 8.0])
+def test_kernels_equal_plain_torch(temperature: float, alpha: float, peak: float) -> None:
+    labels, hidden, head, *theirs = inputs(torch.float32, peak)
+    labels[3] = -100
+    options = {"alpha": alpha, "temperature": temperature, "chunk_tokens": 3}
+    both(options, labels, [hidden, head], OnlineTeacher(*theirs))
+
+
+@here
+@pytest.mark.parametrize("kind", ["stored", "sampled"])
 @pytest.mark.parametrize(
     ("temperature", "alpha", "peak"),
-    [(1.0, 0.5, 1.0), (1.5, 0.0, 8.0), (2.0, 0.5, 8.0), (2.0, 1.0, 1.0), (4.0, 0.5, 1.0), (8.0, 0.0, 1.0)],
+    [(1.0, 0.5, 1.0), (1.5, 0.0, 8.0), (2.0, 0.5, 8.0), (4.0, 1.0, 1.0), (8.0, 0.0, 1.0)],
 )
-def test_kernels_equal_plain_torch(kind: str, temperature: float, alpha: float, peak: float) -> None:
+def test_kept_targets_equal_plain_torch(kind: str, temperature: float, alpha: float, peak: float) -> None:
     labels, hidden, head, *theirs = inputs(torch.float32, peak)
     labels[0], labels[3] = LABEL, -100
     teacher = kept(kind, OnlineTeacher(*theirs), temperature)
@@ -117,6 +128,27 @@ def test_heads_with_bias_and_scale_cut_to_the_shared_vocabulary(kind: str) -> No
 def test_plain_cross_entropy_needs_no_teacher() -> None:
     labels, hidden, head, *_ = inputs(torch.float32, 1.0)
     both({"chunk_tokens": 3}, labels, [hidden, head], None)
+    hidden.requires_grad_()
+    output = distillation_loss(hidden, head, labels)
+    expected = torch.nn.functional.cross_entropy(hidden @ head.T, labels)
+    torch.testing.assert_close(output.loss, expected)
+    torch.testing.assert_close(*(torch.autograd.grad(loss, hidden)[0] for loss in (output.loss, expected)))
+
+
+@here
+def test_the_gradient_of_bf16_products_lies_in_the_memory_of_their_logits() -> None:
+    from distill.fused_chunk import Logits, chunk_terms
+    from distill.plain import Terms
+
+    g = torch.Generator().manual_seed(2)
+    student, theirs = (torch.randn(V, 16, generator=g).to(DEVICE, torch.bfloat16) for _ in range(2))
+    labels = torch.randint(0, V, (16,), generator=g).to(DEVICE)
+    p, q = (torch.softmax(logits.float() / 2.0, 0) for logits in (student, theirs))
+    sides = [Logits(values, values.gather(0, labels[None])[0].float(), None, 1.0) for values in (student, theirs)]
+    terms = Terms(0.0, 2.0, "forward_kl", 0.5, V, None, 1.0, None, True)
+    chunk_terms(*sides, labels, torch.ones((), device=DEVICE), terms)
+    rounding = 0.003 if torch.cuda.is_available() else 0.006  # the interpreter cuts bits off
+    assert (student.float() - 2.0 * (p - q)).norm() <= rounding * (2.0 * (p - q)).norm()
 
 
 @here

@@ -31,10 +31,10 @@ def key_of(number: int) -> str:
     return target_key(np.array([number, 5, 7], np.int32), 1, "toy", "r1")
 
 
-def filled(folder: Path, rows: int) -> Path:
+def filled(folder: Path, rows: int, positions: int = 3) -> Path:
     with TargetStore(folder, "a", METADATA) as store:
         for number in range(rows):
-            store.append(key_of(number), row_of(exact_logits(3 + number, number)))
+            store.append(key_of(number), row_of(exact_logits(positions + number, number)))
     return folder / "part-0.targets"
 
 
@@ -76,15 +76,15 @@ def test_another_temperature_names_the_grid(tmp_path: Path) -> None:
         row_of(exact_logits(2)).log_probs(3.0)
 
 
-@pytest.mark.parametrize("lost", [1, 10, HEADER_BYTES, 150])
+@pytest.mark.parametrize("lost", [1, 10, HEADER_BYTES, 150, 250])
 def test_a_torn_tail_is_cut_and_the_row_can_be_written_again(tmp_path: Path, lost: int) -> None:
-    path = filled(tmp_path, 3)
+    path = filled(tmp_path, 3, positions=10)
     data = path.read_bytes()
     path.write_bytes(data[:-lost])
     with TargetStore(tmp_path) as store:
         assert [store.has(key_of(n)) for n in range(3)] == [True, True, False]
     with TargetStore(tmp_path, "a", METADATA) as store:
-        store.append(key_of(2), row_of(exact_logits(5, 2)))
+        store.append(key_of(2), row_of(exact_logits(12, 2)))
     assert path.read_bytes() == data
 
 
