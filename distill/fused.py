@@ -20,9 +20,9 @@ from distill.heads import Head
 from distill.plain import Terms
 from distill.teacher import Batch, OnlineTeacher, SampledTargets, StoredTargets, Teacher
 
-# Tokens at once. At V = 151,936 in bf16 the logits are 1.16 GiB; without a teacher the student has its share too.
-# Each chunk rounds the gradient of the head once, and reads and writes it.
-STUDENT_TOKENS, TEACHER_TOKENS = 3072, 1024
+# Of logits at once, as of 4,096 tokens at V = 151,936 in bf16: 1.16 GiB. The student has three quarters of it, or all
+# without a teacher: each of its chunks rounds the gradient of the head once, and reads and writes it.
+LOGITS_BYTES, MOST_TOKENS = 4096 * 151_936 * 2, 4096
 CANDIDATES = 512  # labels of the chunk among which each token's reference is looked for
 ROUNDED_SUMS = 12  # chunks whose head gradients may be summed in bf16, which costs 0.4% of it; more are summed in fp32
 FEW_SUMS, APART_ROWS = 4, 1024  # beyond so many, the rows of so many labels are summed in fp32 all the same
@@ -39,8 +39,9 @@ def fused_loss(
     `head` is the `whole` one's first rows in the products' dtype; `unit` is a scalar on the GPU.
     """
     online = isinstance(batch.teacher, OnlineTeacher)
-    tokens = terms.chunk_tokens or (STUDENT_TOKENS if online else STUDENT_TOKENS + TEACHER_TOKENS)
-    part = min(terms.chunk_tokens or TEACHER_TOKENS, TEACHER_TOKENS) if online else tokens
+    quarter = quarter_tokens(head.weight)
+    tokens = terms.chunk_tokens or (3 if online else 4) * quarter
+    part = min(tokens, quarter) if online else tokens
     student = _Model(head, min(tokens, len(batch)))
     out = _Output(hidden_NH, head, whole, batch, needed, chunks=-(-len(batch) // tokens))
     skip = _Skip(head.weight, hidden_NH, terms.tolerance if skippable(head, batch.teacher) else 0.0)
@@ -61,6 +62,12 @@ def fused_loss(
     if skip.tolerance and out.weight_VH is not None:  # a row left out counts by its gradient's sum over tokens
         out.weight_VH[: len(head.weight)].addr_(*(v.to(out.weight_VH.dtype) for v in (skip.left_V, skip.hidden_H)))
     return sums, *out.finished(whole)
+
+
+def quarter_tokens(weight_VH: Tensor) -> int:
+    """Tokens whose logits take at most a quarter of `LOGITS_BYTES`: a power of two."""
+    tokens = min(MOST_TOKENS, LOGITS_BYTES // (weight_VH.shape[0] * weight_VH.element_size()))
+    return 2 ** (max(tokens // 4, fused_chunk.ALIGNED).bit_length() - 1)
 
 
 def split(tokens: int, part: int) -> Iterator[slice]:
@@ -177,6 +184,8 @@ class _Output:
 
     def finished(self, whole: Head) -> tuple[Tensor | None, ...]:
         """In the dtypes of what they are gradients of."""
+        if self.empty and self.weight_VH is not None:  # there were no targets
+            self.weight_VH.zero_()
         if self.apart is not None and self.weight_VH is not None:
             self.weight_VH[self.apart.rows_R] = self.apart.sum_RH.to(self.weight_VH.dtype)
         weight_VH = None if self.weight_VH is None else self.weight_VH.to(whole.weight.dtype)

@@ -27,7 +27,7 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def test_kernels_in_the_interpreter() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "0", __file__]
     run = subprocess.run(command, env={**os.environ, "TRITON_INTERPRET": "1"}, capture_output=True, text=True)
-    assert run.returncode == 0 and "54 passed" in run.stdout, run.stdout + run.stderr
+    assert run.returncode == 0 and "56 passed" in run.stdout, run.stdout + run.stderr
 
 
 @pytest.fixture(autouse=True)
@@ -168,9 +168,8 @@ def test_common_rows_of_a_bf16_head_are_summed_in_fp32() -> None:
 def test_chunks_of_the_student_in_parts_of_the_teacher(monkeypatch: pytest.MonkeyPatch, tolerance: float) -> None:
     from distill import fused
 
-    monkeypatch.setattr(fused, "STUDENT_TOKENS", 32)
-    monkeypatch.setattr(fused, "TEACHER_TOKENS", 16)
-    labels, hidden, head, *theirs = inputs(torch.float32, 1.0, tokens=41)
+    monkeypatch.setattr(fused, "quarter_tokens", lambda weight: 16)
+    labels, hidden, head, *theirs = inputs(torch.float32, 1.0, tokens=75)
     labels[::7] = -100
     options = {"alpha": 0.5, "temperature": 2.0, "tolerance": tolerance}
     both(options, labels, [hidden, head], OnlineTeacher(*theirs))
@@ -206,6 +205,26 @@ def test_logits_far_from_zero_are_rounded_near_their_top() -> None:
     rounding = 0.005 if torch.cuda.is_available() else 0.012  # the interpreter cuts bits off
     for some, all_ in zip(found, exact, strict=True):
         assert (some.double() - all_).norm() <= rounding * all_.norm()
+
+
+@here
+def test_logits_at_once_take_what_memory_they_may() -> None:
+    from distill.fused import quarter_tokens
+
+    rows = {(151_936, torch.bfloat16): 1024, (151_936, torch.float32): 512, (262_144, torch.bfloat16): 512}
+    rows |= {(32_000, torch.bfloat16): 1024, (2**28, torch.bfloat16): 16}
+    for (size, dtype), tokens in rows.items():
+        assert quarter_tokens(torch.empty(size, 1, dtype=dtype, device="meta")) == tokens
+
+
+@here
+def test_without_targets_gradients_are_zero() -> None:
+    labels, hidden, head, *theirs = inputs(torch.float32, 1.0)
+    points = [hidden.requires_grad_(), head.requires_grad_()]
+    masked = torch.full_like(labels, -100)
+    output = distillation_loss(*points, masked, alpha=0.5, teacher=OnlineTeacher(*theirs))
+    assert output.loss == 0.0 and output.tokens == 0
+    assert not any(gradient.any() for gradient in torch.autograd.grad(output.loss, points))
 
 
 @here
