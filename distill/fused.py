@@ -47,16 +47,15 @@ def fused_loss(
     skip = _Skip(head.weight, hidden_NH, terms.tolerance if skippable(head, batch.teacher) else 0.0)
     sums = hidden_NH.new_zeros(2, dtype=torch.float32)
     parts = _parts(batch, tokens, part, head.weight.dtype, terms.vocab_size)
-    upcoming = next(parts, None)
+    targets = next(parts, None)
     for where, labels_C, _ in batch.chunks(tokens):
         logits = student.logits(hidden_NH[where], labels_C)
         skip.begin()
         for rows in split(len(labels_C), part):
-            assert upcoming is not None
-            sums += fused_chunk.chunk_terms(logits.of(rows), upcoming[0], labels_C[rows], unit, terms, skip.moments)
+            sums += fused_chunk.chunk_terms(logits.of(rows), targets, labels_C[rows], unit, terms, skip.moments)
             if rows.stop == len(labels_C):
                 skip.sort()
-            upcoming = next(parts, None)  # the teacher's next products are under way while `skip` waits for its count
+            targets = next(parts, None)  # the teacher's next products are under way while `skip` waits for its count
         if any(needed):
             out.add(where, logits.values_VC, student.hidden_CH, skip)
     if skip.tolerance and out.weight_VH is not None:  # a row left out counts by its gradient's sum over tokens
@@ -77,7 +76,7 @@ def split(tokens: int, part: int) -> Iterator[slice]:
 
 def _parts(
     batch: Batch, tokens: int, part: int, dtype: torch.dtype, vocab_size: int
-) -> Iterator[tuple[fused_chunk.Logits | StoredTargets | SampledTargets | None]]:
+) -> Iterator[fused_chunk.Logits | StoredTargets | SampledTargets | None]:
     """The teacher of each part of each chunk: an online one's logits, in the memory of those before."""
     online, model = batch.teacher, None
     if isinstance(online, OnlineTeacher):
@@ -86,9 +85,9 @@ def _parts(
         for rows in split(len(labels_C), part):
             if isinstance(teacher, OnlineTeacher):
                 assert model is not None
-                yield (model.logits(teacher.hidden[rows], labels_C[rows]),)
+                yield model.logits(teacher.hidden[rows], labels_C[rows])
             else:
-                yield (teacher,)
+                yield teacher
 
 
 def skippable(head: Head, teacher: Teacher | None) -> bool:
