@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distill.captured import CapturedRows
-from distill.data import Example, load_examples
-from distill.draws import drawn, places
-from distill.forward import Forward, load_forward
-from distill.losses import default_chunk
-from distill.mending import mend
-from distill.packing import alike
+from distill.loss.distillation_loss import default_chunk
+from distill.models.forward import Forward, load_forward
+from distill.models.loading import check_vocabularies, head_rows, load_tokenizer, longest_row, tokenizer_fingerprint
 from distill.settings import ScoreConfig
-from distill.student import check_vocabularies, head_rows, load_tokenizer, longest_row, tokenizer_fingerprint
-from distill.targets import DamagedStore, RowTargets, StoreMetadata, TargetStore, target_key
-from generators.models import model_path, model_revision
-from generators.work import Bar, Progress, StageCounts, Stream, Worker, no_progress, stream_local
+from distill.soft_targets.captured import CapturedRows
+from distill.soft_targets.repair import mend
+from distill.soft_targets.sampled_targets import drawn, places
+from distill.soft_targets.store import DamagedStore, RowTargets, StoreMetadata, TargetStore, target_key
+from distill.training.examples import Example, load_examples
+from distill.training.packing import alike
+from generators.contract.models import model_path, model_revision
+from generators.contract.stage_protocol import Bar, Progress, StageCounts, Stream, Worker, no_progress, stream_local
 
 log = logging.getLogger(__name__)
 Keyed = tuple[str, Example]
@@ -44,7 +44,8 @@ def score(
 ) -> StageCounts:
     """Write `out/targets`, a TargetStore of every row of the `corpus` files but those that are too long.
 
-    Rows that the store has already are not scored again, nor those that `captures` (folders of generators.captures)
+    Rows that the store has already are not scored again, nor those that `captures` (folders of
+    generators.contract.sampled_logprobs)
     have. `revision` is of the teacher; None finds it from its files. Notes: bytes a token, the mean tail mass at each
     temperature, and how many rows were captured while sampling, where any were.
     """
@@ -160,7 +161,7 @@ def summarise(logits_CV: Tensor, config: ScoreConfig, places_CS: Tensor) -> tupl
 def tails(rest_CV: Tensor, top_C1: Tensor, bound_C1: Tensor, temperatures: Sequence[float]) -> Tensor:
     """logsumexp of (logit - top) / T over each row [C, T]; what is left out is -inf, nothing is above its bound."""
     if rest_CV.is_cuda:
-        from distill.tails import log_tails  # Triton comes with torch's CUDA builds alone
+        from distill.soft_targets.tail_kernels import log_tails
 
         return log_tails(rest_CV, top_C1.squeeze(1), bound_C1.squeeze(1), temperatures)
     below_CV = rest_CV - top_C1
@@ -177,7 +178,7 @@ def largest(logits_CV: Tensor, k: int) -> tuple[Tensor, Tensor]:
     if whole < 2 * k or not k:
         return logits_CV.topk(k, dim=-1)
     if logits_CV.is_cuda:
-        from distill.tails import block_maxima  # torch's own reduction of short blocks takes seven times as long
+        from distill.soft_targets.tail_kernels import block_maxima
 
         maxima = block_maxima(logits_CV, BLOCK)
     else:

@@ -4,15 +4,15 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from generators.records import Config
+from generators.contract.config import Config
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_kl"]
-SpanDivergence = Literal["span_kl", "gold", "uld"]  # for a teacher of another tokenizer; see spans.md
+SpanDivergence = Literal["span_kl", "gold", "uld"]  # for a teacher of another tokenizer; see cross_tokenizer.md
 DType = Literal["auto", "float32", "bfloat16"]
 
 
 class ScoreOptions(Config):
-    """How the engine `vllm_engine` is run."""
+    """How the engine `vllm` is run."""
 
     engine: dict[str, Any] = Field(
         default={}, description="arguments of vllm.LLM, such as tensor_parallel_size, gpu_memory_utilization"
@@ -28,8 +28,8 @@ class ScoreConfig(Config):
     tokenizer: str | None = Field(
         None, description="whose tokenizer and chat template render the rows; None = teacher's"
     )
-    engine: Literal["transformers_local", "vllm_engine"] = Field(
-        "transformers_local", description="what runs the teacher; vllm_engine: one that needs several GPUs"
+    engine: Literal["transformers", "vllm"] = Field(
+        "transformers", description="what runs the teacher; vllm: one that needs several GPUs"
     )
     options: ScoreOptions = Field(ScoreOptions(), description="of the engine")
     top_k: int = Field(32, ge=0, description="tokens kept a position; the rest is one bucket, or is drawn from")
@@ -48,8 +48,8 @@ class ScoreConfig(Config):
 
     @model_validator(mode="after")
     def _check(self) -> "ScoreConfig":
-        if self.options.engine and self.engine != "vllm_engine":
-            raise ValueError(f'options.engine is {self.options.engine}, which needs engine = "vllm_engine"')
+        if self.options.engine and self.engine != "vllm":
+            raise ValueError(f'options.engine is {self.options.engine}, which needs engine = "vllm"')
         grid = self.temperatures
         if any(not 0.0 < t < float("inf") for t in grid) or len(set(grid)) < len(grid):
             raise ValueError(f"temperatures are {list(grid)}; they must be above 0, finite and differ")

@@ -18,15 +18,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distill.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint, seed_everything
-from distill.data import Example, load_examples
-from distill.losses import LossOutput, OnlineTeacher, SampledTargets, StoredTargets, Teacher, distillation_loss
-from distill.packing import Batch, batches, plan_steps
-from distill.pairing import Pairing, open_span_teacher
-from distill.schedule import learning_rate
-from distill.settings import TrainConfig
-from distill.span_loss import SPAN_DIVERGENCES, SpanTeacher, span_loss
-from distill.student import (
+from distill.cross_tokenizer.paired_corpus import Pairing, open_span_teacher
+from distill.cross_tokenizer.span_loss import SPAN_DIVERGENCES, SpanTeacher, span_loss
+from distill.loss.distillation_loss import (
+    LossOutput,
+    OnlineTeacher,
+    SampledTargets,
+    StoredTargets,
+    Teacher,
+    distillation_loss,
+)
+from distill.models.loading import (
     check_vocabularies,
     head_rows,
     hidden_states,
@@ -40,8 +42,13 @@ from distill.student import (
     stored_dtype,
     tokenizer_fingerprint,
 )
-from distill.targets import TargetStore, target_key
-from generators.work import Progress, StageCounts, no_progress
+from distill.settings import TrainConfig
+from distill.soft_targets.store import TargetStore, target_key
+from distill.training.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint, seed_everything
+from distill.training.examples import Example, load_examples
+from distill.training.lr_schedule import learning_rate
+from distill.training.packing import Batch, batches, plan_steps
+from generators.contract.stage_protocol import Progress, StageCounts, no_progress
 
 DEFAULT_EPOCHS = 2  # DeepSeek-R1's students were trained for 2 to 3 (arXiv 2501.12948)
 MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from filters.stats import wilson_interval
-from filters.verdicts import Verdict
+from filters.verification.verdicts import Verdict
 
 
 def wilson(found: int, of: int) -> tuple[float, float]:

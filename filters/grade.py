@@ -16,11 +16,12 @@ from rich.console import Group
 from rich.table import Table
 
 from filters.audit import ErrorRates, disagreement
-from filters.pool import Pool, Task
-from filters.verdicts import Item, Verdict, check_options
-from generators.chat import split_reasoning
-from generators.records import STATUSES, replace_durably, write_text
-from generators.work import Progress, no_progress
+from filters.verification.pool import Pool, Task
+from filters.verification.verdicts import Item, Verdict, check_options
+from generators.contract.chat import split_reasoning
+from generators.contract.files import replace_durably, write_text
+from generators.contract.records import STATUSES
+from generators.contract.stage_protocol import Progress, no_progress
 
 CHUNK_ROWS = 500
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")

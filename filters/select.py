@@ -1,7 +1,7 @@
 """Chooses the traces worth training on: every trace stays, labelled with the first reason that speaks against it.
 
 Reasons, in this order: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error, unverified,
-short_reasoning, long_completion, those of filters.readability, exact_duplicate, near_duplicate, same_path, over_cap.
+short_reasoning, long_completion, those of text/readability.py, exact_duplicate, near_duplicate, same_path, over_cap.
 The last four compare a prompt's remaining samples with each other, in the order of their sample index.
 """
 
@@ -12,11 +12,13 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import Field
 
-from filters.dedupe import exact_duplicates, near_duplicates
-from filters.equations import path_of
-from filters.readability import ReadabilityConfig, unreadable
-from generators.records import SELECTED, Config, replace_durably
-from generators.work import Progress, StageCounts, counts_by_reason, no_progress
+from filters.text.dedupe import exact_duplicates, near_duplicates
+from filters.text.readability import ReadabilityConfig, unreadable
+from filters.text.solution_signature import path_of
+from generators.contract.config import Config
+from generators.contract.files import replace_durably
+from generators.contract.records import SELECTED
+from generators.contract.stage_protocol import Progress, StageCounts, counts_by_reason, no_progress
 
 READ_ROWS = 4000  # texts held in memory at a time
 SOLVE_RATES = ("0", "0-25%", "25-50%", "50-75%", "75-100%", "100%")
@@ -46,7 +48,7 @@ class SelectConfig(Config):
 def select(
     traces: Path, verdicts: Path, prompts: Path, out: Path, config: SelectConfig, *, progress: Progress = no_progress
 ) -> StageCounts:
-    """Write `out`/selected.parquet (generators.records.SELECTED): all traces, in their order, with a `drop_reason`.
+    """Write `out`/selected.parquet (records.SELECTED): all traces, in their order, with a `drop_reason`.
 
     Notes: histogram of solve rates over prompts, prompts with a correct trace, mean number of distinct paths among
     these. Tokens: completion tokens of kept traces. A verifiable trace without a verdict is a ValueError.

@@ -14,11 +14,13 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from filters.pool import Pool, Task
-from filters.rewards import Reward, check_rewards, combined, further
-from filters.verdicts import Item, Verdict, check_options
-from generators.records import VERDICT, Config, frame, write_frame
-from generators.work import Progress, StageCounts, Stream, Worker, no_progress, stream_local
+from filters.verification.pool import Pool, Task
+from filters.verification.rewards import Reward, check_rewards, combined, further
+from filters.verification.verdicts import Item, Verdict, check_options
+from generators.contract.config import Config
+from generators.contract.files import frame, write_frame
+from generators.contract.records import VERDICT
+from generators.contract.stage_protocol import Progress, StageCounts, Stream, Worker, no_progress, stream_local
 
 TRACE_COLUMNS = ["trace_id", "prompt_id", "reasoning", "answer", "finish_reason", "error"]
 PROMPT_COLUMNS = ["prompt_id", "messages", "verifier", "reference"]
@@ -52,7 +54,7 @@ def verify(
     stream: Stream = stream_local,
     progress: Progress = no_progress,
 ) -> StageCounts:
-    """Write `out`/verdicts.parquet (generators.records.VERDICT), in the order of the traces.
+    """Write `out`/verdicts.parquet (generators.contract.records.VERDICT), in the order of the traces.
 
     `workers` is the number of verifier processes beside each worker of `stream` (default: one a core). Finished
     shards stay in `out`/parts, so that an interrupted call, repeated, judges only the rest. Kept rows are the

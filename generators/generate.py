@@ -17,20 +17,20 @@ from typing import Any
 
 import polars as pl
 
-from generators.adaptive import AdaptiveConfig, AdaptiveSource, budget_of
-from generators.captures import FOLDER, Capture, Captures
-from generators.collect import collect, outline
-from generators.engine import Fleet, local_fleet
-from generators.findings import Findings, Judge, OpenJudge
-from generators.ledger import Ledger
-from generators.models import model_path
-from generators.pass_rates import Tally, summary
-from generators.plan import LongestFirst, Plan
-from generators.records import Config, write_frame
-from generators.sampling import SampleRequest
-from generators.schedule import COLLECT_S, Persistence, Row, Scheduler, Source
-from generators.settings import GenerateConfig, load_teacher
-from generators.work import Bar, Progress, StageCounts, no_progress
+from generators.contract.config import Config
+from generators.contract.engine import Fleet, SampleRequest, local_fleet
+from generators.contract.files import write_frame
+from generators.contract.models import model_path
+from generators.contract.sampled_logprobs import FOLDER, Capture, Captures
+from generators.contract.stage_protocol import Bar, Progress, StageCounts, no_progress
+from generators.ledger.export import collect, outline
+from generators.ledger.ledger import Ledger
+from generators.sampling.adaptive import AdaptiveConfig, AdaptiveSource, budget_of
+from generators.sampling.live_verdicts import Findings, Judge, OpenJudge
+from generators.sampling.pass_rates import Tally, summary
+from generators.sampling.sampling_plan import LongestFirst, Plan
+from generators.sampling.scheduler import COLLECT_S, Persistence, Row, Scheduler, Source
+from generators.sampling.settings import GenerateConfig, load_teacher
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 log = logging.getLogger(__name__)

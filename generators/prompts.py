@@ -11,8 +11,11 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field, field_validator
 
-from generators.records import PROMPT, Config, canonical_json, frame, prompt_id_of, write_frame
-from generators.rows import (
+from generators.contract.config import Config
+from generators.contract.files import frame, write_frame
+from generators.contract.ids import canonical_json, prompt_id_of
+from generators.contract.records import PROMPT
+from generators.contract.rows import (
     ABSENT,
     chat_messages,
     chat_of,
@@ -24,7 +27,7 @@ from generators.rows import (
     reference_text,
     text_of,
 )
-from generators.work import Progress, StageCounts, counts_by_reason, no_progress
+from generators.contract.stage_protocol import Progress, StageCounts, counts_by_reason, no_progress
 
 DOMAINS = ("math", "code", "stem", "logic", "general")
 Domain = Literal["math", "code", "stem", "logic", "general"]
@@ -153,7 +156,7 @@ def read_prompts(config: PromptsConfig, *, split: str = "train", progress: Progr
 
 
 def _from_tasks(config: TaskPrompts) -> Iterator[dict[str, Any]]:
-    from generators.tasks.problem import draw
+    from generators.problems import draw
 
     for problem in draw(config.families, config.count, config.split, config.seed, config.levels):
         messages = with_system([{"role": "user", "content": problem.question}], config.system)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from generators.records import write_text
+from generators.contract.files import write_text
 from pipelines.recipe import Recipe, RecipeError, StudentConfig, check_student, parse_config, parse_value
 from pipelines.run import build_corpus, evaluate_model, train_student, trained_tokens, write_report
 from pipelines.session import Session

@@ -49,7 +49,7 @@ def diagnose() -> list[tuple[str, str, bool]]:
         _library(name) for name in ("torch", "transformers", "datasets", "polars", "ray", "datasketch", "math-verify")
     ]
     vllm = _library("vllm")
-    rows.append(("vllm", vllm[1] if vllm[2] else "not installed; needed only for the teacher `vllm_engine`", True))
+    rows.append(("vllm", vllm[1] if vllm[2] else "not installed; needed only for the teacher `vllm`", True))
     return [*rows, _device(), _memory(), _disk(), _sandbox()]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from generators.work import Bar
+from generators.contract.stage_protocol import Bar
 
 LOG_EVERY_S = 15.0
 

@@ -17,23 +17,23 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from distill.settings import ScoreConfig, TrainConfig
-from filters.rewards import check_rewards
 from filters.select import SelectConfig
-from filters.verdicts import check_options, load_verifier
+from filters.verification.rewards import check_rewards
+from filters.verification.verdicts import check_options, load_verifier
 from filters.verify import VerifyConfig
-from generators.models import model_path
+from generators.contract.config import Config
+from generators.contract.models import model_path
+from generators.problems import load_family
 from generators.prompts import PromptsConfig, TaskPrompts
-from generators.records import Config
-from generators.settings import GenerateConfig, load_teacher
-from generators.tasks.problem import load_family
-from pipelines.cluster import ExecutionConfig
-from pipelines.corpus import CorpusConfig
-from pipelines.evaluate import EvaluateConfig
-from pipelines.judge import JudgeConfig
-from pipelines.rewrite import RewriteConfig
+from generators.sampling.settings import GenerateConfig, load_teacher
+from pipelines.executors import ExecutionConfig
+from pipelines.judge.stage import JudgeConfig
+from pipelines.stages.corpus import CorpusConfig
+from pipelines.stages.evaluate import EvaluateConfig
+from pipelines.stages.rewrite import RewriteConfig
 
 SHIPPED = Path(__file__).resolve().parent / "recipes"
-PLUGINS = {"verifier": "filters.verifiers", "teacher": "generators.teachers", "task family": "generators.tasks"}
+PLUGINS = {"verifier": "filters.verifiers", "teacher": "generators.engines", "task family": "generators.tasks"}
 
 JUDGE = "judge"  # the verifier that leaves everything to the model of [judge]
 
@@ -341,6 +341,5 @@ def plugins() -> dict[str, list[tuple[str, str]]]:
 def _modules(package: str) -> Iterator[tuple[str, str]]:
     folder = Path(importlib.import_module(package).__path__[0])
     for info in pkgutil.iter_modules([str(folder)]):
-        text = (folder / f"{info.name}.py").read_text(encoding="utf-8") if not info.ispkg else ""
-        if not info.ispkg and info.name != "problem":
-            yield info.name, text.lstrip('"').partition("\n")[0].rstrip('".')
+        file = folder / info.name / "__init__.py" if info.ispkg else folder / f"{info.name}.py"
+        yield info.name, file.read_text(encoding="utf-8").lstrip('"').partition("\n")[0].rstrip('".')

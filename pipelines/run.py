@@ -11,15 +11,15 @@ from filters.select import select
 from filters.verify import verify
 from generators.generate import generate
 from generators.prompts import prompts
-from pipelines.corpus import corpus
-from pipelines.evaluate import EvaluateConfig, evaluate, write_scores
-from pipelines.judge import judge
-from pipelines.judging import Judging
+from pipelines.judge.stage import judge
+from pipelines.live_verifier import Judging
 from pipelines.recipe import Recipe, StudentConfig
-from pipelines.report import report
-from pipelines.rewrite import rewrite
+from pipelines.report.page import report
 from pipelines.session import Session, Until
-from pipelines.stage import read_manifest
+from pipelines.stage_folder import read_manifest
+from pipelines.stages.corpus import corpus
+from pipelines.stages.evaluate import EvaluateConfig, evaluate, write_scores
+from pipelines.stages.rewrite import rewrite
 
 # score and train are imported where they are called: torch takes seconds, and bad prompts are told of at once
 

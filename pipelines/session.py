@@ -8,12 +8,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from generators.models import model_path, model_revision
-from generators.records import Config
-from generators.work import Progress, StageCounts
-from pipelines.cluster import ExecutionConfig, Executor, open_executor
+from generators.contract.config import Config
+from generators.contract.models import model_path, model_revision
+from generators.contract.stage_protocol import Progress, StageCounts
+from pipelines.executors import ExecutionConfig, Executor, open_executor
 from pipelines.progress import bar
-from pipelines.stage import Runner, sole_use
+from pipelines.stage_folder import Runner, sole_use
 
 Input = str | Path | Sequence[str | Path] | None  # text: a path within the run; Path: a file from outside
 

@@ -7,19 +7,19 @@ from typing import Any
 from distill.settings import ScoreConfig, TrainConfig
 from filters.select import SelectConfig, select
 from filters.verify import VerifyConfig, verify
+from generators.contract.config import Config
+from generators.contract.stage_protocol import StageCounts
 from generators.generate import generate
 from generators.prompts import PromptsConfig, prompts
-from generators.records import Config
-from generators.settings import GenerateConfig
-from generators.work import StageCounts
-from pipelines.cluster import ExecutionConfig
-from pipelines.corpus import CorpusConfig, corpus
-from pipelines.evaluate import EvaluateConfig, evaluate
-from pipelines.judge import JudgeConfig, judge
-from pipelines.judging import Judging
+from generators.sampling.settings import GenerateConfig
+from pipelines.executors import ExecutionConfig
+from pipelines.judge.stage import JudgeConfig, judge
+from pipelines.live_verifier import Judging
 from pipelines.recipe import RecipeError, parse_config, read_toml, recipe_path, with_overrides
-from pipelines.rewrite import RewriteConfig, rewrite
 from pipelines.session import Session, open_session
+from pipelines.stages.corpus import CorpusConfig, corpus
+from pipelines.stages.evaluate import EvaluateConfig, evaluate
+from pipelines.stages.rewrite import RewriteConfig, rewrite
 
 LIGHT: dict[str, Callable[..., StageCounts]] = {
     "prompts": prompts,

@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 def main(folder: Path, case: str) -> None:
     """Run one case on a head without resources and two nodes."""
-    spec = importlib.util.spec_from_file_location("cluster_test", Path(__file__).parent / "pipelines/test_cluster.py")
+    spec = importlib.util.spec_from_file_location("cluster_test", Path(__file__).parent / "pipelines/test_executors.py")
     assert spec and spec.loader
     test = importlib.util.module_from_spec(spec)
     sys.modules["cluster_test"] = test

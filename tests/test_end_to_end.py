@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-DISTILL = [sys.executable, "-c", "from pipelines.cli import main; raise SystemExit(main())"]
+DISTILL = [sys.executable, "-c", "from pipelines.cli.main import main; raise SystemExit(main())"]
 SMALL = [
     *("prompts.count=30", "generate.sampling.n=3", "train.tokens=6000", "score.top_k=16"),
     *("evaluate.prompts.count=30", "evaluate.sampling.n=2", "corpus.validation_fraction=0.2"),
@@ -77,7 +77,7 @@ def test_students_are_in_hugging_face_form_and_changed(finished: Path) -> None:
 
     folder = finished / "train" / "kl" / "model"
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    start = AutoModelForCausalLM.from_pretrained(Path(__file__).parent.parent / "generators/teachers/toy/student")
+    start = AutoModelForCausalLM.from_pretrained(Path(__file__).parent.parent / "generators/toy/student")
     assert tokenizer.chat_template
     assert any(not (a == b).all() for a, b in zip(model.parameters(), start.parameters(), strict=True))
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from datasets import Dataset
 
-from pipelines.cli import main
+from pipelines.cli.main import main
 
 Row = dict[str, Any]
 PROMPTS = 12

@@ -1,13 +1,12 @@
 """Reads a final answer, LaTeX or plain, into a tree: a recursive descent over its tokens that evaluates nothing.
 
 This module holds what an answer is made of: elements with commas, sides of relations, units, sums, products.
-What a product is made of is in filters.mathematics.atoms.
+What a product is made of is in filters.mathematics.factors.
 """
 
 from fractions import Fraction
 from functools import lru_cache
 
-from filters.mathematics.atoms import LARGE, RELATIONS, Atoms, times
 from filters.mathematics.expressions import (
     Expression,
     Join,
@@ -22,6 +21,7 @@ from filters.mathematics.expressions import (
     negated,
     quotient,
 )
+from filters.mathematics.factors import LARGE, RELATIONS, Atoms, times
 from filters.mathematics.tokens import END, Token, Unreadable, tokens
 from filters.mathematics.units import KNOWN, MULTIPLIERS
 

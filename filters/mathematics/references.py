@@ -26,7 +26,7 @@ DOLLAR = re.compile(r"(?<!\\)\$")
 
 
 def defects(reference: str) -> Iterator[tuple[str, str]]:
-    """(kind, what is wrong) of a bare gold answer; kinds as in filters.golds."""
+    """(kind, what is wrong) of a bare gold answer; kinds as in filters.check_references."""
     for pattern, what in DAMAGE.items():
         if pattern.search(reference):
             yield "mangled", f"it {what}"

@@ -1,7 +1,7 @@
 """Math-Verify (huggingface/Math-Verify 0.9), for what the exact comparison leaves undecided.
 
 It parses both sides into sympy and compares them. Its own time-outs are signals and work in no thread; they are off
-here, because `filters.pool` keeps the deadline. What would only burn that deadline (power towers, thousands of digits)
+here, because the pool keeps the deadline. What would only burn that deadline (power towers, thousands of digits)
 is told by `too_large` before it is parsed. It is imported when it is first needed: most verdicts need no sympy.
 """
 
@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from filters.verdicts import Judgement, broken, correct, unparseable, wrong
+from filters.verification.verdicts import Judgement, broken, correct, unparseable, wrong
 
 DELIMITER = re.compile(r"(?<!\\)(?:\$|\\[()\[\]])")
 PROSE = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or)\b)[A-Za-z]{2,}")

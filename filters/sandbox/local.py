@@ -21,8 +21,8 @@ import weakref
 from collections.abc import Sequence
 from types import TracebackType
 
-from filters.sandbox.keeper_process import Files, KeeperProcess, watch
 from filters.sandbox.program import Limits, Outcome, Program
+from filters.sandbox.zygote_process import Files, KeeperProcess, watch
 
 LEVELS = ("namespaces", "landlock")
 

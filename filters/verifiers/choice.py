@@ -8,8 +8,8 @@ one a line: `A. ...`, `(B) ...`, `C: ...`.
 import json
 import re
 
-from filters.extract import final_answer
-from filters.verdicts import Item, Judgement, broken, correct, unparseable, wrong
+from filters.text.final_answer import final_answer
+from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 from filters.verifiers.exact import normalised
 
 LETTER = re.compile(r"^[\s($*{\[]*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*\(?([A-Za-z])\)?(?![A-Za-z])")

@@ -1,8 +1,8 @@
-"""Runs the answer's program against the problem's tests (`filters.code_reference` has their forms) in a sandbox.
+"""Runs the answer's program against the problem's tests (`filters.code.reference` has their forms) in a sandbox.
 
 The program gets inputs alone. What it gives out, bytes or values as JSON, is compared here. An assert block that is
 more than calls and comparisons runs in a second sandbox, and what it asks of the program goes over a line that
-carries only values (`filters.sandbox.stand_ins`). So a program that exits, prints a verdict, patches a library or
+carries only values (`filters.sandbox.proxies`). So a program that exits, prints a verdict, patches a library or
 returns an object that equals everything does not pass. Every verdict on a program that ran names its isolation.
 
 What it cannot tell: a program that returns the right values for the inputs that are tested and no others. In assert
@@ -21,14 +21,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypedDict
 
-from filters.code_answer import complete, program_of
-from filters.code_asserts import PlainAssert, plain_asserts
-from filters.code_output import brief, same_output, same_value
-from filters.code_reference import Case, Reference, limits_of, read_reference
-from filters.sandbox.calls import request_line
+from filters.code.asserts import PlainAssert, plain_asserts
+from filters.code.extract import complete, program_of
+from filters.code.outputs import brief, same_output, same_value
+from filters.code.reference import Case, Reference, limits_of, read_reference
 from filters.sandbox.local import LocalSandbox
 from filters.sandbox.program import Limits, Outcome, Program, Sandbox
-from filters.verdicts import Item, Judgement, broken, correct, wrong
+from filters.sandbox.rpc import request_line
+from filters.verification.verdicts import Item, Judgement, broken, correct, wrong
 
 MOST_COMPARED = 1 << 16
 REASON_CHARS = 300

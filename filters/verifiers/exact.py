@@ -2,8 +2,8 @@
 
 import unicodedata
 
-from filters.extract import final_answer
-from filters.verdicts import Item, Judgement, broken, correct, unparseable, wrong
+from filters.text.final_answer import final_answer
+from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
 
 def verify(item: Item) -> Judgement:

@@ -1,4 +1,4 @@
-"""Every instruction of the prompt must be followed, as IFEval checks it (`filters.instructions` has the 25 kinds).
+"""Every instruction of the prompt must be followed, as IFEval checks it (`filters.text.ifeval` has the 25 kinds).
 
 The reference is an IFEval row as it is: {"instruction_id_list": [KIND, ...], "kwargs": [{...}, ...]}. The score is the
 share of instructions that are followed. Strict, unless the option `loose` is true: then a response counts, too,
@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from filters.extract import CLOSE
-from filters.instructions import bind, loosened
-from filters.verdicts import Item, Judgement, broken, correct, unparseable
+from filters.text.final_answer import CLOSE
+from filters.text.ifeval import bind, loosened
+from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable
 
 
 def check_options(options: Mapping[str, Any]) -> None:

@@ -1,12 +1,12 @@
 """Leaves the answer to the model of the recipe's [judge] section, for prompts whose references no rule can compare.
 
 By itself it accepts nothing: an answer that may be shown to a judge stays `unparseable` until one was asked
-(`pipelines.judge`), and one that may not says why.
+(`pipelines.judge.stage`), and one that may not says why.
 """
 
-from filters.guard import reason_against
-from filters.judge import case_of, question_text
-from filters.verdicts import Item, Judgement, broken, unparseable
+from filters.llm_judge.guard import reason_against
+from filters.llm_judge.prompts import case_of, question_text
+from filters.verification.verdicts import Item, Judgement, broken, unparseable
 
 WAITS = "left to the judge, which has not been asked"
 
@@ -20,7 +20,7 @@ def verify(item: Item) -> Judgement:
 
 
 def gold_answer(reference: str) -> None:
-    """No rule accepts the gold as an answer (filters.golds)."""
+    """No rule accepts the gold as an answer (filters.check_references)."""
     return None
 
 

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from filters.language import LEXICONS, SCRIPTS, language_of, script_of
-from filters.verdicts import Item, Judgement, wrong
+from filters.text.language import LEXICONS, SCRIPTS, language_of, script_of
+from filters.verification.verdicts import Item, Judgement, wrong
 
 LEAST = 0.9  # share from which the status is correct
 SURE_WORDS, SURE_TIMES = 3, 2  # another language's commonest words in a line, and how often its own must be outnumbered

@@ -4,7 +4,7 @@ The reference is the puzzle's entry (question, answer, metadata) as JSON, of whi
 types that some tasks need (tuples, keys that are no text). The score is the task's own, in [0, 1]; only 1 is correct.
 
 Several of the tasks evaluate the answer, with sympy's `parse_expr` among others, so each is scored in a process that
-can do nothing but answer (`filters.sandbox.confined`). Where the kernel has no Landlock, the status is `error`
+can do nothing but answer (`filters.sandbox.confined_call`). Where the kernel has no Landlock, the status is `error`
 unless the option `score_without_isolation` is true.
 """
 
@@ -14,11 +14,11 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from filters.extract import final_answer
-from filters.sandbox.confined import confined
-from filters.sandbox.keeper_process import readable_folders
+from filters.sandbox.confined_call import confined
 from filters.sandbox.values import decode, encode
-from filters.verdicts import Item, Judgement, broken, correct, unparseable, wrong
+from filters.sandbox.zygote_process import readable_folders
+from filters.text.final_answer import final_answer
+from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
 MISSING = "reasoning-gym is not installed; pip install 'distill-toolkit[logic]'"
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from filters.extract import Answer, boxed, final_answer, joined_boxes
 from filters.mathematics.compare import LENIENCIES, Comparison, Outcome, leniencies_needed
 from filters.mathematics.expressions import LETTERS, Call, Expression, Words, nodes
 from filters.mathematics.parser import read_answer
 from filters.mathematics.references import defects
 from filters.mathematics.symbolic import DELIMITER, PROSE, SHOWN_CHARS, by_math_verify, shown, too_large
 from filters.mathematics.tokens import Unreadable
-from filters.verdicts import Item, Judgement, broken, correct, unparseable, wrong
+from filters.text.final_answer import Answer, boxed, final_answer, joined_boxes
+from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
 SEARCHED_CHARS = 20_000  # of an answer without a mark the end: Math-Verify takes the rightmost match anyway
 MARKED_CHARS = 4_000
@@ -45,12 +45,12 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 
 def gold_answer(reference: str) -> str:
-    """The answer that a reference stands for (filters.golds)."""
+    """The answer that a reference stands for (filters.check_references)."""
     return bare_reference(reference)
 
 
 def gold_defects(reference: str) -> list[tuple[str, str]]:
-    """What looks wrong with a reference (filters.golds)."""
+    """What looks wrong with a reference (filters.check_references)."""
     return list(defects(bare_reference(reference)))
 
 

@@ -7,7 +7,7 @@ whose answer is empty, has not kept the format. Says nothing of whether the answ
 
 import re
 
-from filters.verdicts import Item, Judgement, broken, correct, wrong
+from filters.verification.verdicts import Item, Judgement, broken, correct, wrong
 
 TAG = re.compile(r"</?(?:think|answer)>")
 PLAIN, TAGGED = ["<think>", "</think>"], ["<think>", "</think>", "<answer>", "</answer>"]

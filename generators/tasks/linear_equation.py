@@ -2,7 +2,7 @@
 
 import random
 
-from generators.tasks.problem import Problem, Scribe
+from generators.problems import Problem, Scribe
 
 
 def make(rng: random.Random, level: int) -> Problem:

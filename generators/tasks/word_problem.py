@@ -2,7 +2,7 @@
 
 import random
 
-from generators.tasks.problem import Problem, Scribe
+from generators.problems import Problem, Scribe
 
 NAMES = ("Mia", "Tom", "Ana", "Ben", "Lea", "Sam", "Zoe", "Max", "Ida", "Leo")
 THINGS = (("box", "boxes", "pens"), ("bag", "bags", "apples"), ("pack", "packs", "cards"), ("jar", "jars", "coins"))

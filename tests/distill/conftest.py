@@ -12,8 +12,9 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
-from distill.data import Example
-from generators.records import CORPUS, frame, write_frame
+from distill.training.examples import Example
+from generators.contract.files import frame, write_frame
+from generators.contract.records import CORPUS
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from distill.data import Example, load_examples
-from distill.forward import LocalForward, compile_layers
-from distill.losses import OnlineTeacher, StoredTargets, distillation_loss
-from distill.packing import collate
+from distill.loss.distillation_loss import OnlineTeacher, StoredTargets, distillation_loss
+from distill.models.forward import LocalForward, compile_layers
+from distill.models.loading import check_vocabularies, head, hidden_states, load_model, load_tokenizer
 from distill.score import largest, row_targets, score
 from distill.settings import ScoreConfig
-from distill.student import check_vocabularies, head, hidden_states, load_model, load_tokenizer
-from distill.targets import HEADER_BYTES, RowTargets, TargetStore, target_key
-from generators.work import StageCounts, Worker, stream_local
+from distill.soft_targets.store import HEADER_BYTES, RowTargets, TargetStore, target_key
+from distill.training.examples import Example, load_examples
+from distill.training.packing import collate
+from generators.contract.stage_protocol import StageCounts, Worker, stream_local
 
 GRID = (1.0, 1.5, 4.0)
 PAIRS = [("2+2?", "4"), ("Name a prime.", "<think>\n7?\n</think>\n7"), ("Hi", "Hello there, how are you?"), ("a", "b")]

@@ -15,9 +15,9 @@ import pytest
 
 from distill.score import score
 from distill.settings import ScoreConfig
-from distill.targets import RowTargets, TargetStore
-from generators.work import Stream, Worker, stream_local
-from pipelines.cluster import ExecutionConfig, Executor, open_executor
+from distill.soft_targets.store import RowTargets, TargetStore
+from generators.contract.stage_protocol import Stream, Worker, stream_local
+from pipelines.executors import ExecutionConfig, Executor, open_executor
 
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = 24
@@ -121,7 +121,7 @@ import sys
 from pathlib import Path
 from distill.score import score
 from distill.settings import ScoreConfig
-from pipelines.cluster import ExecutionConfig, open_executor
+from pipelines.executors import ExecutionConfig, open_executor
 
 with open_executor(ExecutionConfig(executor="ray", workers=2, cpus_per_worker=0.5)) as executor:
     config = ScoreConfig(teacher=sys.argv[3], top_k=8, device="cpu", batch_tokens=1)

@@ -13,11 +13,11 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
+from distill.models.loading import head_rows, load_tokenizer, tokenizer_size
 from distill.score import score
 from distill.settings import ScoreConfig, TrainConfig
-from distill.student import head_rows, load_tokenizer, tokenizer_size
 from distill.train import train
-from generators.work import Bar, no_progress
+from generators.contract.stage_protocol import Bar, no_progress
 
 PAIRS = [(f"{i} + {i}?", f"<think>\nTwice {i}.\n</think>\nIt is {2 * i}.") for i in range(24)]
 Corpus = tuple[Path, Path]

@@ -8,7 +8,7 @@ from filters.sandbox.local import LEVELS, LocalSandbox
 
 AWKWARD = """
 import os, signal, sys, time
-from filters.verdicts import Judgement
+from filters.verification.verdicts import Judgement
 
 def verify(item):
     command, _, argument = item.answer.partition(" ")

@@ -7,8 +7,9 @@ import pytest
 
 from filters import select as module
 from filters.select import SelectConfig, select
-from generators.records import PROMPT, SELECTED, TRACE, VERDICT, frame, write_frame
-from generators.work import StageCounts
+from generators.contract.files import frame, write_frame
+from generators.contract.records import PROMPT, SELECTED, TRACE, VERDICT
+from generators.contract.stage_protocol import StageCounts
 
 PROSE = "Consider what the question asks and take each of the parts in turn before adding anything up"
 

@@ -11,7 +11,9 @@ import polars as pl
 import pytest
 
 from filters.verify import VerifyConfig, verify
-from generators.records import PROMPT, TRACE, VERDICT, frame, prompt_id_of, write_frame
+from generators.contract.files import frame, write_frame
+from generators.contract.ids import prompt_id_of
+from generators.contract.records import PROMPT, TRACE, VERDICT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 

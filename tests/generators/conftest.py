@@ -17,8 +17,7 @@ from transformers import (
     Qwen2Tokenizer,
 )
 
-from generators.engine import Engine, Outcome
-from generators.sampling import SampleRequest
+from generators.contract.engine import Engine, Outcome, SampleRequest
 
 TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"

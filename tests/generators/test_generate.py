@@ -12,13 +12,12 @@ from typing import Any
 import polars as pl
 import pytest
 
-from generators.engine import Engine, Outcome, local_fleet
+from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig, local_fleet
+from generators.contract.records import TRACE
 from generators.generate import generate
-from generators.ledger import Ledger
+from generators.ledger.ledger import Ledger
 from generators.prompts import FilePrompts, prompts
-from generators.records import TRACE
-from generators.sampling import SampleRequest, SamplingConfig
-from generators.settings import GenerateConfig, load_teacher
+from generators.sampling.settings import GenerateConfig, load_teacher
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = ["trace_id", "seed", "token_ids", "reasoning", "answer", "finish_reason"]
@@ -37,7 +36,7 @@ def ask(folder: Path, count: int = 12) -> Path:
 def config(model: Path, n: int = 2) -> GenerateConfig:
     sampling = SamplingConfig(n=n, temperature=1.0, top_p=0.9, max_new_tokens=16)
     options = {"slots": 8, "device": "cpu"}
-    return GenerateConfig(teacher="transformers_local", model=str(model), sampling=sampling, options=options)
+    return GenerateConfig(teacher="transformers", model=str(model), sampling=sampling, options=options)
 
 
 def traces(folder: Path) -> pl.DataFrame:
@@ -123,9 +122,9 @@ KILLED = """
 import sys, time
 from contextlib import contextmanager
 from pathlib import Path
-from generators.engine import local_fleet
+from generators.contract.engine import local_fleet
 from generators.generate import generate
-from generators.settings import GenerateConfig
+from generators.sampling.settings import GenerateConfig
 
 @contextmanager
 def slow(build):
@@ -160,8 +159,8 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
 
 
 TEACHER = """
-from generators.engine import Outcome
-from generators.records import Config
+from generators.contract.engine import Outcome
+from generators.contract.config import Config
 
 class Options(Config):
     fails: tuple[int, ...] = ()
@@ -252,13 +251,13 @@ def test_a_ledger_elsewhere_is_shared_by_runs(outside: GenerateConfig, asked: Pa
     ("name", "options", "sentence"),
     [
         (
-            "transformer_local",
+            "transformer",
             {},
-            "there is no teacher 'transformer_local'; there are openai_http, replay, transformers_local",
+            "there is no teacher 'transformer'; there are openai, replay, transformers",
         ),
         ("nobody.knows", {}, "there is no teacher 'nobody.knows'"),
-        ("transformers_local", {"slot": 8}, "no option slot; its options are slots, device, dtype"),
-        ("transformers_local", {"slots": 0}, "option slots = 0: .* greater than or equal to 1"),
+        ("transformers", {"slot": 8}, "no option slot; its options are slots, device, dtype"),
+        ("transformers", {"slots": 0}, "option slots = 0: .* greater than or equal to 1"),
     ],
 )
 def test_a_wrong_teacher_or_option_is_named(name: str, options: dict[str, Any], sentence: str) -> None:
@@ -271,7 +270,7 @@ def test_without_vllm_its_teacher_says_how_to_install_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)  # as if it were not there
     with pytest.raises(ValueError, match=r"needs vLLM: pip install 'distill-toolkit\[vllm\]'"):
-        generate(asked, tmp_path, GenerateConfig(teacher="vllm_engine", model=str(tiny)))
+        generate(asked, tmp_path, GenerateConfig(teacher="vllm", model=str(tiny)))
 
 
 def test_how_the_work_is_done_is_no_part_of_what_is_made(tiny: Path) -> None:
@@ -289,7 +288,7 @@ def test_missing_models_are_named(asked: Path, tmp_path: Path) -> None:
         ("", "generate.model is missing"),
     ]:
         with pytest.raises(ValueError, match=sentence):
-            generate(asked, tmp_path / "out", GenerateConfig(teacher="transformers_local", model=model))
+            generate(asked, tmp_path / "out", GenerateConfig(teacher="transformers", model=model))
 
 
 def test_several_teachers_are_pooled_and_each_trace_names_its_own(

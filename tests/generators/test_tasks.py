@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from generators.tasks.problem import Problem, Scribe, Split, draw, family_names
+from generators.problems import Problem, Scribe, Split, draw, family_names
 
 # (split, how many, seed): more than the shipped recipes draw, and a sample of what trained the embedded teacher
 DRAWN: tuple[tuple[Split, int, int], ...] = (("teacher", 6000, 3), ("demo", 4000, 1), ("eval", 1600, 2))

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DISTILL = [sys.executable, "-c", "from pipelines.cli import main; raise SystemExit(main())"]
+DISTILL = [sys.executable, "-c", "from pipelines.cli.main import main; raise SystemExit(main())"]
 ENGINE = '{enforce_eager=true, dtype="float32", kv_cache_memory_bytes=67108864, max_num_seqs=16, max_model_len=512}'
 SMALL = [
     *("prompts.count=20", "generate.sampling.n=2", "generate.sampling.max_new_tokens=300", "students={}"),
-    *("generate.teacher=vllm_engine", f"generate.options={{capture_top_k=20, engine={ENGINE}}}"),
+    *("generate.teacher=vllm", f"generate.options={{capture_top_k=20, engine={ENGINE}}}"),
     *("score.temperatures=[1.0]", "score.top_k=16", "corpus.validation_fraction=0.2"),
 ]
 

@@ -24,7 +24,7 @@ def test_every_shipped_recipe_parses(name: str) -> None:
         ("generate.sampling.n=0", "generate.sampling.n = 0"),
         ("train.alpha=2", "alpha = 2"),
         ("train.learning_rate=fast", "learning_rate = 'fast'"),
-        ("generate.teacher=tranformers_local", "transformers_local"),
+        ("generate.teacher=tranformers_local", "transformers"),
         ("verify.options.math_answer.leniencies=['percents']", "verify.options.math_answer: leniencies"),
         ("prompts.verifier=math_anwser", "math_answer"),
         ("students.kl.temperature=3.0", "students.kl.temperature = 3.0 is not in score.temperatures (1.0, 2.0, 4.0)"),
@@ -43,7 +43,7 @@ def test_a_wrong_setting_says_which_and_what_is_accepted(override: str, sentence
     assert sentence in str(failure.value)
 
 
-CAPTURING = ["generate.teacher=vllm_engine", "generate.options={capture_top_k=16}", "score.temperatures=[1.0]"]
+CAPTURING = ["generate.teacher=vllm", "generate.options={capture_top_k=16}", "score.temperatures=[1.0]"]
 
 
 @pytest.mark.parametrize(
@@ -112,5 +112,5 @@ def test_only_training_can_be_swept() -> None:
 def test_plugins_are_found_by_their_files() -> None:
     found = {kind: [name for name, _ in rows] for kind, rows in plugins().items()}
     assert "math_answer" in found["verifier"]
-    assert {"transformers_local", "replay"} <= set(found["teacher"])
+    assert {"transformers", "replay"} <= set(found["teacher"])
     assert "arithmetic" in found["task family"]

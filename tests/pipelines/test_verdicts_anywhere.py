@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from filters.pool import Pool, Task
-from filters.verdicts import Item
+from filters.verification.pool import Pool, Task
+from filters.verification.verdicts import Item
 from filters.verify import VerifyConfig, build_worker
-from pipelines.cluster import ExecutionConfig, open_executor
+from pipelines.executors import ExecutionConfig, open_executor
 
 LIMIT_S, CAP_MIB = 2.0, 512
 ANSWERS = [

@@ -7,9 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from generators.engine import Outcome
-from generators.records import Config
-from generators.sampling import SampleRequest, SamplingConfig
+from generators.contract.config import Config
+from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
 
 REMOTE = True
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()  # noqa: SIM905

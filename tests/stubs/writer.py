@@ -8,9 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from generators.engine import Outcome
-from generators.records import Config
-from generators.sampling import SampleRequest, SamplingConfig
+from generators.contract.config import Config
+from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
 
 REMOTE = True
 SUM = re.compile(r"(\d+) \+ (\d+) = \?")

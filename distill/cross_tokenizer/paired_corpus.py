@@ -1,0 +1,95 @@
+"""A corpus as a student and a teacher of another tokenizer both read it, and that teacher beside the student."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from distill.cross_tokenizer.alignment import PairedExample, SharedVocabulary, Spans, pair, share_vocabularies
+from distill.cross_tokenizer.span_loss import Sides, SpanTeacher
+from distill.models.loading import (
+    head_rows,
+    hidden_states,
+    load_model,
+    load_tokenizer,
+    longest_row,
+    output_head,
+    pick_dtype,
+)
+from distill.settings import TrainConfig
+from distill.training.examples import Example, encode_file
+from distill.training.packing import Batch, collate
+
+LEAST_ALIGNED = 0.5  # of the target tokens; less means that the tokenizers' texts are not understood
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """Two tokenizers, the longest row of the teacher, and what their vocabularies share."""
+
+    student: Any
+    teacher: Any
+    teacher_tokens: int
+    shared: SharedVocabulary
+
+    @classmethod
+    def of(cls, config: TrainConfig, tokenizer: Any) -> "Pairing":
+        """Of a student's tokenizer and that of the teacher named in the settings; heads too small are a ValueError."""
+        assert config.teacher is not None  # TrainConfig checks it
+        teacher = load_tokenizer(config.teacher)
+        shared = share_vocabularies(tokenizer, teacher)
+        for name, side in ((config.student, shared.student), (config.teacher, shared.teacher)):
+            if head_rows(name) < side.size:
+                raise ValueError(f"{name}'s head has {head_rows(name)} rows for a vocabulary of {side.size} tokens")
+        return cls(tokenizer, teacher, longest_row(config.teacher, config.sequence_tokens), shared)
+
+    def load(self, path: Path, max_tokens: int) -> tuple[list[Example], Counter[str]]:
+        """As `load_examples`, in pairs; what either side drops is dropped."""
+        examples: list[Example] = []
+        dropped: Counter[str] = Counter()
+        limits = ((self.student, max_tokens), (self.teacher, self.teacher_tokens))
+        sides = (encode_file(path, tokenizer, most, own_tokens=False) for tokenizer, most in limits)  # of the same text
+        for ours, theirs in zip(*sides, strict=True):
+            if isinstance(ours, Example) and isinstance(theirs, Example):
+                examples.append(pair(ours, theirs, self.shared))
+            else:
+                dropped[theirs if isinstance(ours, Example) else ours] += 1  # type: ignore[index]
+        check_aligned(examples, path)
+        return examples, dropped
+
+
+def check_aligned(examples: Sequence[Example], path: Path) -> None:
+    """A corpus of which most cannot be aligned is a ValueError."""
+    whole = sum(example.targets for example in examples)
+    within = sum(_aligned_tokens(example.spans) for example in examples if isinstance(example, PairedExample))
+    if within < LEAST_ALIGNED * whole:
+        raise ValueError(
+            f"{path}: only {within} of {whole} target tokens lie in text that both tokenizers spell alike; "
+            "byte-level BPE and SentencePiece tokenizers are understood"
+        )
+
+
+def _aligned_tokens(spans: Spans) -> int:
+    starts = [0, *spans.student[:-1]]
+    return int((spans.student - starts)[spans.aligned].sum())
+
+
+def open_span_teacher(config: TrainConfig, pairing: Pairing, device: torch.device) -> Callable[[Batch], SpanTeacher]:
+    """What gives a batch of paired examples its teacher, run on its own tokens, one document a row."""
+    assert config.teacher is not None
+    model = load_model(config.teacher, pick_dtype(config.dtype, device), device).eval().requires_grad_(False)
+    sides = Sides.of(pairing.shared, device)
+    pad_id = pairing.teacher.pad_token_id or 0
+
+    def teacher_of(batch: Batch) -> SpanTeacher:
+        pairs = [example for example in batch.examples if isinstance(example, PairedExample)]
+        theirs = collate([[example.teacher] for example in pairs], pad_id).to(device)
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):  # the weights are in its dtype already
+            hidden = hidden_states(model, theirs)
+        spans = Spans.joined([example.spans for example in pairs])
+        return SpanTeacher(hidden, output_head(model), theirs.labels, spans, sides)
+
+    return teacher_of

@@ -1,0 +1,85 @@
+"""A model's output head alone, read from its files: for a teacher whose other weights another engine holds.
+
+Shape suffixes: H hidden, V vocabulary.
+"""
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.utils.hub import cached_file
+
+from distill.loss.heads import Head
+from distill.models.loading import check_head, output_head
+from generators.contract.models import model_path
+
+INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
+TRIED_ROWS = 64  # of the vocabulary of the model without layers that shows what form a head has
+
+
+def load_head(name: str, dtype: torch.dtype, device: torch.device) -> Head:
+    """The head of the model `name`, whose files are on this machine; one that they do not hold is a ValueError."""
+    path = model_path(name)
+    config = AutoConfig.from_pretrained(path)
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config)
+    layer, form = model.get_output_embeddings(), output_head(model)
+    weight = _read(path, _names(model, layer.weight)).to(device, dtype)
+    bias = form.bias if form.bias is None else _read(path, _names(model, form.bias)).to(device, dtype)
+    if weight.shape != layer.weight.shape:
+        raise ValueError(f"{name}: its files hold a head of {list(weight.shape)}, not {list(layer.weight.shape)}")
+    return replace(form, weight=weight, bias=bias)
+
+
+def check_form(name: str) -> None:
+    """`check_head` on a model of the same kind without layers; a head of a form we do not know is a ValueError."""
+    config = copy.deepcopy(AutoConfig.from_pretrained(model_path(name)))
+    text = config.get_text_config()
+    text.num_hidden_layers, text.vocab_size = 0, TRIED_ROWS
+    for key in ("pad_token_id", "bos_token_id", "eos_token_id"):
+        setattr(text, key, TRIED_ROWS - 1)
+    if getattr(text, "layer_types", None):
+        text.layer_types = []
+    check_head(AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval(), name)
+
+
+def _names(model: nn.Module, parameter: Tensor) -> list[str]:
+    """All names of a parameter: a head that is tied to the embeddings is stored under theirs."""
+    return [name for name, other in model.named_parameters(remove_duplicate=False) if other is parameter]
+
+
+def _read(path: str, names: list[str]) -> Tensor:
+    """The tensor that one of the names, or of names that end in it, has in a model's safetensors files."""
+    files = _files(path)
+    for name in names:
+        found = [stored for stored in files if stored == name or stored.endswith("." + name)]
+        if len(found) == 1:
+            with safe_open(files[found[0]], "pt") as opened:
+                tensor: Tensor = opened.get_tensor(found[0])
+            if tensor.is_floating_point() and tensor.element_size() > 1:
+                return tensor
+            raise ValueError(f"{path}: {found[0]} is {tensor.dtype}; a quantised head cannot be used here")
+    raise ValueError(f"{path}: no safetensors file has {' or '.join(names)}, of which the logits are made")
+
+
+def _files(path: str) -> dict[str, str]:
+    """Name of each stored tensor -> its file."""
+    index = _file(path, INDEX)
+    if index:
+        places = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"]
+        return {name: str(Path(index).parent / file) for name, file in places.items()}
+    whole = _file(path, WHOLE)
+    if not whole:
+        raise ValueError(f"{path} has neither {INDEX} nor {WHOLE}")
+    with safe_open(whole, "pt") as opened:
+        return dict.fromkeys(opened.keys(), whole)
+
+
+def _file(path: str, name: str) -> str | None:
+    return cached_file(path, name, _raise_exceptions_for_missing_entries=False)

@@ -1,0 +1,163 @@
+"""What a forked process of the sandbox does: give up its rights, run one program, end.
+
+Called by `keeper` in the child of its fork, never elsewhere: it does not return.
+"""
+
+import atexit
+import io
+import json
+import os
+import resource
+import signal
+import stat
+import sys
+import threading
+import traceback
+from types import ModuleType
+from typing import Any, BinaryIO
+
+from filters.sandbox.isolation import landlock, seccomp
+from filters.sandbox.isolation.syscalls import drop_capabilities
+from filters.sandbox.proxies import Line, run_tests
+from filters.sandbox.rpc import Server
+
+STDIN, STDOUT, STDERR, CHANNEL, REPLIES, JOB = range(6)  # descriptors of a program; then what it is sent with
+STACK_MIB = 128  # deep recursion of compiled functions
+FILE = "program.py"
+
+
+def run(job: dict[str, Any], box: str, readable: list[str], level: str, descriptors: list[int]) -> None:
+    """Become the program. `descriptors` in the order above; REPLIES and JOB are read here and closed."""
+    source = json.loads(os.pread(descriptors[JOB], os.fstat(descriptors[JOB]).st_size, 0))
+    for number, descriptor in enumerate(descriptors[:JOB]):
+        os.dup2(descriptor, number + 64)  # first out of the way of one another
+    for number in range(JOB):
+        os.dup2(number + 64, number)  # Python's streams, unused so far, are over the first three
+    os.closerange(JOB, 1 << 16)
+    lock_down(job["limits"], box, readable, level)
+    sys.argv = [FILE]
+    status = 1
+    me = os.getpid()
+    try:
+        status = MODES[job["mode"]](source)
+    except SystemExit as request:
+        status = exit_status(request.code)
+    except BaseException:
+        report()
+    if os.getpid() != me:  # a fork of the program's that ran on into this
+        os._exit(status)
+    leave(status)
+
+
+def lock_down(limits: dict[str, int], box: str, readable: list[str], level: str) -> None:
+    """Limits, then the file system, then system calls; nothing of it can be undone from here."""
+    os.setsid()
+    os.chdir(box)
+    os.environ.update(HOME=box, TMPDIR=box, PWD=box)
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # to end at the output's limit, not go on with an OSError
+    set_limits(limits, level)
+    drop_capabilities()
+    version = landlock.abi()
+    if level == "landlock":
+        landlock.restrict([*readable, "/dev/zero", "/dev/urandom"], [box, "/dev/null"], version)
+    if level != "none":
+        seccomp.install(own_signals_only=level == "landlock" and not landlock.keeps_signals_in(version))
+
+
+def set_limits(limits: dict[str, int], level: str) -> None:
+    """Those that the kernel keeps for a process; the keeper and its owner keep the rest."""
+    memory, output = limits["memory_mib"] << 20, limits["output_mib"] << 20
+    wanted = {
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_FSIZE: output,
+        resource.RLIMIT_CPU: limits["cpu_s"],
+        resource.RLIMIT_NOFILE: limits["open_files"],
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_STACK: STACK_MIB << 20,
+    }
+    if level == "namespaces":  # elsewhere it would count everything else this user runs
+        wanted[resource.RLIMIT_NPROC] = limits["processes"]
+    for kind, value in wanted.items():
+        hard = resource.getrlimit(kind)[1]
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+
+
+def execute(source: str, namespace: dict[str, Any]) -> None:
+    """Run the program's source in a namespace."""
+    code = compile(source, FILE, "exec", dont_inherit=True)
+    exec(code, namespace)
+
+
+def run_script(job: dict[str, Any]) -> int:
+    """As `python program.py` does."""
+    os.close(CHANNEL)
+    os.close(REPLIES)
+    main = ModuleType("__main__")
+    main.__file__ = FILE
+    sys.modules["__main__"] = main
+    execute(job["source"], vars(main))
+    return 0
+
+
+def run_calls(job: dict[str, Any]) -> int:
+    """Answer the requests of the channel."""
+    me = os.getpid()
+    server = Server(open_channel(REPLIES, "wb"))
+
+    def execute_here(namespace: dict[str, Any]) -> None:
+        execute(job["source"], namespace)
+        if os.getpid() != me:  # a fork of the program's has nothing to say
+            os._exit(0)
+
+    from_tests = stat.S_ISSOCK(os.fstat(CHANNEL).st_mode)
+    if server.load(execute_here, tell_names=from_tests):
+        server.serve(open_channel(CHANNEL, "rb"))
+    return 0
+
+
+def run_assert_block(job: dict[str, Any]) -> int:
+    """The tests of another sandbox's program, which is at the other end of the channel."""
+    line = Line(open_channel(CHANNEL, "wb"), open_channel(CHANNEL, "rb"))
+    verdict = run_tests(job["prelude"], job["source"], job["entry_point"], line)
+    with open_channel(REPLIES, "wb") as replies:
+        replies.write(json.dumps(verdict).encode() + b"\n")
+    return 0
+
+
+def open_channel(descriptor: int, mode: str) -> BinaryIO:
+    """A buffered file over a descriptor that stays open."""
+    raw = io.FileIO(descriptor, mode.replace("b", ""), closefd=False)
+    return io.BufferedReader(raw) if "r" in mode else io.BufferedWriter(raw)  # type: ignore[return-value]
+
+
+MODES = {"script": run_script, "calls": run_calls, "tests": run_assert_block}
+
+
+def exit_status(code: object) -> int:
+    """What `sys.exit(code)` means to the system."""
+    if code is None or isinstance(code, int):
+        return (code or 0) & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def report() -> None:
+    """The traceback to stderr; what breaks on that, too, is let go."""
+    try:
+        traceback.print_exc(limit=-20)
+    except BaseException:
+        os.write(STDERR, b"the program raised an exception that cannot be printed\n")
+
+
+def leave(status: int) -> None:
+    """End as an interpreter does, waiting for threads and running atexit, without its slow dismantling."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BaseException:
+        report()
+        status = status or 1
+    os._exit(status)

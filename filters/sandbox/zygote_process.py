@@ -1,0 +1,231 @@
+"""The owner's side of `keeper`: starts it, hands it programs, watches what they use, reads what they wrote.
+
+What a program writes goes to files in memory that end at the output's limit, so that neither 5 MB of input that
+nobody reads nor 2 MB of output can block anything.
+"""
+
+import contextlib
+import json
+import math
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from filters.sandbox.program import Ending, Limits, Outcome
+
+START = "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); from filters.sandbox.zygote import main; main()"
+SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
+TOOLKIT = str(Path(__file__).resolve().parents[2])
+WATCH_S = 0.02
+GRACE_S = 5.0  # for a keeper to end a program after its time
+START_S = 30.0
+PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Files:
+    """The descriptors of one program (`cell`): in memory, read when it has ended."""
+
+    def __init__(self, job: dict[str, Any], stdin: bytes = b"", channel: bytes = b"") -> None:
+        contents = {"stdin": stdin, "stdout": b"", "stderr": b"", "channel": channel, "replies": b""}
+        contents["job"] = json.dumps(job).encode()
+        self.numbers = {name: os.memfd_create(name) for name in contents}
+        for name, content in contents.items():
+            if content:
+                with open(self.numbers[name], "wb", buffering=0, closefd=False) as file:
+                    file.write(content)
+                os.lseek(self.numbers[name], 0, os.SEEK_SET)
+
+    def descriptors(self, channel: int | None = None, replies: int | None = None) -> list[int]:
+        """In `cell`'s order; sockets may stand in for the channel and the replies."""
+        stdin, stdout, stderr, ours, answers, job = self.numbers.values()
+        return [stdin, stdout, stderr, channel or ours, replies or answers, job]
+
+    def read(self, name: str) -> bytes:
+        """All that was written."""
+        number = self.numbers[name]
+        return os.pread(number, os.fstat(number).st_size, 0)
+
+    def __enter__(self) -> "Files":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        for number in self.numbers.values():
+            os.close(number)
+
+
+class KeeperProcess:
+    """One keeper and the program that it runs. A level that the kernel refuses is an OSError."""
+
+    def __init__(self, level: str, packages: Sequence[str]) -> None:
+        self.lost = False
+        self.broken: Ending | None = None  # the limit that this side saw broken
+        self.reply: dict[str, Any] | None = None
+        self.deadline, self.limits = 0.0, Limits()
+        self.boxes = tempfile.mkdtemp(prefix="distill-sandbox-") if level != "namespaces" else ""
+        self.process, self.socket = launch(level, packages, self.boxes)
+        self.unread = b""
+        answer = self.receive(START_S)
+        if answer is None or "ready" not in answer:
+            self.close()
+            raise OSError((answer or {}).get("refused", "its process ended before it could say why"))
+        self.own = set(tree(self.process.pid))
+
+    def receive(self, timeout_s: float) -> dict[str, Any] | None:
+        """The next line; None, and lost, where there is none."""
+        self.socket.settimeout(timeout_s)
+        try:
+            while not self.unread.endswith(b"\n"):
+                if not (data := self.socket.recv(1 << 16)):
+                    raise ConnectionError("the keeper has ended")
+                self.unread += data
+        except OSError:
+            self.lost = True
+            return None
+        line, self.unread = self.unread, b""
+        return json.loads(line)
+
+    def start(self, mode: str, descriptors: list[int], limits: Limits) -> None:
+        """Hand it a program."""
+        self.reply = self.broken = None
+        self.limits = limits
+        caps = asdict(limits) | {"cpu_s": math.ceil(limits.time_s) + 1}
+        line = json.dumps({"mode": mode, "limits": caps}).encode() + b"\n"
+        self.deadline = time.monotonic() + limits.time_s + GRACE_S
+        try:
+            socket.send_fds(self.socket, [line], descriptors)
+        except OSError:
+            self.lost = True
+
+    def done(self) -> bool:
+        """Whether it has nothing left to say."""
+        return self.reply is not None or self.lost
+
+    def take(self) -> None:
+        """The reply that is there."""
+        self.reply = self.receive(START_S)
+
+    def stop(self, broken: Ending | None = None) -> None:
+        """Have the program ended now; `broken` is the limit that it has broken."""
+        self.broken = self.broken or broken
+        with contextlib.suppress(OSError):
+            self.socket.sendall(b"!")
+
+    def check(self) -> None:
+        """Stop a program that uses more than it may; a keeper that does not come back is killed."""
+        if time.monotonic() > self.deadline:
+            self.lost = True
+            self.kill()
+        elif not self.broken:
+            processes = [process for process in tree(self.process.pid) if process not in self.own]
+            if sum(map(resident_mib, processes)) > self.limits.memory_mib:
+                self.stop("memory limit")
+            elif sum(map(threads_of, processes)) > self.limits.processes:
+                self.stop("process limit")
+
+    def outcome(self, files: Files) -> Outcome:
+        """How the program ended; ConnectionError where its keeper was lost."""
+        if self.reply is None:
+            self.kill()
+            raise ConnectionError("the sandbox's process was lost while the program ran")
+        streams = (files.read("stdout"), files.read("stderr"), files.read("replies"))
+        ending = self.broken or self.reply["ending"]
+        return Outcome(ending, self.reply["exit_code"], *streams, self.reply["seconds"])
+
+    def kill(self) -> None:
+        """End it at once, with all that it started."""
+        self.lost = True
+        self.socket.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(GRACE_S)  # the closed socket tells it to clean up and go
+        for process in [*tree(self.process.pid), self.process.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, 9)
+        self.process.wait()
+        if self.boxes:
+            shutil.rmtree(self.boxes, ignore_errors=True)
+
+    close = kill
+
+
+def launch(level: str, packages: Sequence[str], boxes: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """A keeper and the socket to it: the same Python, without its site, environment and working folder."""
+    ours, theirs = socket.socketpair()
+    readable = json.dumps(readable_folders(packages))
+    python = os.path.realpath(sys.executable)
+    arguments = [json.dumps([TOOLKIT, *packages]), level, str(theirs.fileno()), readable, boxes]
+    with theirs:
+        process = subprocess.Popen(
+            [python, "-I", "-S", "-B", "-X", "utf8", "-c", START, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[theirs.fileno()],
+            env={},
+            cwd="/",
+            start_new_session=True,  # whoever kills our session leaves it time to clean up
+        )
+    return process, ours
+
+
+def readable_folders(packages: Sequence[str]) -> list[str]:
+    """What a program may read: this Python's library, the system's libraries, the packages; outer folders first."""
+    base = os.path.realpath(sys.base_prefix)
+    library = (f"{base}/lib", f"{base}/lib64", os.path.realpath(sysconfig.get_path("stdlib")))
+    return sorted({path for path in (*SYSTEM, *library, *packages) if os.path.exists(path)})
+
+
+def watch(keepers: Sequence[KeeperProcess]) -> None:
+    """Wait for all; when the first has come to its end, the others are stopped."""
+    first = keepers[0]
+    while waiting := [keeper for keeper in keepers if not keeper.done()]:
+        poll = select.poll()
+        for keeper in waiting:
+            poll.register(keeper.socket, select.POLLIN)
+        ready = {number for number, _ in poll.poll(1000 * WATCH_S)}
+        for keeper in waiting:
+            if keeper.socket.fileno() in ready:
+                keeper.take()
+            else:
+                keeper.check()
+        if first in waiting and first.done():
+            for keeper in keepers:
+                if not keeper.done():
+                    keeper.stop()
+
+
+def tree(root: int) -> Iterator[int]:
+    """The processes below one, from /proc; none where it cannot be read."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{root}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{root}/task/{thread}/children", encoding="ascii") as file:
+                for child in file.read().split():
+                    yield int(child)
+                    yield from tree(int(child))
+
+
+def resident_mib(process: int) -> float:
+    """Resident memory; 0 when it has just ended."""
+    try:
+        with open(f"/proc/{process}/statm", "rb") as statm:
+            return int(statm.read().split()[1]) * PAGE / 2**20
+    except (OSError, IndexError):
+        return 0.0
+
+
+def threads_of(process: int) -> int:
+    """Threads; 0 when it has just ended."""
+    try:
+        return len(os.listdir(f"/proc/{process}/task"))
+    except OSError:
+        return 0

@@ -1,0 +1,83 @@
+"""Loops and repetition: what a text says over and over, by its runs of 12 words."""
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from filters.text.dedupe import MIX, WORD
+
+GRAM_WORDS = 12  # short runs of words come again in every long calculation
+SAYING = (
+    r"[\p{L}\p{N}]{2}|[\p{Han}\p{Hiragana}]"  # a word; runs of marks, letters and digits alone are matrices and powers
+)
+COPIES = 3  # a passage that is said twice is a restatement, not a loop
+
+Codes = npt.NDArray[np.uint64]
+
+
+class Repeats(NamedTuple):
+    """How much of a text was said before. A word is a Chinese or Japanese character, or what stands between spaces."""
+
+    share: float  # of the runs of GRAM_WORDS words
+    most: int  # how often the most frequent run comes
+    looped: int  # words that say again, back to back, what was just said
+
+
+def repeats_in(texts: pl.Series) -> list[Repeats]:
+    """The repeats of each text; a null says nothing."""
+    words = texts.fill_null("").str.to_lowercase().str.extract_all(WORD.pattern)
+    ends = words.list.len().to_numpy().astype(np.int64).cumsum()
+    flat = words.explode(empty_as_null=False)
+    codes, saying = gram_codes(flat.hash().to_numpy()), gram_says(flat)
+    found = []
+    for start, end in pairwise([0, *ends]):
+        run = slice(start, max(start, end - GRAM_WORDS + 1))
+        share, most = frequency(codes[run][saying[run]])
+        # nothing can have come in three copies where no run came three times
+        found.append(Repeats(share, most, longest_loop(codes[run], saying[run]) if most >= COPIES else 0))
+    return found
+
+
+def gram_codes(hashes: Codes) -> Codes:
+    """A code of the run of GRAM_WORDS words that begins at each word, over the bounds of texts too."""
+    count = max(0, len(hashes) - GRAM_WORDS + 1)
+    codes = np.zeros(count, dtype=np.uint64)
+    for offset in range(GRAM_WORDS):
+        codes = (codes ^ hashes[offset : offset + count]) * MIX
+        codes ^= codes >> np.uint64(29)
+    return codes
+
+
+def gram_says(words: pl.Series) -> npt.NDArray[np.bool_]:
+    """Whether the run of GRAM_WORDS words that begins at each word has one that says something."""
+    says = np.concatenate([[0], words.str.contains(SAYING).to_numpy().cumsum()])
+    return says[GRAM_WORDS:] > says[:-GRAM_WORDS] if len(words) >= GRAM_WORDS else np.zeros(0, dtype=np.bool_)
+
+
+def frequency(codes: Codes) -> tuple[float, int]:
+    """(share of codes that came before, how often the most frequent comes); sorting beats a hash table by far."""
+    if not len(codes):
+        return 0.0, 0
+    ordered = np.sort(codes)
+    last = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
+    return 1 - len(last) / len(ordered), int(np.diff(last, prepend=-1).max())
+
+
+def longest_loop(codes: Codes, saying: npt.NDArray[np.bool_]) -> int:
+    """Most words in a row that repeat what stands one period before, in COPIES or more."""
+    periods = np.where(saying, distances(codes), 0)
+    bounds = np.flatnonzero(np.diff(periods, prepend=-1, append=-1))
+    runs = [(int(periods[start]), int(end - start) + GRAM_WORDS - 1) for start, end in pairwise(bounds)]
+    return max((again for period, again in runs if period and again >= (COPIES - 1) * period), default=0)
+
+
+def distances(codes: Codes) -> npt.NDArray[np.int64]:
+    """How far before each code the same stands last; 0 where it is new."""
+    order = np.argsort(codes, kind="stable")
+    same = np.flatnonzero(codes[order[1:]] == codes[order[:-1]])
+    found = np.zeros(len(codes), dtype=np.int64)
+    found[order[same + 1]] = order[same + 1] - order[same]
+    return found

@@ -1,0 +1,99 @@
+"""The process in which verifiers run: reads items from a pipe, judges them one by one, tells each verdict at once.
+
+Started by `filters.verification.pool` with three arguments: the parent's sys.path as JSON (used before this module is
+imported), the parent's process id, and the limit on its address space in MiB. It speaks JSON lines, never
+pickle, so that a verifier taken over by the text it judges cannot run code in the parent. Lines it writes:
+`null` when it has started and each time it has imported a verifier, `[status, score, reason, seconds]` an item.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import resource
+import sys
+import time
+from typing import BinaryIO
+
+from filters.verification.verdicts import Item, Judgement, Verifier, broken, load_verifier
+
+PR_SET_PDEATHSIG, SIGKILL = 1, 9
+REASON_CHARS = 500
+
+
+def main() -> None:
+    """Serve until the parent closes the pipe or dies."""
+    parent, address_space_mib = int(sys.argv[2]), int(sys.argv[3])
+    die_with(parent)
+    limit_memory(address_space_mib)
+    requests, replies = take_stdio()
+    say(replies, None)
+    verifiers: dict[str, Verifier | Judgement] = {}
+    for line in requests:
+        name, *fields = json.loads(line)
+        if name not in verifiers:
+            verifiers[name] = load(name)
+            say(replies, None)
+        started = time.perf_counter()
+        judgement = judge(verifiers[name], Item(*fields))
+        seconds = time.perf_counter() - started
+        say(replies, [judgement.status, judgement.score, judgement.reason[:REASON_CHARS], seconds])
+
+
+def say(replies: BinaryIO, line: object) -> None:
+    """One JSON line, unbuffered. A parent that is gone has nobody left to tell."""
+    try:
+        replies.write(json.dumps(line).encode() + b"\n")
+    except BrokenPipeError:
+        os._exit(0)
+
+
+def load(name: str) -> Verifier | Judgement:
+    """The verifier, or what to answer in its place where it cannot be imported here."""
+    try:
+        return load_verifier(name)
+    except BaseException as error:
+        return broken(f"verifier {name!r} failed to load: {describe(error)}")
+
+
+def judge(verifier: Verifier | Judgement, item: Item) -> Judgement:
+    """The verifier's judgement; whatever it raises, SystemExit included, is an error of this item alone."""
+    if isinstance(verifier, Judgement):
+        return verifier
+    try:
+        judgement = verifier(item)
+        if isinstance(judgement, Judgement):
+            return judgement
+        return broken(f"the verifier returned {type(judgement).__name__}, not a Judgement")
+    except BaseException as error:
+        return broken(describe(error))
+
+
+def describe(error: BaseException) -> str:
+    """`ValueError: its message`."""
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process with its parent, however that ends (Linux; elsewhere the pipe's end does)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before prctl was reached
+        os._exit(0)
+
+
+def limit_memory(address_space_mib: int) -> None:
+    """A wall beyond the cap that the parent watches: one huge allocation fails before the watch sees it."""
+    with contextlib.suppress(ValueError, OSError):  # a stricter limit is already set, or the system has none
+        resource.setrlimit(resource.RLIMIT_AS, (address_space_mib << 20, address_space_mib << 20))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def take_stdio() -> tuple[BinaryIO, BinaryIO]:
+    """The two pipes under private descriptors; what a verifier prints goes to stderr, what it reads is empty."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.close(null)
+    return requests, replies

@@ -1,0 +1,43 @@
+"""Files that hold all of their contents or do not exist."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+
+def frame(rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
+    """Rows as a frame of exactly `schema`; a key that is not in the schema is an AssertionError."""
+    rows = list(rows)
+    unknown = {key for row in rows for key in row} - set(schema)
+    assert not unknown, f"columns {sorted(unknown)} are not in the schema {list(schema)}"
+    return pl.DataFrame(rows, schema=dict(schema), orient="row")
+
+
+def write_frame(data: pl.DataFrame, path: Path, *, compression: Literal["zstd", "lz4"] = "zstd") -> None:
+    """Write parquet so that `path` either holds all of `data` or does not exist."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    level = 1 if compression == "zstd" else None
+    data.write_parquet(partial, compression=compression, compression_level=level, statistics=True)
+    replace_durably(partial, path)
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a small text file so that `path` holds the old or the new text, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    replace_durably(partial, path)
+
+
+def replace_durably(partial: Path, path: Path) -> None:
+    """Rename after the bytes are on disk; a rename before that can leave an empty file after a power cut."""
+    descriptor = os.open(partial, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(partial, path)

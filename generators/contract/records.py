@@ -1,0 +1,90 @@
+"""The one schema of the toolkit: what a prompt, a trace, a verdict and a corpus row hold.
+
+Every stage reads and writes these as parquet (zstd), readable with polars or `datasets`.
+Columns are only ever added after a stage: nothing is deleted, a dropped row gains a `drop_reason`.
+"""
+
+from typing import Any
+
+import polars as pl
+
+MESSAGES = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+
+PROMPT: dict[str, Any] = {
+    "prompt_id": pl.String,  # content_id of the messages
+    "messages": MESSAGES,
+    "domain": pl.String,  # math, code, stem, logic, general
+    "verifier": pl.String,  # module name in filters/verifiers, or a dotted path; null = not verifiable
+    "reference": pl.String,  # gold answer, tests or constraints (JSON where structured); null = none
+    "source": pl.String,
+    "license": pl.String,
+    "split": pl.String,  # train, eval
+    "drop_reason": pl.String,  # null = kept
+}
+
+TRACE: dict[str, Any] = {
+    "trace_id": pl.String,  # content_id of prompt_id, teacher, revision, sampling, sample_index
+    "prompt_id": pl.String,
+    "sample_index": pl.Int32,
+    "teacher": pl.String,  # model name or path as written in the recipe
+    "revision": pl.String,  # content hash of a local model folder, or hub commit
+    "sampling": pl.String,  # all decoding parameters, canonical JSON
+    "seed": pl.Int64,  # this sample's own seed
+    "reasoning": pl.String,  # inside <think>; null = the completion had none
+    "answer": pl.String,  # after </think>; "" when thinking never ended
+    "finish_reason": pl.String,  # stop, length, error
+    "error": pl.String,  # why a sample failed; null otherwise
+    "prompt_tokens": pl.Int32,
+    "completion_tokens": pl.Int32,
+    "token_ids": pl.List(pl.Int32),  # completion ids where the teacher gives them
+}
+
+STATUSES = ("correct", "wrong", "unparseable", "timeout", "error")
+
+VERDICT: dict[str, Any] = {
+    "trace_id": pl.String,
+    "verifier": pl.String,
+    "status": pl.String,  # one of STATUSES; a time-out is never "wrong"
+    "score": pl.Float64,  # 1.0 correct, 0.0 otherwise, or a verifier's own in [0, 1]
+    "reason": pl.String,  # one clause a person understands
+    "seconds": pl.Float64,
+}
+
+JUDGED: dict[str, Any] = {  # a verdict of a rule, or what a model that was asked after it made of it
+    **VERDICT,
+    "decided_by": pl.String,  # rule, judge
+    "rule_status": pl.String,  # what the rule said, whoever decided
+    "rule_reason": pl.String,
+    "judge_status": pl.String,  # correct, wrong, unparseable, error; withheld = not shown to it; null = not asked
+    "judge_reason": pl.String,
+}
+
+SELECTED: dict[str, Any] = {  # a trace with its verdict and what select made of it
+    **TRACE,
+    "verifier": pl.String,
+    "status": pl.String,
+    "score": pl.Float64,
+    "verdict_reason": pl.String,
+    "cluster_id": pl.String,  # trace_id of the first trace of its near-duplicate cluster
+    "drop_reason": pl.String,  # null = kept
+}
+
+REWRITTEN: dict[str, Any] = {  # a row of SELECTED, or what a model made of one
+    **SELECTED,
+    "rewritten_from": pl.String,  # trace_id of the original; null = as it was sampled
+    "rewrite_failure": pl.String,  # of an original: why no rewrite of it is used; null otherwise
+}
+
+CORPUS: dict[str, Any] = {
+    "trace_id": pl.String,
+    "prompt_id": pl.String,
+    "messages": MESSAGES,  # the last one is the assistant's: <think>...</think> and the answer
+    "domain": pl.String,
+    "source": pl.String,
+    "license": pl.String,
+    "teacher": pl.String,
+    "completion_tokens": pl.Int32,
+    "rewritten_from": pl.String,  # trace_id of the trace that a model put into readable form; null = as sampled
+    "split": pl.String,  # train, validation
+    "token_ids": pl.List(pl.Int32),  # the completion as it was sampled, where `corpus.token_ids` asks for it
+}

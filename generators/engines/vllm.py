@@ -1,0 +1,205 @@
+"""Samples with vLLM's asynchronous engine (arXiv 2309.06180): large models, on GPUs or wherever vLLM runs.
+
+Every sample is a request of its own, and is handed on as it finishes. Token ids go in and come
+out: the prompt is rendered and the completion decoded by the same code as for every other teacher. A completion
+ends at the stop tokens of the model's generation config or the tokenizer's end of text; what else the generation
+config suggests (repetition penalty, top-k) is not applied.
+
+With `seeded` the draws come from the sample's own seed alone, but vLLM's arithmetic rounds differently in batches of
+different sizes, so a completion may still differ from run to run where two tokens are nearly as likely.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from generators.contract.config import Config
+from generators.contract.engine import EngineDied, Outcome, SampleRequest, SamplingConfig
+from generators.contract.models import model_path
+from generators.contract.sampled_logprobs import Capture
+from generators.sampling.async_engine import AsyncEngine
+from generators.sampling.requests import TokenizedPrompt, refused, sampled_row, tokenize_prompts, tokens_left
+
+
+class Options(Config):
+    """How the engine is run."""
+
+    EXECUTION = frozenset({"engine", "seeded", "capture_top_k"})
+
+    engine: dict[str, Any] = Field(
+        default={},
+        description="arguments of vllm.LLM, such as tensor_parallel_size, max_model_len, gpu_memory_utilization",
+    )
+    seeded: bool = Field(
+        default=False, description="draw each sample with its own seed: vLLM then draws row by row, which is slower"
+    )
+    capture_top_k: int | None = Field(
+        default=None, ge=1, description="keep so many log probabilities a token (T = 1): `score` takes them over"
+    )
+
+
+def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmTeacher":
+    """The engine that samples with `model`.
+
+    ValueError: vLLM is not installed, has no such argument, or does not sample as `sampling` says.
+    """
+    try:
+        from vllm import AsyncEngineArgs
+        from vllm.usage.usage_lib import UsageContext
+        from vllm.v1.engine.async_llm import AsyncLLM
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "vllm":
+            raise
+        raise ValueError("the teacher vllm needs vLLM: pip install 'distill-toolkit[vllm]'") from None
+    from transformers import AutoTokenizer
+
+    check_arguments(options.engine)
+    check_temperature(sampling)
+    path = model_path(model)
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    # statistics cost a tenth of the throughput; the context gives the defaults of vllm.LLM, made for throughput
+    given = {"disable_log_stats": True, **capturing(options), **options.engine}
+    arguments = AsyncEngineArgs(model=path, **given)
+    llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
+    return VllmTeacher(llm, loop, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.capture_top_k)
+
+
+def capturing(options: Options) -> dict[str, Any]:
+    """Arguments of an engine that captures; those that would make something else of it are a ValueError."""
+    if not options.capture_top_k:
+        return {}
+    wanted = {"logprobs_mode": "raw_logprobs", "max_logprobs": options.capture_top_k}
+    mode, most = (options.engine.get(name, value) for name, value in wanted.items())
+    if mode != "raw_logprobs" or 0 <= most < options.capture_top_k:
+        raise ValueError(
+            f'capture_top_k is {options.capture_top_k}, which needs engine.logprobs_mode = "raw_logprobs" and '
+            f"engine.max_logprobs of at least as many; they are {mode!r} and {most}"
+        )
+    return wanted
+
+
+def check_arguments(engine: Mapping[str, Any]) -> None:
+    """An argument that vllm.LLM does not have is a ValueError with the nearest one."""
+    from vllm import EngineArgs
+
+    known = [argument.name for argument in fields(EngineArgs) if argument.name != "model"]
+    for name in engine:
+        if name not in known:
+            nearest = get_close_matches(name, known, 1)
+            hint = f", did you mean {nearest[0]}?" if nearest else ""
+            raise ValueError(f"option engine.{name}: vllm.LLM takes no such argument here{hint}")
+
+
+def check_temperature(sampling: SamplingConfig) -> None:
+    """A temperature that vLLM refuses, or would quietly replace by another, is a ValueError."""
+    from vllm import SamplingParams
+    from vllm.exceptions import VLLMValidationError
+
+    stated = f"sampling.temperature = {sampling.temperature}"
+    try:
+        used = SamplingParams(temperature=sampling.temperature).temperature
+    except (ValueError, VLLMValidationError) as error:
+        raise ValueError(f"{stated}: the teacher vllm does not take it: {error}") from None
+    if used != sampling.temperature:
+        raise ValueError(f"{stated}: the teacher vllm takes 0 (greedy) or at least {used}")
+
+
+def batch_engine(model: str, engine: Mapping[str, Any], **sampling: Any) -> tuple[Any, Any]:
+    """(vllm.LLM, its SamplingParams without detokenisation): what the benchmark of this teacher compares it with."""
+    from vllm import LLM, SamplingParams
+
+    return LLM(model, **engine), SamplingParams(detokenize=False, **sampling)
+
+
+class VllmTeacher(AsyncEngine):
+    """vLLM's asynchronous engine; each sample is a request to it."""
+
+    def __init__(
+        self,
+        llm: Any,
+        loop: asyncio.AbstractEventLoop,
+        tokenizer: Any,
+        sampling: SamplingConfig,
+        seeded: bool,
+        top_k: int | None = None,
+    ) -> None:
+        super().__init__(loop, self.ask, self.capacity)
+        self.llm, self.tokenizer, self.sampling, self.seeded = llm, tokenizer, sampling, seeded
+        self.top_k, self.known = top_k, max(tokenizer.get_vocab().values()) + 1
+        self.context: int = llm.model_config.max_model_len
+        self.numbers = itertools.count()
+        self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a sample that is about to be asked for
+
+    def capacity(self) -> int:
+        """What vLLM decodes side by side, and as much again: samples that all end together are replaced at once."""
+        return 2 * self.llm.vllm_config.scheduler_config.max_num_seqs
+
+    def submit(self, requests: Sequence[SampleRequest]) -> None:
+        """Render and tokenize the prompts together, then ask."""
+        prompts = tokenize_prompts(self.tokenizer, requests)
+        self.prompts |= {request.trace_id: prompts[request.prompt_id] for request in requests}
+        super().submit(requests)
+
+    async def ask(self, request: SampleRequest) -> Outcome:
+        """One sample, given out once, when it is finished."""
+        prompt = self.prompts.pop(request.trace_id)
+        ids = [*prompt.token_ids, *request.prefix]
+        room = tokens_left(request, len(ids), self.sampling, self.context)
+        if room < 1:
+            return refused(request, len(ids), self.context)
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        done = None
+        asked = {"type": "token", "prompt_token_ids": ids}
+        # a sample may be asked for again after its attempt was given up, while vLLM still knows the first request
+        name = f"{request.trace_id}-{next(self.numbers)}"
+        try:
+            async for output in self.llm.generate(asked, self.params(request, room), name):
+                done = output.outputs[0]
+        except EngineDeadError as error:
+            raise EngineDied("vLLM's engine process has ended") from error
+        if done is None or done.finish_reason not in ("stop", "length"):
+            return Outcome(request, error=f"vLLM gave the sample up: {done and done.finish_reason}")
+        row = sampled_row(request, prompt, self.tokenizer, list(done.token_ids), done.finish_reason)
+        capture = self.capture(done, ids, len(prompt.token_ids)) if self.top_k else None
+        return Outcome(request, row if self.seeded else {**row, "seed": None}, capture=capture)
+
+    def capture(self, done: Any, ids: Sequence[int], prompt_tokens: int) -> Capture | None:
+        """What was captured of a completion that follows `ids`; None where a captured token is not the tokenizer's.
+
+        vLLM gives the sampled token and then the most probable ones, position by position.
+        """
+        found, shape = done.logprobs, (len(done.token_ids), -1)
+        token_ids = np.array(found.token_ids).reshape(shape)[:, 1:]
+        if token_ids.max() >= self.known:  # a padding row of the head, which has no place in soft targets
+            return None
+        log_probs = np.array(found.logprobs).reshape(shape)[:, 1:]
+        return Capture.of([*ids, *done.token_ids], prompt_tokens, len(ids), token_ids, log_probs)
+
+    def params(self, request: SampleRequest, most: int) -> Any:
+        """vLLM's parameters of one sample; a continued one draws with a seed of its own."""
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return SamplingParams(
+            temperature=self.sampling.temperature,
+            top_p=self.sampling.top_p,
+            max_tokens=most,
+            seed=request.seed + len(request.prefix) if self.seeded else None,
+            detokenize=False,
+            logprobs=self.top_k,
+            flat_logprobs=bool(self.top_k),
+            output_kind=RequestOutputKind.FINAL_ONLY,
+        )
+
+    def close(self) -> None:
+        """Stop the engine's processes."""
+        self.llm.shutdown()
+        super().close()

@@ -1,0 +1,146 @@
+"""Procedurally generated problems with exact answers, and the scribe that writes how one is solved.
+
+A family is a module with `make(rng, level) -> Problem`. A problem knows how to solve itself in front of a
+`Scribe`, which writes every calculation down, in varying words, and may slip: unnoticed (the wrong value runs
+on to a wrong answer), or noticed and put right. That is how the traces a small teacher learns from are made.
+"""
+
+import difflib
+import hashlib
+import importlib
+import pkgutil
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Literal
+
+Split = Literal["teacher", "demo", "eval"]
+SHARES: dict[Split, tuple[int, int]] = {"teacher": (0, 60), "demo": (60, 85), "eval": (85, 100)}  # percent of keys
+TRIES = 200  # draws without a new problem before a family counts as exhausted
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A question and its exact answer. `key`: family and numbers, whatever the wording."""
+
+    family: str
+    question: str
+    answer: str
+    key: str
+    level: int
+    solve: Callable[["Scribe"], int] = field(compare=False, repr=False)
+
+
+def split_of(key: str) -> Split:
+    """The part a problem belongs to, decided by its numbers alone: the same numbers in other words stay in it."""
+    point = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") % 100
+    return next(split for split, (low, high) in SHARES.items() if low <= point < high)
+
+
+def family_names() -> list[str]:
+    """The families that come with the toolkit."""
+    package = importlib.import_module("generators.tasks")
+    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+
+
+def load_family(name: str) -> ModuleType:
+    """The module of a family; an unknown name is a ValueError that says the nearest one."""
+    known = family_names()
+    if "." not in name and name not in known:
+        nearest = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ValueError(f"task family {name!r} is not one of {', '.join(known)} nor a dotted module path{hint}")
+    return importlib.import_module(name if "." in name else f"generators.tasks.{name}")
+
+
+def draw(
+    families: Sequence[str], count: int, split: Split, seed: int, levels: Sequence[int] | None = None
+) -> list[Problem]:
+    """`count` different problems of `split`, families in turn; the same arguments give the same problems.
+
+    families: module names; none: all. levels: difficulties to draw from; none: 1, 2, 3.
+    A family that cannot supply its part is a ValueError.
+    """
+    if split not in SHARES:
+        raise ValueError(f"split {split!r} is not one of {', '.join(SHARES)}")
+    names = list(families) or family_names()
+    modules = [load_family(name) for name in names]
+    rng = random.Random(f"{split}:{seed}")
+    seen: set[str] = set()
+    problems = []
+    for i in range(count):
+        problems.append(
+            _new_problem(names[i % len(names)], modules[i % len(names)], split, levels or (1, 2, 3), rng, seen)
+        )
+    return problems
+
+
+def _new_problem(
+    name: str, module: ModuleType, split: Split, levels: Sequence[int], rng: random.Random, seen: set[str]
+) -> Problem:
+    for _ in range(TRIES):
+        problem: Problem = module.make(rng, rng.choice(levels))
+        if problem.key not in seen and split_of(problem.key) == split:
+            seen.add(problem.key)
+            return problem
+    raise ValueError(f"task family {name!r} has no further problem in the split {split!r} at levels {tuple(levels)}")
+
+
+@dataclass
+class Scribe:
+    """Writes calculations down. Chances are per calculation; a `slip` stays, a `noticed` error is put right."""
+
+    rng: random.Random
+    slip: float = 0.0
+    noticed: float = 0.0
+    check: float = 0.0
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, *wordings: str) -> None:
+        """One of several ways to say the same."""
+        self.lines.append(self.rng.choice(wordings))
+
+    def add(self, a: int, b: int) -> int:
+        """a + b, or a - (-b)."""
+        return self.calculate(f"{a} + {b}" if b >= 0 else f"{a} - {-b}", a + b)
+
+    def subtract(self, a: int, b: int) -> int:
+        """a - b."""
+        return self.calculate(f"{a} - {b}" if b >= 0 else f"{a} + {-b}", a - b)
+
+    def multiply(self, a: int, b: int) -> int:
+        """a * b."""
+        return self.calculate(f"{a} * {b}", a * b)
+
+    def divide(self, a: int, b: int) -> int:
+        """a / b for a multiple of b; after a slip the nearest whole number stands in."""
+        return self.calculate(f"{a} / {b}", round(a / b))
+
+    def calculate(self, left: str, value: int) -> int:
+        """Write `left = value`, or what this scribe makes of it; gives the value it goes on with."""
+        chance = self.rng.random()
+        if chance < self.slip:
+            value = self._wrong(value)
+            self.lines.append(f"{left} = {value}")
+            return value
+        if chance < self.slip + self.noticed:
+            self.lines.append(f"{left} = {self._wrong(value)}")
+            self.say(f"Wait, {left} = {value}", f"No, that is off: {left} = {value}", f"Hmm, again: {left} = {value}")
+            return value
+        self.lines.append(f"{left} = {value}")
+        if self.rng.random() < self.check:
+            self.say("Check: right.", "That looks right.", "OK.")
+        return value
+
+    def _wrong(self, value: int) -> int:
+        off = self.rng.choice((1, -1, 2, -2, 10, -10, 10, -10))
+        return value + off
+
+
+def trace(problem: Problem, scribe: Scribe) -> tuple[str, int]:
+    """(the completion's text, the value it answers) of a scribe solving `problem`."""
+    value = problem.solve(scribe)
+    thought = "\n".join(scribe.lines)
+    said = scribe.rng.choice(("The answer is", "So the answer is", "Answer:", "The result is"))
+    return f"<think>\n{thought}\n</think>\n{said} \\boxed{{{value}}}", value

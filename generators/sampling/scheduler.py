@@ -1,0 +1,140 @@
+"""One queue over samples: engines are kept full, what ends is kept and replaced at once, failures wait in line again.
+
+There is no batch and no barrier: one long completion holds up nothing but its own slot. What was finished is handed to
+`keep` before anything new is asked for, so a slow disk slows the engines down instead of filling the memory.
+"""
+
+import heapq
+import itertools
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from generators.contract.engine import Engine, Outcome, SampleRequest
+from generators.contract.sampled_logprobs import Capture
+
+COLLECT_S = 0.5  # how long an engine is waited for before retries, verdicts and Ctrl-C are looked at
+BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
+GIVEN_UP_AT_ONCE = 256  # samples of a teacher that was given up fail in such lots
+
+Row = Mapping[str, Any]
+
+
+class Source(Protocol):
+    """What is to be sampled, in order; it may depend on what has been sampled."""
+
+    def take(self, most: int) -> list[SampleRequest]:
+        """Up to `most` samples to ask for now."""
+
+    def settled(self, request: SampleRequest, row: Row) -> None:
+        """Told of every sample that will not be asked for again."""
+
+    def undecided(self) -> bool:
+        """Whether samples may still follow without another being settled: verdicts are under way."""
+
+
+@dataclass(frozen=True)
+class Persistence:
+    """How often and how long a sample is tried."""
+
+    attempts: int = 5  # of a sample that fails by itself
+    patience_s: float = 900.0  # a teacher from which nothing comes for so long is given up
+
+
+@dataclass
+class Scheduler:
+    """Asks an engine for all that a source wants, and hands each finished row to `keep`.
+
+    `go_on(request, row)` says how a truncated sample continues, or None where it ends there.
+    """
+
+    engine: Engine
+    source: Source
+    keep: Callable[[SampleRequest, Row], None]
+    persistence: Persistence = Persistence()
+    go_on: Callable[[SampleRequest, Row], SampleRequest | None] = lambda request, row: None
+    capture: Callable[[Capture], object] = lambda capture: None  # kept before the row is
+    in_flight: int = 0
+    failures: dict[str, int] = field(default_factory=dict)  # trace_id -> failed attempts of samples not settled yet
+    retries: list[tuple[float, int, SampleRequest]] = field(default_factory=list)  # heap by time
+    at_once: list[SampleRequest] = field(default_factory=list)
+    heard_at: float = field(default_factory=time.monotonic)  # when a sample last came out, or nothing was wanted
+    given_up: str = ""  # why nothing is asked of the engine any more
+    ticket: Iterator[int] = field(default_factory=itertools.count)
+
+    def run(self) -> None:
+        """Return when every sample is settled: done, or failed with its reason."""
+        while self.refill():
+            if self.in_flight or not self.engine.slots():
+                for outcome in self.engine.collect(self.wait_s()):
+                    self.advance(outcome)
+            else:
+                time.sleep(min(self.wait_s(), 0.02))
+
+    def refill(self) -> bool:
+        """Top the engine up; False when nothing is in flight, waiting or undecided."""
+        room = GIVEN_UP_AT_ONCE if self.given_up else self.engine.slots() - self.in_flight
+        if room <= 0:  # also while engines are being started
+            return True
+        if not (self.in_flight or self.retries or self.at_once):
+            self.heard_at = time.monotonic()
+        due = self.due(room)
+        asked = [*due, *self.source.take(room - len(due))] if room > len(due) else due
+        self.in_flight += len(asked)
+        if self.given_up:
+            for request in asked:
+                self.advance(Outcome(request, error=self.given_up, final=True))
+        elif asked:
+            self.engine.submit(asked)
+        return bool(asked or self.in_flight or self.retries or self.at_once or self.source.undecided())
+
+    def due(self, most: int) -> list[SampleRequest]:
+        """Samples to be asked for again whose time has come."""
+        due, self.at_once = self.at_once[:most], self.at_once[most:]
+        while self.retries and len(due) < most and (self.given_up or self.retries[0][0] <= time.monotonic()):
+            due.append(heapq.heappop(self.retries)[2])
+        return due
+
+    def wait_s(self) -> float:
+        """How long there is nothing else to do."""
+        if self.source.undecided():
+            return 0.02
+        until_retry = self.retries[0][0] - time.monotonic() if self.retries else 0
+        return max(0.001, min(COLLECT_S, until_retry)) if until_retry > 0 else COLLECT_S  # below 0: there was no room
+
+    def advance(self, outcome: Outcome) -> None:
+        """Keep what has finished; put what failed, or goes on, back into the queue."""
+        self.in_flight -= 1
+        request = outcome.request
+        if outcome.row is None:
+            self.failed(outcome)
+            return
+        self.heard_at = time.monotonic()
+        self.failures.pop(request.trace_id, None)
+        if outcome.capture is not None:
+            self.capture(outcome.capture)
+        self.keep(request, outcome.row)
+        longer = self.go_on(request, outcome.row) if outcome.row["finish_reason"] == "length" else None
+        if longer:
+            self.at_once.append(longer)
+        else:
+            self.source.settled(request, outcome.row)
+
+    def failed(self, outcome: Outcome) -> None:
+        """Try again later, or settle the sample as failed. A cut-off sample that cannot go on stays as it was."""
+        request, now = outcome.request, time.monotonic()
+        failures = self.failures.get(request.trace_id, 0) + (not outcome.blameless)
+        if outcome.blameless and not self.in_flight and now - self.heard_at > self.persistence.patience_s:
+            self.given_up = f"nothing came for {self.persistence.patience_s:g} s: {outcome.error}"
+        if not (outcome.final or self.given_up or failures >= self.persistence.attempts):
+            self.failures[request.trace_id] = failures
+            wait = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** max(0, failures - 1)) * random.uniform(0.75, 1.25)
+            heapq.heappush(self.retries, (now + max(outcome.after_s, wait), next(self.ticket), request))
+            return
+        self.failures.pop(request.trace_id, None)
+        row = request.failed(self.given_up or outcome.error)
+        if not request.prefix:
+            self.keep(request, row)
+        self.source.settled(request, row)

@@ -1,0 +1,234 @@
+"""Stage folders: what makes one complete, current, resumable and safe from a second run.
+
+A stage's folder is complete if and only if its `manifest.json` exists; it is written last, by rename.
+It is current if the manifest's fingerprint (settings and input files) and its upstream runs are today's.
+`started.json` names what an unfinished folder was being made for: the same settings go on in it,
+others clear it. A ledger of samples is never cleared: it is keyed by content and was paid for.
+"""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from generators.contract.files import write_text
+from generators.contract.ids import content_id
+from generators.contract.stage_protocol import StageCounts
+
+FORMAT = 1  # of the stage folders; a change reruns everything
+MANIFEST, STARTED, LOCK = "manifest.json", "started.json", ".lock"
+KEPT = ("ledger",)  # paid for and keyed by content: it outlives a change of settings
+VERSIONED = ("distill-toolkit", "torch", "transformers", "vllm", "ray", "polars", "datasketch", "math-verify")
+
+
+class FolderInUse(RuntimeError):
+    """Another process works in this folder."""
+
+
+@dataclass
+class Runner:
+    """Runs stages into the folders below `folder`, skipping those that are complete and current."""
+
+    folder: Path
+    recipe: Mapping[str, Any]
+    redo: frozenset[str] = frozenset()
+    say: Callable[[str], None] = print
+    runs: dict[str, str] = field(default_factory=dict)  # stage -> run_id of its current manifest
+
+    def step(
+        self,
+        name: str,
+        identity: Mapping[str, Any],
+        work: Callable[[Path], StageCounts],
+        *,
+        upstream: Sequence[str] = (),
+        files: Sequence[Path] = (),
+    ) -> Path:
+        """Make stage `name` complete and give its folder.
+
+        `identity`: the settings that decide what comes out. `files`: inputs from outside the run.
+        `work(folder)` may find there what an interrupted run of the same identity left.
+        """
+        out = self.folder / name
+        wanted = self._wanted(name, identity, upstream, files)
+        manifest = read_manifest(out)
+        reason = _why_run(manifest, wanted, redo=bool({name, name.partition("/")[0]} & self.redo))
+        if manifest and reason is None:
+            self.say(f"{name}: finished before, skipped")
+            self.runs[name] = manifest["run_id"]
+            return out
+        self.say(f"{name}: {reason}" if reason else f"{name}: {'goes on' if _unfinished(out, wanted) else 'starts'}")
+        self._make(out, wanted, work)
+        return out
+
+    def _wanted(
+        self, name: str, identity: Mapping[str, Any], upstream: Sequence[str], files: Sequence[Path]
+    ) -> dict[str, Any]:
+        inputs: dict[str, str] = {}
+        for path in files:  # by name, so that a folder can be moved; a/x.jsonl and b/x.jsonl are two
+            again = sum(key.partition(" #")[0] == path.name for key in inputs)
+            inputs[f"{path.name} #{again + 1}" if again else path.name] = file_digest(path)
+        made_of = [FORMAT, name, identity, inputs]
+        return {
+            "stage": name,
+            "fingerprint": content_id(made_of),
+            "config": dict(identity),
+            "inputs": inputs,
+            "upstream": {stage: self.runs[stage] for stage in upstream},
+        }
+
+    def _make(self, out: Path, wanted: dict[str, Any], work: Callable[[Path], StageCounts]) -> None:
+        if not _unfinished(out, wanted):
+            clear_stage(out)
+        out.mkdir(parents=True, exist_ok=True)
+        write_text(json.dumps(wanted), out / STARTED)
+        started, clock = datetime.now(UTC), time.perf_counter()
+        counts = work(out)
+        seconds = time.perf_counter() - clock
+        run_id = content_id([wanted["fingerprint"], started.isoformat()])
+        manifest = {
+            **wanted,
+            "run_id": run_id,
+            "counts": counts.as_dict(),
+            "seconds": round(seconds, 3),
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "versions": versions(),
+            "commit": commit(),
+            "outputs": _outputs(out),
+            "recipe": dict(self.recipe),
+        }
+        write_text(json.dumps(manifest, indent=1), out / MANIFEST)
+        (out / STARTED).unlink()
+        self.runs[wanted["stage"]] = run_id
+        self.say(f"{wanted['stage']}: {describe(counts)} in {seconds:.1f} s")
+
+
+def read_manifest(folder: Path) -> dict[str, Any] | None:
+    """The manifest of a complete stage folder, or None."""
+    path = folder / MANIFEST
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def clear_stage(folder: Path) -> None:
+    """Empty a stage's folder, manifest first; its ledger stays, and so do folders of other stages below it."""
+    if not folder.exists():
+        return
+    strange = [entry.name for entry in folder.iterdir() if entry.name not in (*KEPT, LOCK) and not _is_stage(entry)]
+    if strange and not _is_stage(folder):
+        raise ValueError(f"{folder} holds {strange[0]!r} and was not made by distill; name an empty or new folder")
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for entry in folder.iterdir():
+        if entry.name not in (*KEPT, LOCK) and not _is_stage(entry):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+
+
+def _is_stage(folder: Path) -> bool:
+    return (folder / MANIFEST).exists() or (folder / STARTED).exists()
+
+
+def _unfinished(out: Path, wanted: Mapping[str, Any]) -> bool:
+    started = out / STARTED
+    return started.exists() and not (out / MANIFEST).exists() and json.loads(started.read_text()) == wanted
+
+
+def _why_run(manifest: Mapping[str, Any] | None, wanted: Mapping[str, Any], redo: bool) -> str | None:
+    if manifest is None:
+        return None
+    if redo:
+        return "runs again (asked to)"
+    if manifest["fingerprint"] != wanted["fingerprint"]:
+        return f"runs again ({changes(manifest, wanted)})"
+    changed = [stage for stage, run_id in wanted["upstream"].items() if manifest["upstream"].get(stage) != run_id]
+    if changed or len(manifest["upstream"]) != len(wanted["upstream"]):
+        return f"runs again (made from {', '.join(changed) or 'other stages'}, which ran again)"
+    return None
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
+    """Which settings differ, for example `max_per_prompt 4 -> 2`."""
+    old, new = (_flat({**m["config"], **{f"file {k}": v[:8] for k, v in m["inputs"].items()}}) for m in (before, after))
+    parts = [f"{k} {old.get(k)} -> {new.get(k)}" for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
+    return ", ".join(parts) or "format of stage folders"
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def describe(counts: StageCounts) -> str:
+    """Rows in = kept + dropped by reason, as one clause."""
+    dropped = ", ".join(f"{n:,} {reason}" for reason, n in counts.dropped.items())
+    return f"{counts.rows_in:,} in, {counts.rows_kept:,} kept" + (f", dropped: {dropped}" if dropped else "")
+
+
+@contextmanager
+def sole_use(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process; FolderInUse, naming the other process, when it is held already."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / LOCK, "a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise FolderInUse(
+                f"{folder} is in use by process {lock.read().strip() or 'unknown'}; wait for it"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def file_digest(path: Path) -> str:
+    """BLAKE2b of a file's bytes, or of every file below a folder, as 24 hex digits."""
+    files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+    total = hashlib.blake2b(digest_size=12)
+    for file in files:
+        with open(file, "rb") as stream:
+            total.update(hashlib.file_digest(stream, "blake2b").digest())
+    return total.hexdigest()
+
+
+def _outputs(out: Path) -> dict[str, dict[str, Any]]:
+    files = [p for p in sorted(out.iterdir()) if p.is_file() and p.name not in (MANIFEST, STARTED)]
+    return {p.name: {"bytes": p.stat().st_size, "blake2b": file_digest(p)} for p in files}
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Python's and the main libraries' versions, read without importing them."""
+    found = {"python": platform.python_version()}
+    for name in VERSIONED:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@cache
+def commit() -> str | None:
+    """The commit of the checkout this code runs from ("+" when it has changes); None outside a checkout."""
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    git = ["git", "-C", str(root)]
+    head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
+    return head.stdout.strip() + ("+" if dirty.stdout.strip() else "") if head.returncode == 0 else None

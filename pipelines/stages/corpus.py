@@ -1,0 +1,166 @@
+"""The corpus stage: kept traces, and rows from elsewhere, as chat rows any trainer reads.
+
+`train.parquet` and `validation.parquet` hold `messages` with the reasoning inside `<think>...</think>`,
+as DeepSeek-R1's 600k reasoning + 200k other rows (arXiv 2501.12948, section 2.3.3); the split is by
+prompt, so no question stands on both sides. `README.md` is the dataset card.
+"""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pydantic import Field
+
+from generators.contract.chat import join_reasoning
+from generators.contract.config import Config
+from generators.contract.files import frame, write_frame, write_text
+from generators.contract.ids import content_id, prompt_id_of
+from generators.contract.records import CORPUS
+from generators.contract.stage_protocol import Progress, StageCounts, no_progress
+from generators.prompts import FilePrompts, read_rows
+
+
+class OtherRows(Config):
+    """Rows that are not reasoning traces: writing, facts, chat (R1's other 200k)."""
+
+    path: str = Field(description="JSONL or parquet with `messages`")
+    rows: int | None = Field(None, ge=1, description="how many to take; all when left out")
+    domain: str = "general"
+    license: str | None = None
+
+
+class CorpusConfig(Config):
+    """What goes into the corpus beside the kept traces, and how it is split."""
+
+    validation_fraction: float = Field(0.05, ge=0, lt=1, description="share of prompts held out from training")
+    reasoning_rows: int | None = Field(None, ge=1, description="at most so many traces; all when left out")
+    other: tuple[OtherRows, ...] = ()
+    unfiltered: bool = Field(False, description="also write unfiltered.parquet: every finished trace, right or wrong")
+    token_ids: bool = Field(False, description="keep the sampled tokens: they are learnt, not those of the text anew")
+    seed: int = 0
+    title: str = "Reasoning corpus"
+    license: str = Field("unknown", description="of the corpus, for its card")
+
+
+def corpus(
+    selected: Path, prompts: Path, out: Path, config: CorpusConfig, *, progress: Progress = no_progress
+) -> StageCounts:
+    """Write out/train.parquet, out/validation.parquet, out/README.md (and out/unfiltered.parquet).
+
+    Rows in are the kept traces and the other rows; a trace over `reasoning_rows` is dropped as `over_mix`.
+    """
+    traces = pl.read_parquet(selected).join(kept_prompts(prompts), on="prompt_id", how="left", validate="m:1")
+    kept = traces.filter(pl.col("drop_reason").is_null())
+    taken = _sample(kept, config.reasoning_rows, config.seed)
+    with progress("rows", len(taken)) as bar:
+        reasoning = _as_corpus(taken, config)
+        bar.update(len(taken))
+    others = [_other_rows(other, config) for other in config.other]
+    everything = pl.concat([reasoning, *others])
+    for split in ("train", "validation"):
+        write_frame(everything.filter(pl.col("split") == split), out / f"{split}.parquet")
+    if config.unfiltered:
+        write_frame(_unfiltered(traces, config), out / "unfiltered.parquet")
+    write_text(card(everything, config), out / "README.md")
+    dropped = {"over_mix": len(kept) - len(taken)} if len(taken) < len(kept) else {}
+    rows_in = len(kept) + sum(map(len, others))
+    tokens = int(everything["completion_tokens"].sum() or 0)
+    return StageCounts(rows_in, len(everything), dropped, tokens, {"splits": _counts(everything, "split")})
+
+
+def split_of(prompt_id: str, config: CorpusConfig) -> str:
+    """train or validation, decided by the prompt alone: more prompts move none from one side to the other."""
+    digest = hashlib.blake2b(f"{config.seed}:{prompt_id}".encode(), digest_size=8).digest()
+    return "validation" if int.from_bytes(digest, "big") / 2**64 < config.validation_fraction else "train"
+
+
+def kept_prompts(prompts: Path) -> pl.DataFrame:
+    """The prompts that were not dropped, one row each: a question that is asked twice has its row twice."""
+    return pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null()).drop("drop_reason")
+
+
+def _sample(rows: pl.DataFrame, limit: int | None, seed: int) -> pl.DataFrame:
+    if limit is None or len(rows) <= limit:
+        return rows
+    drawn = sorted(range(len(rows)), key=lambda i: content_id([seed, rows["trace_id"][i]]))[:limit]
+    return rows[sorted(drawn)]
+
+
+def _as_corpus(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
+    return frame((_corpus_row(row, config) for row in traces.iter_rows(named=True)), CORPUS)
+
+
+def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
+    content = join_reasoning(row["reasoning"], row["answer"])
+    copied = ("trace_id", "prompt_id", "domain", "source", "license", "teacher", "completion_tokens")
+    return {
+        **{key: row[key] for key in copied},
+        "messages": [*row["messages"], {"role": "assistant", "content": content}],
+        "rewritten_from": row.get("rewritten_from"),
+        "split": split_of(row["prompt_id"], config),
+        "token_ids": row.get("token_ids") if config.token_ids and not row.get("rewritten_from") else None,
+    }
+
+
+def _unfiltered(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
+    """Every trace that ended by itself, right or wrong, of the training prompts: rejection sampling's control."""
+    if "rewritten_from" in traces.columns:
+        traces = traces.filter(pl.col("rewritten_from").is_null())
+    rows = _as_corpus(traces.filter(pl.col("finish_reason") == "stop"), config)
+    return rows.filter(pl.col("split") == "train")
+
+
+def _other_rows(other: OtherRows, config: CorpusConfig) -> pl.DataFrame:
+    rows = read_rows(FilePrompts(source="file", path=other.path, limit=other.rows))
+    return frame((_other_row(row, i, other, config) for i, row in enumerate(rows)), CORPUS)
+
+
+def _other_row(row: dict[str, Any], index: int, other: OtherRows, config: CorpusConfig) -> dict[str, Any]:
+    messages = row.get("messages")
+    if not messages or messages[-1].get("role") != "assistant":
+        raise ValueError(f"{other.path}, row {index + 1}: `messages` must end with an assistant's; got {messages!r}")
+    prompt_id = prompt_id_of(messages[:-1])
+    return {
+        "trace_id": prompt_id_of(messages),
+        "prompt_id": prompt_id,
+        "messages": [{"role": m["role"], "content": m["content"]} for m in messages],
+        "domain": other.domain,
+        "source": Path(other.path).name,
+        "license": other.license,
+        "split": split_of(prompt_id, config),
+    }
+
+
+def _counts(rows: pl.DataFrame, column: str) -> dict[str, int]:
+    return dict(sorted(Counter(str(value) for value in rows[column]).items()))
+
+
+def card(rows: pl.DataFrame, config: CorpusConfig) -> str:
+    """The dataset card: YAML header for dataset hubs, then what the rows are and how many of each."""
+    head = f"---\nlicense: {config.license}\ntask_categories: [text-generation]\nconfigs:\n- config_name: default\n"
+    files = "".join(f"  - {{split: {split}, path: {split}.parquet}}\n" for split in ("train", "validation"))
+    tables = "\n\n".join(_table(rows, column) for column in ("domain", "source", "teacher", "license"))
+    splits = ", ".join(f"{split} {n:,}" for split, n in _counts(rows, "split").items())
+    tokens = int(rows["completion_tokens"].sum() or 0)  # imported traces come without counts
+    counted = f", {tokens:,} completion tokens of the teacher" if tokens else ""
+    return (
+        f"{head}  data_files:\n{files}---\n\n# {config.title}\n\n{len(rows):,} rows ({splits}){counted}.\n\n"
+        "`messages` is a conversation whose last message is the assistant's: `<think>` reasoning `</think>`, then the "
+        "answer. Reasoning rows are the teacher's and were kept when their verifier found them correct and they "
+        f"were distinct; {_rewritten(rows)}the split is by prompt. Made with distill-toolkit; `manifest.json` holds "
+        "every setting.\n\n"
+        f"{tables}\n"
+    )
+
+
+def _rewritten(rows: pl.DataFrame) -> str:
+    """How many rows a model put into readable form."""
+    count = len(rows) - rows["rewritten_from"].null_count()
+    return f"{count:,} of them were then rewritten by a model, to be read easily; " if count else ""
+
+
+def _table(rows: pl.DataFrame, column: str) -> str:
+    lines = [f"| {'not stated' if value == 'None' else value} | {n:,} |" for value, n in _counts(rows, column).items()]
+    return "\n".join([f"| {column} | rows |", "| --- | ---: |", *lines])

@@ -1,0 +1,133 @@
+"""The evaluate stage: pass@1 over several samples and cons@k on held-out problems, as DeepSeek-R1's Table 10 does.
+
+It samples and verifies with the code of the generate and verify stages, so a student is graded by the
+same engine and the same verifier that graded its teacher.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from filters.stats import majority, pass_at_1
+from filters.text.final_answer import marked_answer
+from filters.verify import VerifyConfig, verify
+from generators.contract.config import Config
+from generators.contract.engine import Fleet, SamplingConfig, local_fleet
+from generators.contract.files import write_frame, write_text
+from generators.contract.stage_protocol import Progress, StageCounts, Stream, no_progress, stream_local
+from generators.generate import generate
+from generators.prompts import PromptsConfig
+from generators.sampling.settings import GenerateConfig, load_teacher
+
+FEWEST_VOTES = 3  # fewer samples a problem have no majority to speak of
+
+
+class EvaluateConfig(Config):
+    """What is asked, and how often. R1 samples at temperature 0.6, top-p 0.95, up to 32,768 tokens, k = 64."""
+
+    prompts: PromptsConfig
+    engine: str = Field("transformers", description="teacher plug-in that runs the evaluated models")
+    options: dict[str, Any] = Field({}, description="of the engine")
+    sampling: SamplingConfig = SamplingConfig(n=4)
+
+    EXECUTION = frozenset({"prompts", "options"})  # the prompts are a stage of their own
+
+    def by_teacher(self, teacher: GenerateConfig) -> "EvaluateConfig":
+        """The same for the teacher, which is run as it is for the corpus: it may be a server's."""
+        if not hasattr(load_teacher(teacher.teacher, teacher.options)[0], "build"):
+            return self
+        options = {
+            key: value for key, value in teacher.options.items() if key != "capture_top_k"
+        }  # nobody scores these
+        return self.model_copy(update={"engine": teacher.teacher, "options": options})
+
+    def generation(self, model: str) -> GenerateConfig:
+        """How `model` is sampled."""
+        return GenerateConfig(teacher=self.engine, model=model, sampling=self.sampling, options=self.options)
+
+
+def evaluate(
+    model: str | Path,
+    prompts: Path,
+    out: Path,
+    config: EvaluateConfig,
+    verifying: VerifyConfig,
+    *,
+    fleet: Fleet = local_fleet,
+    stream: Stream = stream_local,
+    progress: Progress = no_progress,
+    workers: int = 2,
+    facts: Mapping[str, Any] | None = None,
+) -> StageCounts:
+    """Sample `model` on `prompts`, verify, and write out/scores.json and out/problems.parquet.
+
+    `facts` (name, label, train_tokens) go into scores.json as they are.
+    """
+    sampled = generate(prompts, out, config.generation(str(model)), fleet=fleet, progress=progress)
+    counts = verify(out / "traces.parquet", prompts, out, verifying, stream=stream, progress=progress, workers=workers)
+    write_scores([out], prompts, out, facts or {})
+    return StageCounts(counts.rows_in, counts.rows_kept, counts.dropped, sampled.tokens, sampled.notes)
+
+
+def write_scores(runs: Sequence[Path], prompts: Path, out: Path, facts: Mapping[str, Any]) -> StageCounts:
+    """Scores of one model from one evaluation, or from one a training seed, over the same problems."""
+    by_run = [_samples(run, prompts) for run in runs]
+    samples = pl.concat(by_run)
+    problems = samples.group_by("prompt_id", maintain_order=True).agg(
+        pl.col("source").first(), pl.col("correct").mean().alias("pass@1"), pl.len().alias("samples")
+    )
+    write_frame(problems, out / "problems.parquet")
+    k = len(by_run[0]) // max(1, by_run[0]["prompt_id"].n_unique())
+    tokens = samples["completion_tokens"].sum() or 0
+    scores = {
+        "train_tokens": None,
+        **facts,
+        **_interval(problems),
+        "cons@k": sum(map(_consensus, by_run)) / len(runs) if k >= FEWEST_VOTES else None,
+        "k": k,
+        "problems": len(problems),
+        "samples": len(samples) // len(problems),
+        "mean_completion_tokens": round(tokens / len(samples), 1),
+        "truncated": int((samples["finish_reason"] == "length").sum()),
+        "by_group": {str(group[0]): _group(rows) for group, rows in problems.group_by("source", maintain_order=True)},
+        "seeds": len(runs),
+        "pass@1_by_seed": [float(np.mean(rows["correct"].to_numpy())) for rows in by_run],
+    }
+    write_text(json.dumps(scores, indent=1), out / "scores.json")
+    return StageCounts(len(samples), len(samples), tokens=int(tokens))
+
+
+def _samples(run: Path, prompts: Path) -> pl.DataFrame:
+    """One row a sample: its problem, its answer and whether it is correct."""
+    traces, verdicts = pl.read_parquet(run / "traces.parquet"), pl.read_parquet(run / "verdicts.parquet")
+    asked = pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null())
+    rows = traces.join(verdicts, on="trace_id", validate="1:1").join(asked, on="prompt_id", validate="m:1")
+    correct = (pl.col("status") == "correct").cast(pl.Float64)
+    columns = ("prompt_id", "source", "answer", "completion_tokens", "finish_reason")
+    return rows.select(*columns, correct.alias("correct"))
+
+
+def _interval(problems: pl.DataFrame) -> dict[str, Any]:
+    estimate = pass_at_1(problems["pass@1"].to_numpy())
+    facts = {"pass@1": estimate.value, "ci95": [estimate.low, estimate.high]}
+    return {**facts, "half_width": (estimate.high - estimate.low) / 2, "interval_note": estimate.note}
+
+
+def _group(problems: pl.DataFrame) -> dict[str, Any]:
+    return {**_interval(problems), "problems": len(problems)}
+
+
+def _consensus(samples: pl.DataFrame) -> float:
+    """cons@k: the share of problems whose most frequent answer is correct. All correct answers are one answer."""
+    votes = samples.group_by("prompt_id", maintain_order=True).agg("answer", pl.col("correct").cast(pl.Boolean))
+    shares = [majority(_keys(answers, right), right) for _, answers, right in votes.iter_rows()]
+    return sum(shares) / len(shares)
+
+
+def _keys(answers: Sequence[str], correct: Sequence[bool]) -> list[str | bool | None]:
+    return [True if right else marked_answer(text)[0] for text, right in zip(answers, correct, strict=True)]

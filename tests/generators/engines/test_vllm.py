@@ -1,0 +1,209 @@
+"""The vLLM teacher on vLLM's own engine, wherever that runs."""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig, local_fleet
+from generators.contract.ids import seed_of
+from generators.engines import vllm as vllm_engine
+from generators.engines.transformers import engine as transformers_local
+from generators.engines.vllm import Options, VllmTeacher
+
+Drive = Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]
+Answers = Callable[[Engine, Sequence[SampleRequest]], dict[str, dict[str, Any]]]
+
+# looked up, not imported: collecting the tests must not take the seconds that an import of vLLM does
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed"),
+]
+# 64 MiB of cache: a share of the memory would fail, or take all, on a machine that does something else as well
+ENGINE = {
+    "enforce_eager": True,
+    "max_model_len": 128,
+    "dtype": "float32",
+    "max_num_seqs": 16,
+    "kv_cache_memory_bytes": 2**26,
+}
+# no multiprocessing: on a CPU, the engine's process then computes itself, and no third one imports everything;
+# one thread: those of OpenMP spin while they wait, on cores that others need
+SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1"}
+SAMPLED = SamplingConfig(temperature=1, top_p=0.95, max_new_tokens=40)
+STOP = 0
+QUESTIONS = ["2+2?", "What is 12 - 5?", "é 你好"]
+
+
+def ask(count: int = 30, questions: list[str] = QUESTIONS) -> list[SampleRequest]:
+    """Requests over the questions in turn, with seeds as large as those of real ones."""
+    texts = [questions[i % len(questions)] for i in range(count)]
+    return [
+        SampleRequest(f"t{i}", f"p-{text}", [{"role": "user", "content": text}], i, seed_of(0, f"t{i}"))
+        for i, text in enumerate(texts)
+    ]
+
+
+@pytest.fixture
+def answers(drive: Drive) -> Answers:
+    """Asks an engine, and gives trace_id -> row."""
+    return lambda engine, requests: {key: dict(outcome.row or {}) for key, outcome in drive(engine, requests).items()}
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny: Path) -> Iterator[VllmTeacher]:
+    """A sampling teacher; the engine is started once, and so its other settings share it."""
+    with mock.patch.dict(os.environ, SETTINGS):  # takes back what vLLM sets, such as LD_PRELOAD
+        engine = vllm_engine.build(str(tiny), SAMPLED, Options(engine=ENGINE, seeded=True))
+        yield engine
+        engine.close()
+
+
+@contextmanager
+def sampling_as(teacher: VllmTeacher, sampling: SamplingConfig) -> Iterator[VllmTeacher]:
+    """The same engine, sampled otherwise."""
+    before, teacher.sampling = teacher.sampling, sampling
+    yield teacher
+    teacher.sampling = before
+
+
+def test_every_request_is_answered_with_its_own_tokens(teacher: VllmTeacher, answers: Answers) -> None:
+    requests = ask(60)
+    rows = answers(teacher, requests)
+    assert {row["finish_reason"] for row in rows.values()} == {"stop", "length"}
+    for request in requests:
+        row, ids = rows[request.trace_id], rows[request.trace_id]["token_ids"]
+        assert (row["seed"], row["error"], row["completion_tokens"]) == (request.seed, None, len(ids))
+        assert row["prompt_tokens"] == len(request.messages[0]["content"].encode()) + 3
+        assert (STOP in ids[:-1], ids[-1] == STOP) == (False, row["finish_reason"] == "stop")
+        assert len(ids) == 40 or row["finish_reason"] == "stop"
+        text = teacher.tokenizer.decode(ids[:-1] if row["finish_reason"] == "stop" else ids)
+        if "think>" not in text:
+            assert (row["reasoning"], row["answer"]) == (None, text.strip())
+    assert len({tuple(row["token_ids"]) for row in rows.values()}) > 50
+
+
+def test_the_same_seeds_give_the_same_completions(teacher: VllmTeacher, answers: Answers) -> None:
+    first = answers(teacher, ask(12))
+    assert first == answers(teacher, ask(12))
+    assert first == answers(teacher, ask(12)[::-1])
+
+
+def test_captured_distributions_are_the_model_s_at_temperature_1(
+    teacher: VllmTeacher, tiny: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "top_k", 8)
+    model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
+    with sampling_as(teacher, SamplingConfig(temperature=0.7, top_p=0.8, max_new_tokens=40)) as cooled:
+        outcomes = drive(cooled, ask(12))
+    for outcome in outcomes.values():
+        capture, row = outcome.capture, outcome.row or {}
+        assert capture and list(capture.ids[capture.start :]) == row["token_ids"]
+        assert capture.start == capture.prompt_tokens == row["prompt_tokens"]
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor([capture.ids])).logits[0, capture.start - 1 : -1]
+        below_top, ids = (logits - logits.amax(-1, keepdim=True)).topk(8)
+        tails = torch.logsumexp((logits - logits.amax(-1, keepdim=True)).scatter(1, ids, -torch.inf), -1)
+        np.testing.assert_allclose(capture.logits, below_top, atol=8e-3, rtol=1e-3)
+        np.testing.assert_allclose(np.exp(capture.log_tails), np.exp(tails), atol=1e-5, rtol=1e-4)
+        assert (capture.token_ids == ids.numpy()).mean() > 0.99  # but for equals
+
+
+def test_a_token_that_the_tokenizer_does_not_know_is_not_captured(
+    teacher: VllmTeacher, drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "top_k", 8)
+    monkeypatch.setattr(teacher, "known", 3)
+    assert all(outcome.row and outcome.capture is None for outcome in drive(teacher, ask(3)).values())
+
+
+def test_engine_arguments_that_spoil_captures_are_refused(tiny: Path) -> None:
+    for engine in ({"logprobs_mode": "processed_logprobs"}, {"max_logprobs": 5}):
+        with pytest.raises(ValueError, match=r"capture_top_k is 8, which needs engine.logprobs_mode = .raw_logprobs"):
+            vllm_engine.build(str(tiny), SAMPLED, Options(engine=engine, capture_top_k=8))
+
+
+def test_without_seeds_completions_differ_and_rows_say_that_there_was_none(
+    teacher: VllmTeacher, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "seeded", False)
+    first, second = answers(teacher, ask(12)), answers(teacher, ask(12))
+    assert {row["seed"] for row in [*first.values(), *second.values()]} == {None}
+    assert {tuple(row["token_ids"]) for row in first.values()} != {tuple(row["token_ids"]) for row in second.values()}
+
+
+def test_greedy_rows_are_those_of_transformers_local(teacher: VllmTeacher, tiny: Path, answers: Answers) -> None:
+    greedy = SamplingConfig(temperature=0, max_new_tokens=60)
+    local = transformers_local.build(str(tiny), greedy, transformers_local.Options(slots=8, dtype="float32"))
+    requests = ask(12, [f"{i} * {i + 3} = ?" for i in range(12)])
+    with sampling_as(teacher, greedy) as greedy_teacher:
+        assert answers(greedy_teacher, requests) == answers(local, requests)
+
+
+def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(teacher: VllmTeacher, answers: Answers) -> None:
+    requests = ask(12, [f"{i} * {i + 3} = ?" for i in range(12)])
+    with sampling_as(teacher, SamplingConfig(temperature=0, max_new_tokens=60)) as whole:
+        expected = answers(whole, requests)
+    with sampling_as(teacher, SamplingConfig(temperature=0, max_new_tokens=25)) as cut:
+        rows = answers(cut, requests)
+        while longer := [r for r in requests if rows[r.trace_id]["finish_reason"] == "length"]:
+            longer = [r for r in longer if rows[r.trace_id]["completion_tokens"] < 60]
+            if not longer:
+                break
+            ids = {r.trace_id: tuple(rows[r.trace_id]["token_ids"]) for r in longer}
+            again = [replace(r, prefix=ids[r.trace_id], room=60 - len(ids[r.trace_id])) for r in longer]
+            rows |= answers(cut, again)
+    assert rows == expected
+
+
+def test_a_prompt_longer_than_the_engine_takes_fails_for_good(teacher: VllmTeacher, drive: Drive) -> None:
+    lengths = {"just fits": 124, "too long": 125}
+    fits, long = drive(teacher, ask(2, ["x" * length for length in lengths.values()])).values()
+    if long.request.trace_id == "t0":
+        fits, long = long, fits
+    assert fits.row and (fits.row["finish_reason"], fits.row["completion_tokens"]) in {("length", 1), ("stop", 1)}
+    assert long.row is None and long.final
+    assert long.error == "the prompt has 128 tokens, the model takes 128 in all"
+
+
+@pytest.mark.parametrize("temperature", [0.001, 3.0])
+def test_a_temperature_that_vllm_would_not_sample_at_is_refused(temperature: float) -> None:
+    with pytest.raises(ValueError, match=f"sampling.temperature = {temperature}: the teacher vllm"):
+        vllm_engine.build("/nowhere", SamplingConfig(temperature=temperature), Options())
+
+
+def test_an_argument_that_vllm_does_not_have_is_named() -> None:
+    with pytest.raises(ValueError, match=r"engine.max_model_length: .* did you mean max_model_len\?"):
+        vllm_engine.build("/nowhere", SAMPLED, Options(engine={"max_model_length": 128}))
+
+
+def test_an_engine_whose_process_is_killed_is_started_again(tiny: Path) -> None:
+    others = set(psutil.Process().children(recursive=True))
+    with mock.patch.dict(os.environ, SETTINGS):
+        build = partial(vllm_engine.build, str(tiny), SAMPLED, Options(engine=ENGINE))
+        with local_fleet(build) as engine:
+            engine.submit(ask(12))
+            answered = engine.collect(60)
+            for child in set(psutil.Process().children(recursive=True)) - others:
+                child.kill()
+            outcomes = list(answered)
+            while len(outcomes) < 12:
+                outcomes += engine.collect(60)
+            lost = [outcome.request for outcome in outcomes if outcome.row is None]
+            assert lost and all("its engine died" in outcome.error for outcome in outcomes if outcome.row is None)
+            engine.submit(lost)
+            again: list[Outcome] = []
+            while len(again) < len(lost):
+                again += engine.collect(60)
+            assert all(outcome.row for outcome in again)

@@ -1,0 +1,87 @@
+"""Coroutines as an engine: nothing lost, whatever ends while it is driven, broken or closed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from generators.contract.engine import Outcome, SampleRequest
+from generators.sampling.async_engine import AsyncEngine
+
+
+def requests(count: int) -> list[SampleRequest]:
+    return [SampleRequest(f"t{i}", f"p{i}", [], 0, i) for i in range(count)]
+
+
+def engine_of(sample: Callable[[SampleRequest], Awaitable[Outcome]]) -> AsyncEngine:
+    return AsyncEngine(asyncio.new_event_loop(), sample, lambda: 100)
+
+
+def done(request: SampleRequest) -> Outcome:
+    return Outcome(request, request.row(answer="4", finish_reason="stop"))
+
+
+def test_all_samples_come_out_once_in_the_order_they_end() -> None:
+    async def later(request: SampleRequest) -> Outcome:
+        await asyncio.sleep((20 - request.seed) / 400)
+        return done(request)
+
+    engine = engine_of(later)
+    engine.submit(requests(20))
+    seen: list[int] = []
+    while len(seen) < 20:
+        seen += [outcome.request.seed for outcome in engine.collect(1.0)]
+    assert sorted(seen) == list(range(20)) and seen[0] > seen[-1]
+    engine.close()
+
+
+def test_collecting_waits_no_longer_than_asked() -> None:
+    async def never(request: SampleRequest) -> Outcome:
+        await asyncio.sleep(3600)
+        return done(request)
+
+    engine = engine_of(never)
+    engine.submit(requests(3))
+    assert engine.collect(0.01) == []
+    engine.close()
+
+
+def test_what_is_done_comes_out_before_what_broke_the_engine_is_raised() -> None:
+    async def breaking(request: SampleRequest) -> Outcome:
+        await asyncio.sleep(0.01 * request.seed)
+        if request.seed == 2:
+            raise RuntimeError("a wrong key")
+        return done(request)
+
+    engine = engine_of(breaking)
+    engine.submit(requests(3))
+    seen: list[Outcome] = []
+    with pytest.raises(RuntimeError, match="a wrong key"):
+        while True:
+            seen += engine.collect(1.0)
+    assert len(seen) == 2
+    engine.close()
+
+
+def test_samples_that_fail_while_the_engine_is_closed_do_not_stop_the_closing() -> None:
+    released = []
+
+    async def failing(request: SampleRequest) -> Outcome:
+        try:
+            await asyncio.sleep(0 if request.seed == 0 else 3600)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.01)
+            raise RuntimeError("broken while closing") from None
+        raise RuntimeError("a wrong key")
+
+    class Releasing(AsyncEngine):
+        async def release(self) -> None:
+            released.append(True)
+
+    engine = Releasing(asyncio.new_event_loop(), failing, lambda: 100)
+    engine.submit(requests(5))
+    with pytest.raises(RuntimeError, match="a wrong key"):
+        while True:
+            engine.collect(1.0)
+    engine.close()
+    assert released and engine.loop.is_closed()
