@@ -1,9 +1,10 @@
 """Exact and near duplicates among the samples of one prompt.
 
 Near duplicates are texts whose sets of 5-word shingles have a Jaccard similarity of at least `threshold` (Broder
-1997). Up to INDEXED texts, an index of their shingles finds every pair that is similar enough, and faster than hashing
-does; beyond that its memory would grow with their length, and MinHash with locality-sensitive hashing (datasketch)
-proposes pairs. Every proposal is checked against the true similarity, so nothing is merged that is not similar.
+1997). For up to INDEXED texts an inverted index of shingles finds every pair that is similar enough, and does so faster
+than hashing. Beyond that the index would take memory in proportion to the length of the texts, so MinHash with
+locality-sensitive hashing (datasketch) proposes pairs instead. Every proposal is checked against the exact similarity,
+so dissimilar texts are never merged.
 """
 
 import re
@@ -18,25 +19,28 @@ import numpy.typing as npt
 
 SHINGLE_WORDS = 5
 PERMUTATIONS = 128
-INDEXED = 256  # texts of one prompt
-# A word, or one character of a script that is written without spaces.
+INDEXED = 256  # most texts of one prompt for which the index is used
+# A word, or one character of a script written without spaces.
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
 MIX = np.uint64(0x9E3779B97F4A7C15)
 
-Shingles = npt.NDArray[np.uint64]  # sorted, without repeats
+Shingles = npt.NDArray[np.uint64]  # sorted and unique
 
 
 def exact_duplicates(texts: Sequence[str]) -> list[int]:
-    """For each text the index of the first that is equal to it but for white space (its own where it is new)."""
+    """Return, for each text, the index of the first text that equals it except for white space.
+
+    A new text gets its own index.
+    """
     first: dict[str, int] = {}
     return [first.setdefault(" ".join(text.split()), index) for index, text in enumerate(texts)]
 
 
 def near_duplicates(texts: Sequence[str], threshold: float) -> list[int]:
-    """For each text the index of the first of its cluster (its own where it starts one).
+    """Return, for each text, the index of the first text of its cluster (its own index if it starts one).
 
-    Texts are taken in order; each joins the earliest cluster whose first text it resembles. So a text is never further
-    than `threshold` from the one that stands for it, which chains of resemblance do not promise.
+    Texts are processed in order, and each joins the earliest cluster whose first text it resembles. Every text is
+    therefore within `threshold` of the text that represents it; single linkage would not guarantee that.
     """
     shingles = all_shingles(texts)
     propose, add = (shared_shingles if len(texts) <= INDEXED else shared_bands)(shingles, threshold)
@@ -50,7 +54,10 @@ def near_duplicates(texts: Sequence[str], threshold: float) -> list[int]:
 
 
 def all_shingles(texts: Sequence[str]) -> list[Shingles]:
-    """A 64-bit hash of each run of 5 words, case folded; equal within one call, whatever the machine."""
+    """Return the set of 5-word shingles of each text as sorted 64-bit hashes, case folded.
+
+    Hashes are comparable only within one call; the clusters they lead to are the same on every machine.
+    """
     vocabulary: dict[str, int] = {}
     hashed = []
     for text in texts:
@@ -66,19 +73,19 @@ def all_shingles(texts: Sequence[str]) -> list[Shingles]:
 
 
 def jaccard(one: Shingles, other: Shingles, threshold: float = 0.0) -> float:
-    """Size of the intersection over size of the union; 0 without counting where the sizes rule `threshold` out."""
+    """Return the size of the intersection over that of the union; 0 early if the sizes rule out `threshold`."""
     if min(len(one), len(other)) < threshold * max(len(one), len(other)):
         return 0.0
     common = len(np.intersect1d(one, other, assume_unique=True))
     return common / (len(one) + len(other) - common)
 
 
-Propose = Callable[[int], Iterable[int]]  # earlier cluster starts that a text may resemble, in order
+Propose = Callable[[int], Iterable[int]]  # indices of earlier cluster starts that a text may resemble, in order
 Add = Callable[[int], None]
 
 
 def shared_shingles(shingles: Sequence[Shingles], threshold: float) -> tuple[Propose, Add]:
-    """Proposes the clusters that share enough shingles; a Jaccard of t needs t times the larger set in common."""
+    """Propose the clusters that share enough shingles: a Jaccard of t needs t times the larger set in common."""
     starts_with: defaultdict[int, list[int]] = defaultdict(list)
 
     def propose(index: int) -> list[int]:
@@ -94,10 +101,10 @@ def shared_shingles(shingles: Sequence[Shingles], threshold: float) -> tuple[Pro
 
 
 def shared_bands(shingles: Sequence[Shingles], threshold: float) -> tuple[Propose, Add]:
-    """Proposes clusters that share a band of the MinHash signature."""
+    """Propose the clusters that share a band of the MinHash signature."""
     from datasketch import MinHash, MinHashLSH
 
-    # Bands are chosen for a lower threshold: a false proposal costs one comparison, a missed one a duplicate.
+    # The bands aim at a lower threshold: a false proposal costs one comparison, a missed one leaves a duplicate.
     index_of = MinHashLSH(threshold=max(0.1, threshold - 0.15), num_perm=PERMUTATIONS)
     signatures: dict[int, Any] = {}
 

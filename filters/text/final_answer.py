@@ -1,6 +1,6 @@
-"""Finds the final answer in a completion: after the thinking, and within the mark that the model put around it.
+"""Extraction of the final answer from a completion: after the thinking, inside the mark that the model put around it.
 
-Every pass over the text is linear, whatever is in it.
+Every pass over the text takes linear time, whatever the text contains.
 """
 
 import re
@@ -13,12 +13,12 @@ ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
 BRACES = re.compile(r"\\f?boxed\s*\{|\\.|[{}]", re.DOTALL)
 STATED = re.compile(r"\b(final\s+)?answer\W{0,3}(?:is\b\s*:?|:)|^A:", re.IGNORECASE | re.MULTILINE)
 SENTENCE = re.compile(r"\.(?=\s|$)|\n|<\||</")
-# What stands between two boxes that are one answer: signs and blanks, or a few words with `and` or `or`.
+# Text that may stand between two boxes of one answer: signs and blanks, or a few words with `and` or `or`.
 LINK = re.compile(
     r"(?:[\s$,;.&]|\\[,;: ()\[\]]|\\q?quad|and|or|\\(?:text|mathrm)\s*\{\s*(?:,|and|or)*\s*\})*"
     r"|(?:_\{?\d|[^.\n\d]){0,30}\b(?:and|or)\b(?:_\{?\d|[^.\n\d]){0,20}"
 )
-# A text that ends so was cut off: in a box, behind a sign that wants more, within \( or \[.
+# Endings of a text that was cut off: inside a box, after an operator, inside \( or \[.
 CUT_OFF = re.compile(r"\\f?boxed\s*\{[^}]*$|[=+/^_({\[\\-]$|\\\((?:(?!\\\)).)*$|\\\[(?:(?!\\\]).)*$", re.DOTALL)
 AFTER_WORD = re.compile(r"}[\s$]*(?:\\[)\]])?\s*(?:\\?%|percent|pct|degrees)")
 AFTER_BOX = re.compile(r"[\s$]*(?:\\[)\]])?\s*(\\?%|percent|pct|degrees)")
@@ -26,9 +26,9 @@ LINK_CHARS = 60
 SENTENCE_WORDS = re.compile(r"(?:(?<![\\A-Za-z])[A-Za-z]{2,}[,\s]+){3}")  # three words in a row
 STATED_CHARS = 200
 SEARCHED_CHARS = 20_000  # from the end
-LOOP_CHARS = 100  # a text in which its own end stands LOOP_TIMES goes round in circles
+LOOP_CHARS = 100  # a text is a loop if its last LOOP_CHARS occur LOOP_TIMES
 LOOP_TIMES = 5
-# Full-width ASCII to plain, unusual minus signs to "-", zero-width characters and byte order marks away.
+# Maps full-width ASCII to ASCII and unusual minus signs to "-"; removes zero-width characters and byte order marks.
 # NFKC would do more than is safe: it turns x² into x2.
 PLAIN: dict[int, int | None] = {0x2212: ord("-"), 0xFE63: ord("-"), 0x3000: ord(" ")}
 PLAIN |= {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
@@ -37,11 +37,11 @@ PLAIN |= dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The text after the thinking, what its last mark holds (None where it has none), and the number of boxes.
+    """The text after the thinking, the contents of its last mark (None if it has no mark), and the number of boxes.
 
-    `joined`: the last boxes with commas between them, where several make up the answer; `stated`: what the text says
-    after "the final answer is", where that comes after the last box, or where there is no mark and it says "answer is";
-    `unit`: the % or degrees right after the last box.
+    `joined`: the last boxes, separated by commas, if several make up the answer. `stated`: the text after "the final
+    answer is" if that follows the last box, or after "answer is" if there is no mark. `unit`: the % or degrees right
+    after the last box.
     """
 
     text: str
@@ -53,7 +53,7 @@ class Answer:
 
 
 def final_answer(item: Item) -> Answer | Judgement:
-    """The answer, or why there is none: thinking that never ended, a cut-off, a loop, an empty completion."""
+    """Return the answer, or why there is none: unfinished thinking, a cut-off, a loop, an empty completion."""
     text = item.answer.rpartition(CLOSE)[2]
     text = (text if text.isascii() else text.translate(PLAIN)).strip()
     if not text or OPEN in text:
@@ -69,7 +69,7 @@ def final_answer(item: Item) -> Answer | Judgement:
 
 
 def unfinished(text: str, finish_reason: str, stated: str | None) -> str | None:
-    """Why a text without a mark has not come to its answer."""
+    """Return why a text without a mark never reached its answer; None if it did."""
     if finish_reason == "length":
         return "cut off before the final answer"
     if stated is not None:
@@ -80,14 +80,16 @@ def unfinished(text: str, finish_reason: str, stated: str | None) -> str | None:
 
 
 def ends_in_a_loop(text: str) -> bool:
-    """Whether its last words come again and again before."""
+    """Return whether the last LOOP_CHARS characters occur LOOP_TIMES or more in the text."""
     return len(text) > LOOP_TIMES * LOOP_CHARS and text.count(text[-LOOP_CHARS:]) >= LOOP_TIMES
 
 
 def marked_answer(text: str) -> tuple[str | None, int]:
-    """(what the last `\\boxed{}` holds, else the last `<answer>`, else what follows the last `####`; the boxes).
+    """Return the contents of the last mark, and the number of boxes.
 
-    Boxes inside a tag go before those outside it.
+    Marks, in order of preference: the last `\\boxed{}`, the last `<answer>`, the line after the last `####`.
+
+    Boxes inside an `<answer>` tag take precedence over those outside it.
     """
     within_tag = last_tag(text)
     scope = text if within_tag is None else within_tag
@@ -100,7 +102,7 @@ def marked_answer(text: str) -> tuple[str | None, int]:
 
 
 def last_tag(text: str) -> str | None:
-    """What the last `<answer>` holds; `</answer>` may be missing, as it is where generation stops at it."""
+    """Return the contents of the last `<answer>`; `</answer>` may be missing, as it is when it was the stop string."""
     end = text.rfind(ANSWER_CLOSE)
     start = text.rfind(ANSWER_OPEN)
     if end < start and len(text) - start < STATED_CHARS:
@@ -110,12 +112,12 @@ def last_tag(text: str) -> str | None:
 
 
 def boxed(text: str) -> list[str]:
-    """Contents of every `\\boxed{}` whose brace is closed, in order; of nested ones the outermost."""
+    """Return the contents of every `\\boxed{}` whose brace is closed, in order; only the outermost of nested boxes."""
     return [text[start:end].strip() for _, start, end in box_places(text)]
 
 
 def box_places(text: str) -> list[tuple[int, int, int]]:
-    """(start of the command, start and end of its contents) of each box."""
+    """Return (start of the command, start of the contents, end of the contents) of each box."""
     first = text.find("boxed")
     opened: list[tuple[int, int] | None] = []
     found: list[tuple[int, int, int]] = []
@@ -135,7 +137,7 @@ def box_places(text: str) -> list[tuple[int, int, int]]:
 
 
 def joined_boxes(text: str) -> str | None:
-    """The last boxes with commas between them, where no more than an `and` parts them; None for one alone."""
+    """Return the last boxes, comma-separated, if at most an `and` parts them; None if the last stands alone."""
     text = last_tag(text) or text
     places = box_places(text)
     first = len(places) - 1
@@ -146,12 +148,12 @@ def joined_boxes(text: str) -> str | None:
 
 
 def linked(gap: str) -> bool:
-    """Whether what stands between two boxes makes them one answer."""
+    """Return whether the text between two boxes makes them one answer."""
     return len(gap) <= LINK_CHARS and LINK.fullmatch(gap) is not None
 
 
 def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
-    """What follows the last "answer is" or "A:" of a text without a mark, or a "final answer" after the boxes."""
+    """Return the text after the last "answer is" or "A:" of an unmarked text, or a "final answer" past the boxes."""
     if marked is not None and not boxes:
         return None
     after = text.rfind("boxed") if boxes else 0
@@ -161,5 +163,5 @@ def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
     tail = text[said.end() : said.end() + STATED_CHARS].lstrip(" *:\n")
     if tail.startswith(("\\[", "$$")):
         tail = tail[2:].lstrip()
-    said_then = SENTENCE.split(tail, maxsplit=1)[0].replace('\\"', "").strip(" *\"'")
-    return said_then if said_then and not SENTENCE_WORDS.search(said_then) else None
+    sentence = SENTENCE.split(tail, maxsplit=1)[0].replace('\\"', "").strip(" *\"'")
+    return sentence if sentence and not SENTENCE_WORDS.search(sentence) else None

@@ -1,9 +1,9 @@
 """The 25 kinds of checkable instructions of IFEval (Zhou et al., arXiv 2311.07911), each a function of the response.
 
-A check gets the response and its instruction's arguments, and says what is amiss, or None. The patterns' meaning is
-that of the paper's own code (google-research/instruction_following_eval). Two kinds rest there on models that are
-downloaded or drawn at random, and rest here on fixed rules: sentences end at a stop, question or exclamation mark
-that a new sentence follows, and the language comes from `filters.text.language`.
+A check takes the response and the arguments of its instruction, and returns what is wrong, or None. The patterns mean
+what they mean in the paper's own code (google-research/instruction_following_eval). For two kinds that code uses
+models which are downloaded or random; fixed rules replace them here: a sentence ends at a stop, question mark or
+exclamation mark that a new sentence follows, and the language comes from `filters.text.language`.
 """
 
 import inspect
@@ -26,7 +26,7 @@ Check = Callable[..., str | None]
 
 
 def compare(found: int, relation: str, wanted: int, what: str) -> str | None:
-    """ "at least" or "less than", the only relations there are."""
+    """Return None if the count satisfies the relation ("at least" or "less than"), else what is wrong."""
     if relation not in ("at least", "less than"):
         raise ValueError(f"relation is {relation!r}; it must be 'at least' or 'less than'")
     if (found >= wanted) if relation == "at least" else (found < wanted):
@@ -62,7 +62,7 @@ def number_sentences(text: str, *, num_sentences: int, relation: str) -> str | N
 
 
 def count_sentences(text: str) -> int:
-    """Sentences; a text's end is one."""
+    """Return the number of sentences; the rest after the last sentence end counts as one."""
     count, begin = 0, 0
     for match in SENTENCE_END.finditer(text):
         if ABBREVIATED.search(text[max(begin, match.end() - 12) : match.end()]) and match.end() < len(text.rstrip()):
@@ -130,7 +130,7 @@ def json_format(text: str) -> str | None:
     try:
         json.loads(inner)
     except (ValueError, RecursionError):
-        return "not JSON as a whole"
+        return "the whole response is not JSON"
     return None
 
 
@@ -209,7 +209,7 @@ KINDS: dict[str, Check] = {
 
 
 def bind(kind: str, arguments: dict[str, Any]) -> Callable[[str], str | None]:
-    """The check of one instruction; an unknown kind, a missing and an unknown argument are a ValueError."""
+    """Return the check of one instruction; raise ValueError for an unknown kind or a missing or unknown argument."""
     if kind not in KINDS:
         raise ValueError(f"instruction {kind!r} is not one of {', '.join(KINDS)}")
     check = KINDS[kind]
@@ -222,7 +222,7 @@ def bind(kind: str, arguments: dict[str, Any]) -> Callable[[str], str | None]:
 
 
 def loosened(text: str) -> list[str]:
-    """The response as IFEval's loose reading has it: without emphasis, without its first line, its last, or both."""
+    """Return the variants of IFEval's loose reading: without emphasis, first line, last line, or both lines."""
     lines = text.split("\n")
     cut = ["\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1])]
     return [version for plain in (text, *cut) for version in (plain, plain.replace("*", ""))]

@@ -1,16 +1,16 @@
-"""Which language a text is written in: by its script, and within a script by the commonest words and letters.
+"""Language identification by script, and within a script by the most common words and letters.
 
-For texts of a sentence or more, in the languages of IFEval. Needs no model and no download, and always gives the
-same answer. Word lists: the function words that the languages of one script share least.
+It is meant for texts of a sentence or more in the languages of IFEval. It needs no model and no download, and is
+deterministic. The word lists hold the function words that the languages of one script share least.
 """
-# ruff: noqa: RUF001  (letters of other scripts are what it is about)
+# ruff: noqa: RUF001  (the module is about letters of other scripts)
 
 import re
 import unicodedata
 from collections import Counter
 
-SAMPLE = 20_000  # characters that are looked at
-SCRIPTS = {  # the first word of a letter's Unicode name: its language, or None where several write with it
+SAMPLE = 20_000  # characters examined
+SCRIPTS = {  # first word of a letter's Unicode name -> its language, or None if several languages use the script
     "LATIN": None,
     "CYRILLIC": None,
     "ARABIC": None,
@@ -30,7 +30,7 @@ SCRIPTS = {  # the first word of a letter's Unicode name: its language, or None 
     "HIRAGANA": "ja",
     "KATAKANA": "ja",
 }
-KANA_SHARE = 0.05  # of Chinese and Japanese letters together, above which it is Japanese
+KANA_SHARE = 0.05  # share of kana among Chinese and Japanese letters above which a text is Japanese
 WORDS = {
     "LATIN": {
         "en": "the of and to in is that it was for on are as with his they be at this have from or by not but",
@@ -68,7 +68,7 @@ LEXICONS = {script: {code: frozenset(words.split()) for code, words in each.item
 
 
 def language_of(text: str) -> str | None:
-    """ISO 639-1 code; None where there are no letters or nothing tells the script's languages apart."""
+    """Return the ISO 639-1 code; None if there are no letters or nothing tells the script's languages apart."""
     sample = unicodedata.normalize("NFC", text[:SAMPLE]).lower()
     letters = Counter(script_of(letter) for letter in sample if letter.isalpha())
     letters.pop(None, None)
@@ -83,13 +83,13 @@ def language_of(text: str) -> str | None:
 
 
 def script_of(letter: str) -> str | None:
-    """The script's name, where it is one of those known."""
+    """Return the name of a letter's script if it is one of SCRIPTS, else None."""
     name = unicodedata.name(letter, "").split(" ", 1)[0]
     return name if name in SCRIPTS else None
 
 
 def by_words(sample: str, lexicons: dict[str, frozenset[str]]) -> str | None:
-    """The language whose words are met most; a letter in a list counts as often as it is met."""
+    """Return the language whose common words occur most often; a telling letter in a list counts at each occurrence."""
     counts = Counter(re.findall(r"[^\W\d_](?:[^\W\d_]|\u200c|[\u0900-\u0903\u093a-\u094f])*", sample))
     letters = Counter(sample)
     scores = {code: sum(counts[word] for word in words) for code, words in lexicons.items()}
@@ -100,5 +100,5 @@ def by_words(sample: str, lexicons: dict[str, frozenset[str]]) -> str | None:
 
 
 def is_telling(letter: str, lexicons: dict[str, frozenset[str]]) -> bool:
-    """Whether a letter is in the lists for itself, not as a word of one letter that other languages spell with."""
+    """Return whether a letter is listed because only this language uses it, not because it is a one-letter word."""
     return letter in "ыэёєїґъةپچگژٹڈڑےںہळ" and sum(letter in words for words in lexicons.values()) == 1

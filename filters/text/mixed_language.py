@@ -1,9 +1,9 @@
-"""In which languages a text is written, and which of them its prompt is not: mixed language, other language.
+"""Detection of mixed language and of a reasoning language that differs from the prompt's.
 
-Scripts are told apart by their letters, languages of one script by their commonest words (`filters.text.language`).
+Scripts are told apart by their letters, languages of one script by their most common words (`filters.text.language`).
 Mathematics, code, links, tags, quotations, names and single terms belong to no language.
 """
-# ruff: noqa: RUF001  (letters of other scripts are what it is about)
+# ruff: noqa: RUF001  (the module is about letters of other scripts)
 
 from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ import polars as pl
 
 from filters.text.language import KANA_SHARE, LEXICONS
 
-SAMPLE = 4000  # characters of the reasoning that say in which language it is
-ASKED_SHARE = 0.1  # of a prompt's words that make a script one of its own; a word or two are what it speaks about
-LEAST_WORDS = 8  # with fewer, a text is in no language
-LEAST_TELLING = 4, 3  # different common words of a language that say a reasoning, and a prompt, is written in it
-MARGIN = 2.0  # how many times more of them than of the other language
+SAMPLE = 4000  # characters of the reasoning from which its language is identified
+ASKED_SHARE = 0.1  # of a prompt's words, above which a script is its own; a word or two may be its subject
+LEAST_WORDS = 8  # a shorter text is in no language
+LEAST_TELLING = 4, 3  # distinct common words needed to identify the language of a reasoning, and of a prompt
+MARGIN = 2.0  # how many times more of them there must be than of the other language
 
 ANSWER, QUESTION = pl.col("answer").fill_null(""), pl.col("question").fill_null("")
 BOTH = pl.concat_str(pl.col("reasoning").fill_null(""), ANSWER, separator="\n")
@@ -31,7 +31,7 @@ NO_PROSE = "|".join(
         r"[(\uFF08]\s*(?:\p{Han}{1,6}|[A-Za-z][A-Za-z' -]{0,40})\s*[)\uFF09]",  # a term in the other language
     ]
 )
-# script -> one word of it. Shorter runs are variables, units and functions; words with capitals are names.
+# script -> pattern of one word. Shorter runs are variables, units and functions; words with capitals are names.
 WORDS = {
     "latin": r"(?:^|[^\p{Latin}\p{M}])[\p{Latin}&&\p{Ll}]{4,}",
     "han": r"\p{Han}",
@@ -44,9 +44,9 @@ WORDS = {
     "devanagari": r"\p{Devanagari}{2,}",
     "thai": r"\p{Thai}{2,}",
 }
-# A prompt is short: all of its words count, names too.
+# A prompt is short, so all of its words count, including names.
 PROMPT_WORDS = {**WORDS, "latin": r"\p{Latin}{2,}", "cyrillic": r"\p{Cyrillic}+"}
-# Between letters of another script, a stretch is a name or a term unless it is long or has a word of sentences.
+# A stretch between letters of another script is a name or a term, unless it is long or contains a function word.
 HAN_STRETCH, HAN_LONG = r"\p{Han}[\p{Han}，；：。！？]*", 7
 HAN_TELLING = (
     "[的了是我你这那也就都不吗呢吧们么得每再还即则设求令若很把被只共先后]|因此|因为|由于|所以|如果|但是|然后|接着|"
@@ -71,10 +71,13 @@ TELLING = pl.DataFrame(
 CODES = sorted(set(TELLING["code"]))
 
 
-def foreign_share(texts: pl.DataFrame) -> pl.Series:
-    """Share of words in scripts that the prompt is not written in; a prompt without words is in the text's."""
+def mixed_language_share(texts: pl.DataFrame) -> pl.Series:
+    """Return the share of words in scripts that the prompt does not use.
+
+    A prompt without words is taken to use the main script of the text.
+    """
     shares = pl.Series([0.0]).new_from_index(0, texts.height)
-    mixed = texts.select((BOTH + QUESTION).str.contains(NOT_LATIN)).to_series().arg_true()  # most texts are done here
+    mixed = texts.select((BOTH + QUESTION).str.contains(NOT_LATIN)).to_series().arg_true()  # most texts end here
     if not len(mixed):
         return shares
     prose = texts[mixed].select(text=without_notation(BOTH), asked=without_notation(QUESTION))
@@ -82,27 +85,27 @@ def foreign_share(texts: pl.DataFrame) -> pl.Series:
     total, wordless = pl.sum_horizontal(pl.all()), asked.sum_horizontal() == 0
     own = asked.select(pl.all() > ASKED_SHARE * total).with_columns(han=pl.col("han") | pl.col("kana"))
     main = counts.select(pl.all() == pl.max_horizontal(pl.all()))
-    foreign = pl.Series([0], dtype=pl.UInt32).new_from_index(0, prose.height)
+    mixed_words = pl.Series([0], dtype=pl.UInt32).new_from_index(0, prose.height)
     for script in WORDS:
         apart = ~pl.select(pl.when(wordless).then(main[script]).otherwise(own[script])).to_series()
         here = (apart & (counts[script] > 0)).arg_true()
         if len(here):
-            foreign = foreign.scatter(here, foreign[here] + spoken_words(prose["text"][here], script))
-    return shares.scatter(mixed, foreign / counts.sum_horizontal().clip(lower_bound=1))
+            mixed_words = mixed_words.scatter(here, mixed_words[here] + spoken_words(prose["text"][here], script))
+    return shares.scatter(mixed, mixed_words / counts.sum_horizontal().clip(lower_bound=1))
 
 
 def without_notation(text: pl.Expr) -> pl.Expr:
-    """The text without what belongs to no language."""
+    """Return the text without the parts that belong to no language."""
     return text.str.replace_all(NO_PROSE, " ")
 
 
 def words_of(text: pl.Series, words: Mapping[str, str] = WORDS) -> pl.DataFrame:
-    """How many words of each script each text has."""
+    """Count the words of each script in each text."""
     return pl.select(pl.lit(text).str.count_matches(word).alias(script) for script, word in words.items())
 
 
 def spoken_words(text: pl.Series, script: str) -> pl.Series:
-    """Words of `script`, without names and single terms where these can be told."""
+    """Count the words of `script`, leaving out names and single terms where they can be told."""
     if script not in STRETCHES:
         return text.str.count_matches(WORDS[script])
     stretch, telling, count, long = STRETCHES[script]
@@ -112,7 +115,7 @@ def spoken_words(text: pl.Series, script: str) -> pl.Series:
 
 
 def in_other_language(texts: pl.DataFrame) -> pl.Series:
-    """Whether the reasoning, or the answer of a text without, is in another language than all of its prompt."""
+    """Return whether the reasoning (else the answer) is in a language that no part of the prompt uses."""
     thought = pl.coalesce("reasoning", ANSWER).str.slice(0, SAMPLE)
     mixed = texts.select((thought + QUESTION).str.contains(NOT_LATIN)).to_series()
     prose = texts.select(text=pl.when(mixed).then(without_notation(thought)).otherwise(thought), asked=QUESTION)
@@ -123,7 +126,7 @@ def in_other_language(texts: pl.DataFrame) -> pl.Series:
 
 
 def differ_in_script(text: pl.Series, asked: pl.Series) -> pl.Series:
-    """Whether the script that most of the text is written in is none of the prompt's."""
+    """Return whether the script of most of the text is none of the prompt's scripts."""
     counts, wanted = with_japanese(words_of(text)), with_japanese(words_of(asked, PROMPT_WORDS))
     total, most = counts.sum_horizontal(), counts.max_horizontal()
     short = (total < LEAST_WORDS) | (wanted.sum_horizontal() < 2)
@@ -133,7 +136,7 @@ def differ_in_script(text: pl.Series, asked: pl.Series) -> pl.Series:
 
 
 def with_japanese(counts: pl.DataFrame) -> pl.DataFrame:
-    """Chinese characters count as Japanese in a text that has kana."""
+    """Count Chinese characters as Japanese in a text that contains kana."""
     japanese = pl.col("kana") > KANA_SHARE * (pl.col("kana") + pl.col("han"))
     both = pl.col("kana") + pl.col("han")
     return counts.with_columns(
@@ -142,7 +145,7 @@ def with_japanese(counts: pl.DataFrame) -> pl.DataFrame:
 
 
 def differ_in_words(text: pl.Series, asked: pl.Series) -> pl.Series:
-    """Whether text and prompt are in two languages of one script: each has far more of its own common words."""
+    """Return whether text and prompt are in two languages of one script: each has far more of its own common words."""
     spoken, wanted = telling_words(text), telling_words(asked)
     theirs, mine = wanted.max_horizontal(), spoken.max_horizontal()
     enough = (mine >= LEAST_TELLING[0]) & (theirs >= LEAST_TELLING[1])
@@ -152,7 +155,7 @@ def differ_in_words(text: pl.Series, asked: pl.Series) -> pl.Series:
 
 
 def telling_words(text: pl.Series) -> pl.DataFrame:
-    """How many different ones of the common words of each language each text has."""
+    """Count the distinct common words of each language in each text."""
     words = pl.DataFrame({"word": text.str.to_lowercase().str.extract_all(r"\p{L}+").list.unique()}).with_row_index(
         "row"
     )

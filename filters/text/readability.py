@@ -1,11 +1,11 @@
-"""What makes a correct trace hard to read: other or mixed languages, walls of text, code, loops, broken tags.
+"""Checks for what makes a correct trace hard to read: mixed languages, walls of text, code, loops, broken tags.
 
-DeepSeek-R1 filters its cold-start data and its rejection-sampled traces so (arXiv 2501.12948, sections 2.3.1, 2.3.3).
-Every check is off until its key says what is tolerated, is a pure function of the texts, and has a reason of its own.
-The reasons, in this order: bad_tags, no_summary, too_short, too_long, code_block, long_paragraph, other_language,
+DeepSeek-R1 filters its cold-start data and its rejection-sampled traces in this way (arXiv 2501.12948, sections 2.3.1
+and 2.3.3). Every check is off until its key sets what is tolerated, is a pure function of the texts, and has its own
+reason. The reasons, in order: bad_tags, no_summary, too_short, too_long, code_block, long_paragraph, other_language,
 mixed_language, loop, repetition. `benchmarks/readability.py` measures each.
 """
-# ruff: noqa: RUF001  (tags and words of other scripts are what it is about)
+# ruff: noqa: RUF001  (the module is about tags and words of other scripts)
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from filters.text.mixed_language import ANSWER, BOTH, QUESTION, foreign_share, in_other_language
+from filters.text.mixed_language import ANSWER, BOTH, QUESTION, mixed_language_share, in_other_language
 from filters.text.repetition import Repeats, repeats_in
 from generators.contract.config import Config
 from generators.contract.stage_protocol import Progress, no_progress
@@ -23,7 +23,7 @@ READ_ROWS = 1000  # texts held in memory at a time
 TEXTS = {"question": pl.String, "domain": pl.String, "reasoning": pl.String, "answer": pl.String}
 REASONING = pl.col("reasoning").fill_null("")
 
-# Tags of thinking are gone once a trace is split into reasoning and answer, those of chat templates once it is text.
+# Splitting a trace removes the tags of thinking, and decoding it removes those of chat templates.
 LEFT_OVER = (
     r"(?i)</?(?:think|thinking|thought)>|\\(?:begin|end)\{think(?:ing)?\}|\[/?THINK\]|◁/?think▷|"
     r"<\|(?:begin|end)_of_thought\|>|<\|(?:im_start|im_end|endoftext|eot_id|eom_id|start_header_id|end_header_id)\|>|"
@@ -31,12 +31,12 @@ LEFT_OVER = (
 )
 TAG = r"(?i)</?(?:reasoning|summary|answer)>"
 ANY_TAG = f"{LEFT_OVER}|{TAG}"
-# `<answer>` may stay open at the end: its closing tag is the stop string of many a sampler, which servers strip.
+# `<answer>` may stay open at the end: its closing tag is the stop string of many samplers, and servers strip it.
 IN_ORDER = (
     r"^(?:<reasoning></reasoning>)?(?:(?:<summary></summary>)?(?:<answer>(?:</answer>)?)?|"
     r"<summary><answer></answer></summary>|<answer></answer><summary></summary>)$"
 )
-# Tags that a text speaks about: in code, before the word "tag", with nothing or dots between them.
+# Tags that a text only mentions: in code, before the word "tag", with nothing or dots between them.
 SPOKEN_OF = (
     r"(?is)```.*?(?:```|\z)|`[^`\n]*`|(?:</?[a-z]+>(?:\s*(?:and|or|to|,|/|和|与|、|\.{3}|…)\s*)?)+\s*(?:tags?\b|标签)|"
     r"\b(?:between|inside|within|in|use)\s+<([a-z]+)>\s*(?:and|or|to|,|\.{3}|…)?\s*</[a-z]+>|"
@@ -53,7 +53,7 @@ CODE_LINE = (
     r"(?:for \w+(?:, \w+)* in|while|if|elif) .+:|return .+|else:|print\(.*\);?|(?:int|void|double) \w+\(.*\)\s*\{|"
     r"(?:const|let|var) \w+ = .+;|public (?:static )?\w+ .+\{)[ \t]*$"
 )
-CODE_LINES = 2  # of code without a fence; one alone may be a sentence
+CODE_LINES = 2  # lines of code without a fence; a single one may be a sentence
 ASKS_FOR_CODE = (
     r"(?i)```|\b(?:python|javascript|typescript|java|sql|html|bash|rust|golang)\b|\bC\+\+|source code|代码|编程"
 )
@@ -61,34 +61,37 @@ WIDE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"
 
 
 class ReadabilityConfig(Config):
-    """What is tolerated; a key that is left out looks for nothing."""
+    """What is tolerated; a key that is left out switches its check off."""
 
     tags: bool = False
-    """Drop texts with tags of thinking or of a chat template left over, or in which `<reasoning>`, `<summary>` or
+    """Drop texts with leftover tags of thinking or of a chat template, and texts in which `<reasoning>`, `<summary>` or
     `<answer>` is doubled, out of order, inside the reasoning or missing its other half. `<answer>` may stay open at
-    the end, for its closing tag is often the stop string."""
+    the end, because its closing tag is often the stop string.
+    """
     summary_characters: int | None = Field(None, ge=1)
-    """Characters that must follow the reasoning, tags and marks apart; 1 asks for any text at all."""
+    """Least characters after the reasoning, not counting tags and marks; 1 asks for any text at all."""
     min_characters: int | None = Field(None, ge=1)
-    """Least characters of the reasoning (of the answer where there is no reasoning)."""
+    """Least characters of the reasoning (of the answer if there is no reasoning)."""
     max_characters: int | None = Field(None, ge=1)
-    """Most characters of the same."""
+    """Most characters of the reasoning (of the answer if there is no reasoning)."""
     code_blocks: bool = False
-    """Drop blocks of code, and lines of it, in traces whose prompt is neither of the domain code nor asks for code."""
+    """Drop traces with code blocks or lines of code, unless the prompt's domain is code or the prompt asks for code."""
     paragraph_characters: int | None = Field(None, ge=1)
-    """Most characters between two line breaks, mathematics included, code not; Chinese, Japanese and Korean ones
-    count twice, as they are twice as wide."""
+    """Most characters between two line breaks, including mathematics but not code; Chinese, Japanese and Korean
+    characters count twice, because they are twice as wide.
+    """
     same_language: bool = False
-    """Drop traces whose reasoning is in another language than the prompt, by script and by commonest words."""
+    """Drop traces whose reasoning is in another language than the prompt, by script and by most common words."""
     mixed_language: float | None = Field(None, ge=0, lt=1)
-    """Largest share of words in a script that the prompt is not written in; 0 tolerates none. Mathematics, code,
-    quotations, names and single terms are not counted. Languages of one script are not told apart."""
+    """Largest share of words in a script that the prompt does not use; 0 tolerates none. Mathematics, code, quotations,
+    names and single terms are not counted. Languages of one script are not told apart.
+    """
     loop_words: int | None = Field(None, ge=1)
-    """Most words that may say again what stands just before them, in three copies or more: a loop."""
+    """Most words that may repeat, back to back, what stands just before them in three copies or more: a loop."""
     repeats: int | None = Field(None, ge=2)
-    """How often the same 12 words may stand in one text, wherever; going through many cases says them often."""
+    """How often the same 12 words may occur anywhere in one text; an exhaustive case analysis repeats them often."""
     repetition: float | None = Field(None, gt=0, lt=1)
-    """Largest share of runs of 12 words that stood in the text before."""
+    """Largest share of runs of 12 words that occurred earlier in the text."""
 
 
 READABLE = ReadabilityConfig(
@@ -107,13 +110,14 @@ READABLE = ReadabilityConfig(
 def reason_against(
     reasoning: str | None, answer: str, config: ReadabilityConfig, *, question: str = "", domain: str = "math"
 ) -> str | None:
-    """The first reason against one text, None where there is none. `reasons_against` takes many at once, faster."""
+    """Return the first reason against one text, or None. `reasons_against` handles many texts at once, and faster."""
     row = {"question": question, "domain": domain, "reasoning": reasoning, "answer": answer}
-    return reasons_against(pl.DataFrame([row], schema=TEXTS), config)[0]
+    reason: str | None = reasons_against(pl.DataFrame([row], schema=TEXTS), config)[0]
+    return reason
 
 
 def reasons_against(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series:
-    """The first reason against each row of TEXTS, null where there is none."""
+    """Return the first reason against each row of TEXTS, null if there is none."""
     texts = texts.select(pl.col(name).cast(kind) for name, kind in TEXTS.items())
     found = pl.Series([None], dtype=pl.String).new_from_index(0, texts.height)
     if config.repetition is not None and (config.repeats or config.loop_words):
@@ -126,14 +130,14 @@ def reasons_against(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series
 
 
 def only_where(texts: pl.DataFrame, gate: pl.Expr, check: pl.Expr) -> pl.Series:
-    """`check` where the cheap `gate` holds, which it implies; false elsewhere."""
+    """Return `check` on the rows where the cheap `gate`, which `check` implies, holds; false on the others."""
     holds = pl.Series([False]).new_from_index(0, texts.height)
     here = texts.select(gate).to_series().arg_true()
     return holds.scatter(here, texts[here].select(check).to_series()) if len(here) else holds
 
 
 def bad_tags(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """A tag of thinking or of a template is left over; others are not in order, once, closed, after the reasoning."""
+    """Flag leftover tags of thinking or of a template, and tags out of order, repeated, open or in the reasoning."""
     if not config.tags:
         return None
     thought = REASONING.str.replace_all(SPOKEN_OF, " ")
@@ -144,7 +148,7 @@ def bad_tags(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None
 
 
 def no_summary(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """Too little is left of what follows the reasoning once tags and marks are taken off."""
+    """Flag texts with too little after the reasoning once tags and marks are removed."""
     least = config.summary_characters
     if least is None:
         return None
@@ -153,22 +157,22 @@ def no_summary(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | No
 
 
 def too_short(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """Less reasoning than the band asks for."""
+    """Flag reasoning below the length limits."""
     return None if config.min_characters is None else texts.select(length() < config.min_characters).to_series()
 
 
 def too_long(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """More reasoning than the band allows."""
+    """Flag reasoning above the length limits."""
     return None if config.max_characters is None else texts.select(length() > config.max_characters).to_series()
 
 
 def length() -> pl.Expr:
-    """Characters of the reasoning, or of the answer where there is none."""
+    """Return the characters of the reasoning, or of the answer if there is none."""
     return pl.coalesce("reasoning", "answer", pl.lit("")).str.len_chars()
 
 
 def code_block(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """Code, fenced or not, where the domain has none and the prompt asks for none."""
+    """Flag code, fenced or not, if the domain is not code and the prompt asks for none."""
     if not config.code_blocks:
         return None
     gate = pl.col("domain").ne_missing("code") & BOTH.str.contains(f"{FENCE}|{CODE_LINE}")
@@ -178,7 +182,7 @@ def code_block(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | No
 
 
 def long_paragraph(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """A paragraph wider than allowed; no text is wider than its bytes are many."""
+    """Flag paragraphs wider than allowed; a text is never wider than its number of bytes, which makes a cheap gate."""
     most = config.paragraph_characters
     if most is None:
         return None
@@ -188,31 +192,31 @@ def long_paragraph(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series 
 
 
 def other_language(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """The reasoning is in a language that the prompt is not in."""
+    """Flag reasoning in a language that the prompt does not use."""
     return in_other_language(texts) if config.same_language else None
 
 
 def mixed_language(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """Too many words in a script that the prompt is not in."""
-    return None if config.mixed_language is None else foreign_share(texts) > config.mixed_language
+    """Flag texts with too many words in a script that the prompt does not use."""
+    return None if config.mixed_language is None else mixed_language_share(texts) > config.mixed_language
 
 
 def loop(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """Reasoning or answer says the same back to back, or the same words too often."""
+    """Flag reasoning or answers that repeat a passage back to back, or the same words too often."""
     limits = {"most": config.repeats, "looped": config.loop_words}
     over = [pl.col(name) > limit for name, limit in limits.items() if limit is not None]
     return with_repeats(texts).select(pl.any_horizontal(over)).to_series() if over else None
 
 
 def repetition(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """Too much of reasoning or answer stood there before."""
+    """Flag reasoning or answers of which too much occurred earlier."""
     if config.repetition is None:
         return None
     return with_repeats(texts).select(pl.col("share") > config.repetition).to_series()
 
 
 def with_repeats(texts: pl.DataFrame) -> pl.DataFrame:
-    """The texts and the repeats of reasoning or answer, whichever has more; they are counted once."""
+    """Return the texts with the repeats of reasoning or answer, whichever has more; they are counted only once."""
     if set(Repeats._fields) <= set(texts.columns):
         return texts
     reasoning, answer = (np.array(repeats_in(texts[name])).reshape(-1, 3) for name in ("reasoning", "answer"))
@@ -235,13 +239,16 @@ CHECKS: dict[str, Check] = {
         repetition,
     )
 }
-"""Reason -> the rows it holds for; None where the configuration does not ask."""
+"""Reason -> function returning the rows it holds for; None if the configuration does not ask for it."""
 
 
 def unreadable(
     traces: Path, prompts: Path, rows: pl.DataFrame, config: ReadabilityConfig, progress: Progress = no_progress
 ) -> pl.DataFrame:
-    """`row` and `unreadable`, the reason, of those of `rows` (`row`: a place in `traces`; `prompt_id`)."""
+    """Return `row` and `unreadable` (the reason) for the flagged rows.
+
+    `rows` has the columns `row` (the position in `traces`) and `prompt_id`.
+    """
     asked = questions(prompts)
     labels = [pl.DataFrame(schema={"row": pl.UInt32, "unreadable": pl.String})]
     with progress("traces", rows.height) as bar:
@@ -256,7 +263,7 @@ def unreadable(
 
 
 def questions(prompts: Path) -> pl.DataFrame:
-    """prompt_id, `question` (what the user says) and domain of each prompt."""
+    """Return `prompt_id`, `question` (the user's messages) and `domain` of each prompt."""
     rows = pl.read_parquet(prompts, columns=["prompt_id", "messages", "domain"]).unique("prompt_id", keep="first")
     said = pl.element().filter(pl.element().struct["role"] == "user").struct["content"]
     return rows.select("prompt_id", "domain", question=pl.col("messages").list.eval(said).list.join("\n"))

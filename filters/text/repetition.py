@@ -1,4 +1,4 @@
-"""Loops and repetition: what a text says over and over, by its runs of 12 words."""
+"""Loops and repetition: measures of how much a text repeats itself, over runs of 12 words."""
 
 from itertools import pairwise
 from typing import NamedTuple
@@ -9,25 +9,25 @@ import polars as pl
 
 from filters.text.dedupe import MIX, WORD
 
-GRAM_WORDS = 12  # short runs of words come again in every long calculation
+GRAM_WORDS = 12  # shorter runs recur in every long calculation
 SAYING = (
-    r"[\p{L}\p{N}]{2}|[\p{Han}\p{Hiragana}]"  # a word; runs of marks, letters and digits alone are matrices and powers
+    r"[\p{L}\p{N}]{2}|[\p{Han}\p{Hiragana}]"  # a word; runs of single marks, letters and digits are matrices and powers
 )
-COPIES = 3  # a passage that is said twice is a restatement, not a loop
+COPIES = 3  # a passage said twice is a restatement, not a loop
 
 Codes = npt.NDArray[np.uint64]
 
 
 class Repeats(NamedTuple):
-    """How much of a text was said before. A word is a Chinese or Japanese character, or what stands between spaces."""
+    """How much of a text repeats earlier text. A word is a Chinese or Japanese character, or a run between spaces."""
 
-    share: float  # of the runs of GRAM_WORDS words
-    most: int  # how often the most frequent run comes
-    looped: int  # words that say again, back to back, what was just said
+    share: float  # share of runs of GRAM_WORDS words that occurred before
+    most: int  # occurrences of the most frequent run
+    looped: int  # words that repeat, back to back, what was just said
 
 
 def repeats_in(texts: pl.Series) -> list[Repeats]:
-    """The repeats of each text; a null says nothing."""
+    """Return the repeats of each text; a null counts as an empty text."""
     words = texts.fill_null("").str.to_lowercase().str.extract_all(WORD.pattern)
     ends = words.list.len().to_numpy().astype(np.int64).cumsum()
     flat = words.explode(empty_as_null=False)
@@ -36,13 +36,13 @@ def repeats_in(texts: pl.Series) -> list[Repeats]:
     for start, end in pairwise([0, *ends]):
         run = slice(start, max(start, end - GRAM_WORDS + 1))
         share, most = frequency(codes[run][saying[run]])
-        # nothing can have come in three copies where no run came three times
+        # without a run that occurs three times there is no passage in three copies
         found.append(Repeats(share, most, longest_loop(codes[run], saying[run]) if most >= COPIES else 0))
     return found
 
 
 def gram_codes(hashes: Codes) -> Codes:
-    """A code of the run of GRAM_WORDS words that begins at each word, over the bounds of texts too."""
+    """Return a hash of the run of GRAM_WORDS words that begins at each word; runs may cross text boundaries."""
     count = max(0, len(hashes) - GRAM_WORDS + 1)
     codes = np.zeros(count, dtype=np.uint64)
     for offset in range(GRAM_WORDS):
@@ -52,13 +52,13 @@ def gram_codes(hashes: Codes) -> Codes:
 
 
 def gram_says(words: pl.Series) -> npt.NDArray[np.bool_]:
-    """Whether the run of GRAM_WORDS words that begins at each word has one that says something."""
+    """Return whether the run of GRAM_WORDS words that begins at each word contains a word with content."""
     says = np.concatenate([[0], words.str.contains(SAYING).to_numpy().cumsum()])
     return says[GRAM_WORDS:] > says[:-GRAM_WORDS] if len(words) >= GRAM_WORDS else np.zeros(0, dtype=np.bool_)
 
 
 def frequency(codes: Codes) -> tuple[float, int]:
-    """(share of codes that came before, how often the most frequent comes); sorting beats a hash table by far."""
+    """Return (share of codes that occurred before, count of the most frequent); sorting beats a hash table by far."""
     if not len(codes):
         return 0.0, 0
     ordered = np.sort(codes)
@@ -67,7 +67,7 @@ def frequency(codes: Codes) -> tuple[float, int]:
 
 
 def longest_loop(codes: Codes, saying: npt.NDArray[np.bool_]) -> int:
-    """Most words in a row that repeat what stands one period before, in COPIES or more."""
+    """Return the length in words of the longest passage that repeats itself back to back, in COPIES copies or more."""
     periods = np.where(saying, distances(codes), 0)
     bounds = np.flatnonzero(np.diff(periods, prepend=-1, append=-1))
     runs = [(int(periods[start]), int(end - start) + GRAM_WORDS - 1) for start, end in pairwise(bounds)]
@@ -75,7 +75,7 @@ def longest_loop(codes: Codes, saying: npt.NDArray[np.bool_]) -> int:
 
 
 def distances(codes: Codes) -> npt.NDArray[np.int64]:
-    """How far before each code the same stands last; 0 where it is new."""
+    """Return how far before each code its last occurrence lies; 0 if it is new."""
     order = np.argsort(codes, kind="stable")
     same = np.flatnonzero(codes[order[1:]] == codes[order[:-1]])
     found = np.zeros(len(codes), dtype=np.int64)

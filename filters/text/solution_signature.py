@@ -1,6 +1,7 @@
-"""The path a solution takes: its equations, in order, in one spelling.
+"""The signature of a solution: its equations, in order, in one normalized spelling.
 
-Rejection-sampling fine-tuning keeps one solution a distinct list of equations (Yuan et al. 2023, arXiv 2308.01825).
+Rejection-sampling fine-tuning keeps one solution for each distinct list of equations (Yuan et al. 2023,
+arXiv 2308.01825).
 """
 
 import re
@@ -25,21 +26,21 @@ SYMBOLS = frozenset("-+*/^()=")
 PARENTHESES = re.compile(r"(?<!\w)\((\d+|\d+\.\d+|[a-zA-Z])\)")
 
 
-def path_of(text: str) -> tuple[str, ...]:
-    """The normalised equations of a solution; GSM8K's `<<3*4=12>>` where it has them. Empty when it has none."""
+def solution_signature(text: str) -> tuple[str, ...]:
+    """Return the normalized equations of a solution, those in GSM8K's `<<3*4=12>>` if any; empty if it has none."""
     annotated = ANNOTATION.findall(text)
     lines = annotated or [line for line in text.splitlines() if "=" in line]
     return tuple(equation for line in lines for equation in equations(line))
 
 
 def equations(line: str) -> Iterator[str]:
-    """`3*4=12` of "that is $3 \\times 4 = 12.00$ eggs": runs of numbers, single letters and signs around an `=`."""
+    """Yield `3*4=12` for "that is $3 \\times 4 = 12.00$ eggs": runs of numbers, letters and signs around an `=`."""
     for pattern, replacement in SPELLINGS:
         line = pattern.sub(replacement, line)
     run: list[str] = []
     for space, token in TOKEN.findall(line):
         is_operand = OPERAND.fullmatch(token) is not None
-        if run and is_operand and space and run[-1] not in SYMBOLS - {")"}:  # two operands side by side: words, not 3x
+        if run and is_operand and space and run[-1] not in SYMBOLS - {")"}:  # spaced operands: words, not 3x
             yield from closed(run)
             run = []
         if is_operand:
@@ -53,7 +54,7 @@ def equations(line: str) -> Iterator[str]:
 
 
 def closed(run: list[str]) -> Iterator[str]:
-    """The equation that a run of tokens makes up, if it is one."""
+    """Yield the equation that a run of tokens makes up, if it is one."""
     sides = [side.strip("+*/^") for side in "".join(run).split("=")]
     sides = [PARENTHESES.sub(r"\1", side) for side in sides if any(character.isalnum() for character in side)]
     if len(sides) > 1:
@@ -61,7 +62,7 @@ def closed(run: list[str]) -> Iterator[str]:
 
 
 def number(token: str) -> str:
-    """12.00 as 12, .50 as 0.5; letters stay."""
+    """Return 12.00 as 12 and .50 as 0.5; letters stay as they are."""
     if "." not in token:
         return token
     whole, _, decimals = token.partition(".")

@@ -7,7 +7,7 @@ from filters.text.dedupe import all_shingles, exact_duplicates, jaccard, near_du
 
 
 def planted(texts: int, words: int, seed: int = 0) -> tuple[list[str], list[int]]:
-    """Random texts, every third followed by a copy with one word in fifty changed; and the cluster of each."""
+    """Return random texts, every third followed by a copy with one word in fifty changed, and the cluster of each."""
     draw = random.Random(seed)
     found: list[list[str]] = []
     clusters: list[int] = []
@@ -43,7 +43,7 @@ def test_no_text_is_below_the_threshold_of_its_cluster(indexed: int, monkeypatch
         assert leader == index or jaccard(shingles[leader], shingles[index]) >= 0.8
 
 
-def test_jaccard_is_that_of_the_word_shingles() -> None:
+def test_jaccard_counts_word_shingles() -> None:
     one, other = "a b c d e f g h", "a b c d e f x h"
     sets = [{tuple(text.split()[i : i + 5]) for i in range(4)} for text in (one, other)]
     first, second = all_shingles([one, other])
@@ -56,5 +56,5 @@ def test_short_empty_and_unspaced_texts() -> None:
     assert near_duplicates([chinese, chinese.replace("小明", "小红"), chinese[::-1]], 0.5) == [0, 0, 2]
 
 
-def test_exact_duplicates_differ_in_white_space_only() -> None:
+def test_exact_duplicates_may_differ_in_white_space_only() -> None:
     assert exact_duplicates(["a b", "a  b\n", "A b", "a b"]) == [0, 0, 2, 0]

@@ -49,7 +49,7 @@ def test_the_last_mark_counts(text: str, marked: str | None) -> None:
         ("I hope the answer is correct and that you like it", None),
     ],
 )
-def test_what_a_text_states_as_its_answer(text: str, stated: str | None) -> None:
+def test_stated_answer(text: str, stated: str | None) -> None:
     assert answer(text).stated == stated
 
 
@@ -63,7 +63,7 @@ def test_what_a_text_states_as_its_answer(text: str, stated: str | None) -> None
         ("\\boxed{1}\n\nNow the second part of the question: \\boxed{2}", None),
     ],
 )
-def test_boxes_side_by_side_are_one_answer(text: str, joined: str | None) -> None:
+def test_adjacent_boxes_are_one_answer(text: str, joined: str | None) -> None:
     assert answer(text).joined == joined
 
 
@@ -85,11 +85,11 @@ def test_only_what_follows_the_thinking_counts() -> None:
         "x = \\frac{",
     ],
 )
-def test_a_text_cut_off_in_a_formula_is_not_guessed_at(text: str) -> None:
+def test_a_text_cut_off_in_a_formula_is_unparseable(text: str) -> None:
     assert why_none(text) == "cut off within a formula"
 
 
-def test_a_cut_off_or_a_looping_text_counts_only_where_it_had_answered() -> None:
+def test_a_cut_off_or_looping_text_counts_only_if_it_has_an_answer() -> None:
     loop = (
         "Wait, let me check that again: 3 + 4 = 7 and 7 + 5 = 12, but is it what was asked for in the question? " * 20
     )
@@ -105,6 +105,6 @@ def test_the_per_cent_sign_after_a_box_belongs_to_it() -> None:
 
 
 @pytest.mark.parametrize("piece", ["\\boxed{", "<answer>", "</think>", "{", "$", "\\(", "answer is ", "and or "])
-def test_degenerate_text_is_no_trap(piece: str) -> None:
+def test_degenerate_text_takes_linear_time(piece: str) -> None:
     boxed(piece * 100_000)
     final_answer(Item(piece * 100_000))

@@ -76,7 +76,7 @@ def test_each_kind(kind: str, arguments: dict[str, Any], follows: str, fails: st
     assert judgement.status == "wrong" and kind in judgement.reason, judgement
 
 
-def test_all_kinds_are_there() -> None:
+def test_every_kind_of_the_paper_is_implemented() -> None:
     assert {row[0] for row in FOLLOWED} == set(KINDS) and len(KINDS) == 25
 
 
@@ -87,7 +87,7 @@ def test_every_prompt_of_the_benchmark_can_be_checked(shared_data: Path) -> None
         assert judge(row["prompt"], row) == judge(row["prompt"], row)
 
 
-def test_loose_forgives_emphasis_and_a_first_or_last_line() -> None:
+def test_loose_reading_ignores_emphasis_and_a_first_or_last_line() -> None:
     row = {"instruction_id_list": ["startend:quotation", "punctuation:no_comma"], "kwargs": [{}, {}]}
     text = 'Sure! Here it is:\n**"All of it"**'
     strict, loose = judge(text, row), judge(text, row, options={"loose": True})

@@ -1,5 +1,5 @@
-"""Language consistency: the share of words that are in the prompt's language, mathematics and names aside."""
-# ruff: noqa: RUF001  (other scripts are what it is about)
+"""Tests of language consistency: the share of words in the prompt's language, mathematics and names excluded."""
+# ruff: noqa: RUF001  (the texts are in several scripts)
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_a_text_in_the_language_of_its_question_is_consistent(text: str) -> None
 
 
 @pytest.mark.parametrize("text", [SPANISH, CHINESE, RUSSIAN])
-def test_a_text_in_another_language_is_not(text: str) -> None:
+def test_a_text_in_another_language_is_inconsistent(text: str) -> None:
     found = judged(text)
     assert (found.status, found.score) == ("wrong", 0.0)
     assert "words are in en" in found.reason
@@ -43,7 +43,7 @@ def test_mathematics_code_and_quotations_belong_to_no_language() -> None:
     text = f'{CHINESE} $\\text{{where}} x$, \\boxed{{answer}} `return value` "quoted words" sin(x) + ab = 3'
     assert judged(text, CHINESE).score == 1.0
     assert judged("$x = 3$").score == 1.0
-    assert judged("").score == 1.0  # then it is the answer that is read, which is mathematics
+    assert judged("").score == 1.0  # the answer is read instead, and it is mathematics
 
 
 def test_the_target_may_be_named_and_options_are_checked() -> None:

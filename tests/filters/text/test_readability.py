@@ -1,4 +1,4 @@
-"""Readability filters: what each finds, and what looks like it and is not."""
+"""Tests of the readability filters: texts that each must flag, and similar texts that it must not."""
 # ruff: noqa: RUF001 - the texts are in several scripts
 
 from pathlib import Path
@@ -44,7 +44,7 @@ def against(reasoning: str | None, answer: str = r"\boxed{5}", question: str = E
         ("3 + 2 = ?", "Three plus two makes five, 也就是 five.", True),
     ],
 )
-def test_another_script_than_the_prompts_is_mixed_language(question: str, reasoning: str, mixed: bool) -> None:
+def test_a_script_that_the_prompt_lacks_is_mixed_language(question: str, reasoning: str, mixed: bool) -> None:
     assert against(reasoning, question=question, mixed_language=0) == ("mixed_language" if mixed else None)
 
 
@@ -70,9 +70,7 @@ def test_mixed_language_is_tolerated_up_to_a_share() -> None:
         ),
     ],
 )
-def test_names_and_terms_are_not_a_mixture_but_words_of_sentences_are(
-    question: str, reasoning: str, mixed: bool
-) -> None:
+def test_names_and_terms_are_tolerated_but_function_words_are_not(question: str, reasoning: str, mixed: bool) -> None:
     assert against(reasoning, question=question, mixed_language=0) == ("mixed_language" if mixed else None)
 
 
@@ -89,7 +87,7 @@ def test_reasoning_is_in_the_language_of_the_prompt(code: str) -> None:
     assert against(reasoning, question="3 + 2 = ?", same_language=True) is None
 
 
-def test_chinese_reasoning_for_an_english_prompt_and_the_reverse() -> None:
+def test_chinese_reasoning_for_an_english_prompt_and_vice_versa() -> None:
     chinese = "我们先数每个篮子里的苹果，再把它们加起来。"
     assert against(chinese, question="What is (11 + 2) * 7?", same_language=True) == "other_language"
     assert against(PROSE, question=CHINESE, same_language=True) == "other_language"
@@ -98,7 +96,7 @@ def test_chinese_reasoning_for_an_english_prompt_and_the_reverse() -> None:
 
 
 @pytest.mark.parametrize("kind", LOOKALIKES)
-def test_what_only_looks_faulty_is_readable(kind: str) -> None:
+def test_harmless_lookalikes_are_readable(kind: str) -> None:
     language, form = LOOKALIKES[kind]
     host = PROSE if language == "en" else "我们先数每个篮子里的苹果，再把它们加起来。"
     asked = ENGLISH if language == "en" else CHINESE
@@ -106,7 +104,7 @@ def test_what_only_looks_faulty_is_readable(kind: str) -> None:
 
 
 @pytest.mark.parametrize("mention", MENTIONS)
-def test_reasoning_may_speak_of_tags(mention: str) -> None:
+def test_reasoning_may_mention_tags(mention: str) -> None:
     assert against(f"{PROSE}\n{mention}", "<answer>5</answer>", tags=True) is None
 
 
@@ -137,7 +135,7 @@ def test_reasoning_may_speak_of_tags(mention: str) -> None:
         ("For 1 <think of a number>, x < 3", "5", False),
     ],
 )
-def test_tags_stand_once_and_in_pairs(reasoning: str | None, answer: str, broken: bool) -> None:
+def test_tags_occur_once_and_in_pairs(reasoning: str | None, answer: str, broken: bool) -> None:
     assert against(reasoning, answer, tags=True) == ("bad_tags" if broken else None)
 
 
@@ -159,7 +157,7 @@ def test_loops_and_repetition() -> None:
         ("and so on, " * 20, True),
         ("\n".join([LOOP] * 5), True),
         ("\n".join([PROSE + LOOP] * 3), True),
-        ("\n".join([PROSE + LOOP] * 2), False),  # said again, once
+        ("\n".join([PROSE + LOOP] * 2), False),  # repeated only once
         ("我们再检查一遍这个答案是否正确。" * 6, True),
         ("我们再检查一遍这个答案是否正确。" * 2, False),
         ("12 + 13 = 25\n" * 20, True),
@@ -167,7 +165,7 @@ def test_loops_and_repetition() -> None:
         (" ".join(f"{LOOP} {n}" for n in range(9)), False),
     ],
 )
-def test_a_loop_says_the_same_three_times_or_more_in_a_row(said: str, looped: bool) -> None:
+def test_a_loop_repeats_itself_three_times_or_more_in_a_row(said: str, looped: bool) -> None:
     assert against(f"{PROSE}\n{said}\n{PROSE}", loop_words=30) == ("loop" if looped else None)
     assert against(PROSE, said, loop_words=30) == ("loop" if looped else None)
 
@@ -194,14 +192,14 @@ def test_paragraphs_code_summaries_and_lengths() -> None:
     assert against(None, PROSE, min_characters=50, max_characters=200) is None
 
 
-def test_nothing_is_looked_for_unless_it_is_asked() -> None:
+def test_every_check_is_off_by_default() -> None:
     awful = LOOP * 90 + "<think>因为```"
     assert against(awful, "") is None
     assert reason_against(awful, "", READABLE, question=ENGLISH) == "bad_tags"
     assert reason_against(PROSE, "5", READABLE, question=ENGLISH) is None
 
 
-def test_many_at_once_are_judged_as_each_by_itself() -> None:
+def test_a_batch_gets_the_same_reasons_as_single_texts() -> None:
     rows = [
         {"question": question, "domain": domain, "reasoning": reasoning, "answer": answer}
         for question in (ENGLISH, CHINESE, "1+1")
@@ -220,7 +218,7 @@ def test_many_at_once_are_judged_as_each_by_itself() -> None:
     assert {None, "bad_tags", "no_summary", "code_block", "mixed_language", "loop"} <= set(alone)
 
 
-def test_vectorised_checks_find_what_the_rules_find_row_by_row() -> None:
+def test_vectorized_checks_agree_with_row_by_row_rules() -> None:
     said = [
         PROSE,
         LOOP * 9,
@@ -245,7 +243,7 @@ def test_vectorised_checks_find_what_the_rules_find_row_by_row() -> None:
         assert found.any(), reason
 
 
-def test_select_labels_unreadable_traces_with_their_reason(tmp_path: Path) -> None:
+def test_select_labels_unreadable_traces_with_a_reason(tmp_path: Path) -> None:
     texts = [PROSE, f"{PROSE} 然后加起来", LOOP * 12, f"{PROSE} and once more with other words"]
     rows = [
         {"trace_id": f"t{i}", "prompt_id": "p", "sample_index": i, "reasoning": text, "answer": "5"}
