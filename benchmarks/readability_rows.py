@@ -73,7 +73,7 @@ def counts(text: str, words: Mapping[str, str]) -> dict[str, int]:
 
 
 def mixed_language(row: Row) -> bool:
-    """As filters.text.mixed_language.foreign_share, above what READABLE tolerates."""
+    """As filters.text.mixed_language.mixed_language_share, above what READABLE tolerates."""
     text, asked = both(row), row["question"] or ""
     if not compiled(foreign.NOT_LATIN).search(text + asked):
         return False

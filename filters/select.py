@@ -14,7 +14,7 @@ from pydantic import Field
 
 from filters.text.dedupe import exact_duplicates, near_duplicates
 from filters.text.readability import ReadabilityConfig, unreadable
-from filters.text.solution_signature import path_of
+from filters.text.solution_signature import solution_signature
 from generators.contract.config import Config
 from generators.contract.files import replace_durably
 from generators.contract.records import SELECTED
@@ -160,7 +160,7 @@ def label_samples(samples: pl.DataFrame, config: SelectConfig) -> list[tuple[int
     kept = 0
     labels = []
     for index, row in enumerate(rows):
-        path = path_of(row["reasoning"] or row["answer"] or "") if config.distinct == "equations" else ()
+        path = solution_signature(row["reasoning"] or row["answer"] or "") if config.distinct == "equations" else ()
         reason = None
         if exact[index] != index:
             reason = "exact_duplicate"

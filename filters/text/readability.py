@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from filters.text.mixed_language import ANSWER, BOTH, QUESTION, mixed_language_share, in_other_language
+from filters.text.mixed_language import ANSWER, BOTH, QUESTION, in_other_language, mixed_language_share
 from filters.text.repetition import Repeats, repeats_in
 from generators.contract.config import Config
 from generators.contract.stage_protocol import Progress, no_progress
