@@ -1,7 +1,7 @@
-"""Reads assert blocks that are plain enough to be judged without running them: `assert f(1, [2]) == (3, 4)` and kin.
+"""Parsing of assert blocks simple enough to be judged without running them: `assert f(1, [2]) == (3, 4)` and the like.
 
-Then the program is only called, and the values are compared here: half the work of running the block beside it.
-A block with anything else in it is left to `filters.sandbox.proxies`, with the same verdict.
+The program is then only called, and its values are compared here, which takes half the work of running the block in a
+second sandbox. A block that contains anything else is left to `filters.sandbox.proxies`, with the same verdict.
 """
 
 import ast
@@ -14,7 +14,7 @@ from filters.sandbox.values import decode
 
 @dataclass(frozen=True, slots=True)
 class PlainAssert:
-    """One call, and what its value must be: equal to `expected`, or true or false where `expected` is None."""
+    """One call and the value required of it: equal to `expected`, or true or false if `expected` is None."""
 
     name: str
     arguments: list[Any]
@@ -23,14 +23,14 @@ class PlainAssert:
     source: str
 
     def holds(self, data: Any) -> bool:
-        """Whether the value, as it came, is right; a ValueError or TypeError where it is none of Python's own."""
+        """Return whether the encoded value is right; raise ValueError or TypeError if it is not a builtin value."""
         value = decode(data)
         right = bool(value) if self.expected is None else bool(value == self.expected[0])
         return right != self.negated
 
 
 def plain_asserts(tests: str, entry_point: str | None) -> list[PlainAssert] | None:
-    """The asserts in order; None where the block does anything that these cannot say."""
+    """Return the asserts in order; None if the block does anything that PlainAssert cannot express."""
     try:
         body = ast.parse(tests).body
         if entry_point is not None:
@@ -42,7 +42,7 @@ def plain_asserts(tests: str, entry_point: str | None) -> list[PlainAssert] | No
 
 
 def check_body(body: list[ast.stmt]) -> tuple[list[ast.stmt], str]:
-    """The statements of HumanEval's `check`, and what it calls the function; nothing else may run beside it."""
+    """Return the statements of HumanEval's `check` and the name of its parameter; nothing else may run next to it."""
     others = [node for node in body if not isinstance(node, ast.FunctionDef)]
     checks = [node for node in body if isinstance(node, ast.FunctionDef)]
     if len(checks) != 1 or checks[0].name != "check" or len(checks[0].args.args) != 1:
@@ -55,7 +55,7 @@ def check_body(body: list[ast.stmt]) -> tuple[list[ast.stmt], str]:
 
 
 def asserts(body: list[ast.stmt]) -> Iterator[ast.Assert]:
-    """The asserts that can fail; a ValueError for any other statement."""
+    """Yield the asserts that can fail; raise ValueError for any other statement."""
     for node in body:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue  # a docstring
@@ -66,7 +66,7 @@ def asserts(body: list[ast.stmt]) -> Iterator[ast.Assert]:
 
 
 def read_assert(node: ast.Assert, names: set[str] | None, entry_point: str) -> PlainAssert:
-    """One assert; a ValueError where it is not plain."""
+    """Return one assert; raise ValueError if it is not plain."""
     test, negated, expected = node.test, False, None
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         test, negated = test.operand, True

@@ -1,4 +1,4 @@
-"""Finds the program in a completion."""
+"""Extraction of the program from a completion."""
 
 import re
 import textwrap
@@ -14,9 +14,9 @@ STATEMENT = re.compile(r"(?:def|class|import|from|for|while|if|try|with|async|re
 
 
 def program_of(item: Item, name: str | None, completes_prompt: bool) -> str | Judgement:
-    """The last Python block, of those that define `name` if there are any; else the whole answer if it is code.
+    """Return the last Python block, preferring blocks that define `name`; else the whole answer if it is code.
 
-    `completes_prompt`: the answer may go on where the prompt's code ends.
+    `completes_prompt`: the answer may continue the code of the prompt.
     """
     text = item.answer.rpartition(CLOSE)[2]
     if not text.strip() or text.lstrip().startswith("<think>"):
@@ -37,10 +37,11 @@ def program_of(item: Item, name: str | None, completes_prompt: bool) -> str | Ju
 
 
 def complete(prelude: str, code: str, name: str | None) -> str:
-    """The source to run: the code after what the reference puts before it.
+    """Return the source to run: the code after the reference's prelude.
 
-    A completion of the prompt's code starts with an indented line, though its first indentation may have been
-    stripped with the white space around the answer. A `from __future__` import would have to come first.
+    A completion of the prompt's code starts with an indented line, though its first indentation may have been stripped
+    with the white space around the answer. A `from __future__` import would have to come first, so such code is left as
+    it is.
     """
     if "from __future__" in code:
         return code

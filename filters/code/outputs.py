@@ -1,7 +1,7 @@
-"""Compares what a program gave out with what was expected. Works on bytes and JSON: the other side chose them.
+"""Comparison of a program's output with the expected output, on bytes and JSON, both of which the program chose.
 
-No value of the program's becomes a key or a member of a set here, and no number is written out in base 10, so that
-neither colliding hashes nor a number of a million digits can hold the judge up.
+No value from the program becomes a key or a set member here, and no number is written out in base 10, so neither
+colliding hashes nor a number of a million digits can stall the judge.
 """
 
 import json
@@ -12,7 +12,7 @@ BRIEF = 80
 
 
 def same_output(output: bytes, expected: str, tolerance: float) -> bool:
-    """Whole output, line for line; white space at line ends and empty lines at the end do not count."""
+    """Compare whole outputs line by line; trailing white space of lines and trailing empty lines do not count."""
     said, wanted = lines(output), lines(expected.encode(errors="surrogateescape"))
     if said == wanted:
         return True
@@ -20,12 +20,12 @@ def same_output(output: bytes, expected: str, tolerance: float) -> bool:
 
 
 def lines(output: bytes) -> list[bytes]:
-    """Lines without what does not count."""
+    """Return the lines without trailing white space."""
     return [line.rstrip() for line in output.rstrip().splitlines()]
 
 
 def same_line(said: bytes, wanted: bytes, tolerance: float) -> bool:
-    """Word for word, numbers within the tolerance."""
+    """Compare two lines word by word, numbers within the tolerance."""
     words, others = said.split(), wanted.split()
     return len(words) == len(others) and all(
         word == other or close(as_float(word), as_float(other), tolerance)
@@ -34,7 +34,7 @@ def same_line(said: bytes, wanted: bytes, tolerance: float) -> bool:
 
 
 def as_float(word: bytes) -> float:
-    """The number, or nan, which is close to nothing."""
+    """Return the number, or nan, which is close to nothing."""
     try:
         return float(word)
     except ValueError:
@@ -42,12 +42,12 @@ def as_float(word: bytes) -> float:
 
 
 def close(value: float, expected: float, tolerance: float) -> bool:
-    """Within the tolerance, relative above 1."""
+    """Return whether two numbers are within the tolerance, which is relative above 1."""
     return value == expected or abs(value - expected) <= tolerance * max(1.0, abs(expected))
 
 
 def same_value(data: Any, expected: Any, tolerance: float) -> bool:
-    """Whether a value, as `values.encode` gives it, equals a JSON value; tuples are lists, keys are text, in JSON."""
+    """Compare a value encoded by `values.encode` with a JSON value, in which tuples are lists and keys are text."""
     if isinstance(data, dict):
         ((name, content),) = data.items() if len(data) == 1 else ((None, None),)
         return same_container(name, content, expected, tolerance)
@@ -62,7 +62,7 @@ def same_value(data: Any, expected: Any, tolerance: float) -> bool:
 
 
 def as_finite(value: float) -> float:
-    """A float, of an integer too big for one nan."""
+    """Return a float; nan for an integer too large for one."""
     try:
         return float(value)
     except OverflowError:
@@ -70,14 +70,14 @@ def as_finite(value: float) -> float:
 
 
 def same_list(data: list[Any], expected: list[Any], tolerance: float) -> bool:
-    """Item for item."""
+    """Compare two lists item by item."""
     return len(data) == len(expected) and all(
         same_value(item, other, tolerance) for item, other in zip(data, expected, strict=True)
     )
 
 
 def same_container(name: str | None, content: Any, expected: Any, tolerance: float) -> bool:
-    """The kinds of value that JSON writes otherwise."""
+    """Compare the kinds of value that JSON writes differently."""
     if name == "tuple":
         return isinstance(expected, list) and isinstance(content, list) and same_list(content, expected, tolerance)
     if name == "int":
@@ -91,6 +91,6 @@ def same_container(name: str | None, content: Any, expected: Any, tolerance: flo
 
 
 def brief(value: Any) -> str:
-    """A value for a reason: bytes as text, anything else as JSON."""
+    """Return a value as a reason quotes it: bytes as text, anything else as JSON."""
     text = value.decode(errors="replace") if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False)
     return repr(text[:BRIEF])[1:-1] + ("..." if len(text) > BRIEF else "")

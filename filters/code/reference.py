@@ -1,19 +1,20 @@
-"""Reads the tests of a coding problem from a prompt's reference: JSON, in the forms that the public sets have.
+"""Parsing of the tests of a coding problem from a prompt's reference: JSON in the forms of the public data sets.
 
     {"inputs": ["3\\n"], "outputs": ["1\\n2\\n3\\n"]}                 stdin and stdout (APPS, TACO, PRIME)
     {"fn_name": "f", "inputs": [[2]], "outputs": [4]}              calls of a function, or of a method of `Solution`
-    {"tests": [{"input": "3\\n", "output": "1\\n"}]}                 either, an object a test (LiveCodeBench); also bare
+    {"tests": [{"input": "3\\n", "output": "1\\n"}]}                 either, one object per test (LiveCodeBench)
+    [{"input": "3\\n", "output": "1\\n"}]                            the same without the key
     {"prompt": CODE, "test": CODE, "entry_point": "f"}             HumanEval: `test` defines check(candidate)
     {"test_list": ["assert f(2) == 4"], "test_imports": [], "test_setup_code": ""}                  MBPP
 
-Where a function's inputs and outputs are text, as in LiveCodeBench, the text is JSON, one argument a line.
-A data set's row may stand here as it is. Beside the tests there may be:
+If a function's inputs and outputs are text, as in LiveCodeBench, the text is JSON, one argument per line. A row of
+such a data set can be used unchanged. In addition to the tests there may be:
 
-    "time_limit_s"   wall clock for all tests together, 4 by default; `verify.timeout_s` must be above it
+    "time_limit_s"   wall-clock limit for all tests together, 4 by default; `verify.timeout_s` must be above it
     "memory_mib"     1024 by default
-    "tolerance"      numbers may differ by this, absolutely, or relatively where they are above 1
+    "tolerance"      allowed difference between numbers: absolute, relative for numbers above 1
     "checker"        source of `check(input, output, expected)`, which must return True, for problems with many answers
-    "setup"          source that goes before the program
+    "setup"          source that is placed before the program
 """
 
 import difflib
@@ -25,17 +26,17 @@ from typing import Any
 from filters.sandbox.program import Limits
 
 DEFAULT = Limits()
-LEAST_MEMORY_MIB = 64  # the interpreter itself takes half of it
+LEAST_MEMORY_MIB = 64  # the interpreter alone takes half of this
 FORMS = ("inputs", "tests", "test_list", "test")
 SETTINGS = ("time_limit_s", "memory_mib", "tolerance", "checker", "setup")
 FORM_KEYS = (*FORMS, "outputs", "fn_name", "entry_point", "test_imports", "test_setup_code", "prompt")
-# Keys of the data sets' rows that say nothing of how to test.
+# Keys of the data sets' rows that do not affect the tests.
 IGNORED = ("task_id", "canonical_solution", "code", "source_file", "text", "challenge_test_list", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One input, and what must come out."""
+    """One input and the output expected for it."""
 
     given: Any  # text for stdin, or a list of arguments
     expected: Any  # text of stdout, or a JSON value
@@ -43,7 +44,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """Tests of one problem: an assert block in `tests`, else `cases`, of `function` or else of the whole program."""
+    """The tests of one problem: an assert block in `tests`, else `cases` for `function`, else for the whole program."""
 
     limits: Limits
     cases: tuple[Case, ...] = ()
@@ -56,7 +57,7 @@ class Reference:
 
 
 def read_reference(text: str, default: Limits = DEFAULT) -> Reference:
-    """The tests; a ValueError names the key and what is accepted."""
+    """Return the tests; raise ValueError naming the key and what is accepted."""
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -66,7 +67,7 @@ def read_reference(text: str, default: Limits = DEFAULT) -> Reference:
     if not isinstance(data, dict):
         raise ValueError(f"the reference is a {type(data).__name__}; it must be an object or a list of tests")
     check_keys(data)
-    settings = {"limits": limits_of(data, default), "tolerance": number(data, "tolerance", 0.0), "prelude": ""}
+    settings = {"limits": limits_of(data, default), "tolerance": number(data, "tolerance", 0.0)}
     settings |= {"checker": source(data, "checker") or None, "prelude": source(data, "setup")}
     if "test_list" in data:
         return mbpp(data, settings)
@@ -76,7 +77,7 @@ def read_reference(text: str, default: Limits = DEFAULT) -> Reference:
 
 
 def check_keys(data: Mapping[str, Any]) -> None:
-    """One form, and no key that nobody reads."""
+    """Raise ValueError unless the reference has exactly one form and only known keys."""
     for key in data:
         if key not in (*FORM_KEYS, *SETTINGS, *IGNORED):
             near = difflib.get_close_matches(key, (*FORM_KEYS, *SETTINGS), 1)
@@ -87,7 +88,7 @@ def check_keys(data: Mapping[str, Any]) -> None:
 
 
 def limits_of(data: Mapping[str, Any], default: Limits = DEFAULT) -> Limits:
-    """The limits set here, over the default ones."""
+    """Return the limits set here, on top of the default ones."""
     time_s = number(data, "time_limit_s", default.time_s)
     memory = number(data, "memory_mib", default.memory_mib)
     if time_s <= 0 or memory < LEAST_MEMORY_MIB:
@@ -97,7 +98,7 @@ def limits_of(data: Mapping[str, Any], default: Limits = DEFAULT) -> Limits:
 
 
 def number(data: Mapping[str, Any], key: str, default: float) -> float:
-    """A number of the reference's."""
+    """Return a number from the reference; raise ValueError for any other type."""
     value = data.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{key} is {value!r}; it must be a number")
@@ -105,7 +106,7 @@ def number(data: Mapping[str, Any], key: str, default: float) -> float:
 
 
 def source(data: Mapping[str, Any], key: str) -> str:
-    """Source of the reference's; null and no key are none."""
+    """Return source code from the reference; a null or a missing key is empty source."""
     value = data.get(key) or ""
     if not isinstance(value, str):
         raise ValueError(f"the reference's {key} is {value!r}; it must be text")
@@ -113,7 +114,7 @@ def source(data: Mapping[str, Any], key: str) -> str:
 
 
 def mbpp(data: Mapping[str, Any], settings: dict[str, Any]) -> Reference:
-    """Asserts, one a string."""
+    """Return the reference of an MBPP row: a list of asserts."""
     parts = [data.get("test_imports") or [], [source(data, "test_setup_code")], data["test_list"]]
     if not all(isinstance(line, str) for part in parts for line in part):
         raise ValueError("the reference's test_imports and test_list must be lists of text")
@@ -121,14 +122,14 @@ def mbpp(data: Mapping[str, Any], settings: dict[str, Any]) -> Reference:
 
 
 def human_eval(data: Mapping[str, Any], settings: dict[str, Any]) -> Reference:
-    """A function `check`, and the name of what it is called with."""
+    """Return the reference of a HumanEval row: a function `check` and the name it is called with."""
     settings["prelude"] += source(data, "prompt")
     entry_point = source(data, "entry_point") or None
     return Reference(**settings, tests=source(data, "test"), entry_point=entry_point)
 
 
 def cases_of(data: Mapping[str, Any], settings: dict[str, Any]) -> Reference:
-    """Inputs with outputs."""
+    """Return the reference made of inputs and outputs."""
     function = source(data, "fn_name") or None
     pairs = list(paired(data))
     if not pairs:
@@ -142,7 +143,7 @@ def cases_of(data: Mapping[str, Any], settings: dict[str, Any]) -> Reference:
 
 
 def paired(data: Mapping[str, Any]) -> Sequence[tuple[Any, Any]]:
-    """(input, output) of each test."""
+    """Return (input, output) of each test."""
     if "tests" in data:
         try:
             return [(test["input"], test["output"]) for test in data["tests"]]
@@ -155,7 +156,7 @@ def paired(data: Mapping[str, Any]) -> Sequence[tuple[Any, Any]]:
 
 
 def values(given: Any, expected: Any) -> tuple[list[Any], Any]:
-    """Arguments and value of a call; of LiveCodeBench's text, the JSON in it."""
+    """Return the arguments and the value of a call; the text of LiveCodeBench is decoded from JSON."""
     if isinstance(given, str):
         try:
             return [json.loads(line) for line in given.splitlines() if line.strip()], json.loads(expected)
