@@ -1,7 +1,7 @@
 """The distillation loss `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`, from hidden states, in chunks.
 
-Logits of all tokens never exist at once: each chunk's logits are formed, turned into gradients and dropped
-(the idea of Liger's and Cut Cross-Entropy's fused linear losses), so memory grows with the chunk, not with N * V.
+The logits of all tokens never exist at once: the logits of one chunk are formed, turned into gradients and dropped
+(the idea of the fused linear losses of Liger and Cut Cross-Entropy), so memory grows with the chunk, not with N * V.
 
 Shape suffixes: N target tokens, C tokens of one chunk, H student hidden, G teacher hidden, V vocabulary,
 K stored targets.
@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 
 from distill.loss.divergences import DIVERGENCES as DIVERGENCES
 from distill.loss.heads import Head
-from distill.loss.targets import Batch
+from distill.loss.targets import LossBatch
 from distill.loss.targets import OnlineTeacher as OnlineTeacher
 from distill.loss.targets import SampledTargets as SampledTargets
 from distill.loss.targets import StoredTargets as StoredTargets
@@ -30,7 +30,10 @@ from distill.settings import Divergence
 
 @dataclass(frozen=True)
 class LossOutput:
-    """loss: differentiable scalar. ce_sum, kl_sum: detached sums over `tokens` target tokens, kl_sum without T^2."""
+    """The loss and its parts.
+
+    loss: differentiable scalar. ce_sum, kl_sum: detached sums over the `tokens` target tokens, kl_sum without T^2.
+    """
 
     loss: Tensor
     ce_sum: Tensor
@@ -42,8 +45,9 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def _uncompiled(function: Function) -> Function:
-    """A function compiled around it breaks its graph here: traced, the loop over chunks would be unrolled."""
-    return torch.compiler.disable(function)
+    """Keep torch.compile out of the function: a trace would unroll the loop over chunks."""
+    disabled: Function = torch.compiler.disable(function)
+    return disabled
 
 
 @_uncompiled
@@ -63,41 +67,46 @@ def distillation_loss(
     chunk_tokens: int | None = None,
     tolerance: float = 0.0,
 ) -> LossOutput:
-    """Loss of N tokens from hidden states [N, H], head (or its weight [V, H]) and labels [N].
+    """Return the loss of N tokens from hidden states [N, H], a head (or its weight [V, H]) and labels [N].
 
-    Differentiable to hidden states, weight and bias; of what needs no gradient, such as a frozen head, none is made.
+    The result is differentiable with respect to the hidden states, weight and bias. No gradient is computed for an
+    input that needs none, such as a frozen head.
 
-    The sum over target tokens of `alpha * CE + (1 - alpha) * T^2 * D` (Hinton et al., arXiv 1503.02531; T^2 is
-    in the gradient too), divided by `denominator`: pass the target tokens of the whole optimizer step, else this
-    call's count is taken. `beta` is the teacher's share of the mixture in `jsd` (GKD, arXiv 2306.13649) and
-    `skew_kl` (DistiLLM, arXiv 2402.03898). Labels equal to `ignore_index` are no targets; None promises there
-    are none. `vocab_size` cuts rows beyond the shared tokenizer from both heads. Softmax statistics are fp32 (fp64
-    for fp64 inputs); products run in the autocast dtype. A teacher with alpha=1 is only measured (kl_sum).
+    The loss is the sum over target tokens of `alpha * CE + (1 - alpha) * T^2 * D` (Hinton et al., arXiv 1503.02531; T^2
+    is in the gradient too), divided by `denominator`. Pass the number of target tokens of the whole optimizer step as
+    the denominator; without one, this call's number is used. `beta` is the teacher's share of the mixture in `jsd`
+    (GKD, arXiv 2306.13649) and `skew_kl` (DistiLLM, arXiv 2402.03898). Labels equal to `ignore_index` are not targets;
+    None promises that there are none. `vocab_size` cuts both heads' rows beyond the shared tokenizer. Softmax
+    statistics are fp32 (fp64 for fp64 inputs); products run in the autocast dtype. With alpha=1 a teacher is only
+    measured (kl_sum).
 
-    On a GPU, CE and forward KL run through `distill.loss.fused_loss`. There `tolerance` lets rows of the
-    vocabulary be left out
-    of the gradient's products whose squares sum to at most tolerance^2 of all (0.002 suits bf16): faster where teacher
-    and student are peaked, and found not worth it where they are not.
+    On a GPU, CE and forward KL run through `distill.loss.fused_loss`. There, `tolerance` leaves rows of the vocabulary
+    out of the gradient's products as long as their squares sum to at most tolerance^2 of the total (0.002 suits bf16).
+    This is faster where teacher and student are peaked; where they are not, it is detected and switched off.
 
-    A head that FSDP2 has sharded is gathered for the call (`Head.gathered`); as FSDP2 takes the mean over ranks,
-    `denominator` is then all ranks' targets divided by the ranks. With a vocabulary-parallel head (`Head.shard`) all
-    ranks of its group pass the same hidden states and labels. All get the same loss and the whole gradient to the
-    hidden states, as from Megatron's column-parallel head, and each the gradient of its rows. The teacher's head is
-    whole on each rank, or has the same rows. Such a loss is plain torch's also on a GPU.
+    A head that FSDP2 has sharded is gathered for the call (`Head.gathered`). FSDP2 averages over ranks, so
+    `denominator` is then the targets of all ranks divided by the number of ranks. With a vocabulary-parallel head
+    (`Head.shard`) all ranks of its group pass the same hidden states and labels. Every rank gets the same loss and the
+    whole gradient of the hidden states, as from Megatron's column-parallel head, and the gradient of its own rows. The
+    teacher's head is either whole on each rank or has the same rows. Such a loss runs in plain torch, on a GPU too.
+
+    Arguments outside their range, or heads that do not belong together, raise ValueError.
     """
     head = Head.of(student_head).gathered()
     if isinstance(teacher, OnlineTeacher):
         teacher = OnlineTeacher(teacher.hidden, Head.of(teacher.head).gathered().along(head))
     _check(student_hidden, head, labels, alpha, temperature, teacher, divergence, beta, vocab_size)
-    batch = Batch.of(labels, teacher, ignore_index)
+    batch = LossBatch.of(labels, teacher, ignore_index)
     size = vocab_size or head.rows
     terms = _Terms(
         alpha, temperature, divergence, beta, size, chunk_tokens, head.scale, head.softcap,
-        torch.is_grad_enabled(),  # asked here: it is off within forward
+        torch.is_grad_enabled(),  # read here: inside forward gradients are always off
         head.shard, tolerance,
     )  # fmt: skip
     unit = 1.0 / (max(len(batch), 1) if denominator is None else denominator)
-    loss, ce_sum, kl_sum = _ChunkedLoss.apply(student_hidden, head.weight, head.bias, batch, terms, unit)
+    loss, ce_sum, kl_sum = _ChunkedLoss.apply(  # type: ignore[no-untyped-call]
+        student_hidden, head.weight, head.bias, batch, terms, unit
+    )
     return LossOutput(loss, ce_sum, kl_sum, len(batch))
 
 
@@ -139,12 +148,12 @@ def _check(
 
 
 def default_chunk(vocab_size: int, device: torch.device) -> int:
-    """Tokens a chunk: fp32 logits of 16 MiB near a CPU's caches, 512 MiB to fill a GPU; enough rows for a product."""
+    """Return the tokens of a chunk: fp32 logits of 16 MiB, near a CPU's caches, or 512 MiB on a GPU; at least 256."""
     return max(256, (2**22 if device.type == "cpu" else 2**27) // vocab_size)
 
 
 class _ChunkedLoss(torch.autograd.Function):
-    """Forms the gradients of the loss in the forward pass, chunk by chunk; backward only scales them."""
+    """The loss as an autograd function: forward computes the gradients chunk by chunk, backward only scales them."""
 
     @staticmethod
     def forward(
@@ -152,7 +161,7 @@ class _ChunkedLoss(torch.autograd.Function):
         hidden_NH: Tensor,
         weight_VH: Tensor,
         bias_V: Tensor | None,
-        batch: Batch,
+        batch: LossBatch,
         terms: _Terms,
         unit: float | Tensor,
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -169,10 +178,11 @@ class _ChunkedLoss(torch.autograd.Function):
                 unit = torch.as_tensor(unit, dtype=torch.float32).to(hidden_NH.device, non_blocking=True)
                 sums, *grads = fused_loss(*inputs, unit)
             else:
-                sums, *grads = _plain_loss(*inputs)
+                sums, *grads = _torch_loss(*inputs)
         ctx.unit = unit
         ctx.save_for_backward(*grads)
         ce_sum, kl_sum = sums.unbind()
+        # docs/equations.md, "The loss"
         total = terms.alpha * ce_sum + (1.0 - terms.alpha) * terms.temperature**2 * kl_sum
         ctx.mark_non_differentiable(ce_sum, kl_sum)
         return total * unit, ce_sum, kl_sum
@@ -180,7 +190,8 @@ class _ChunkedLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        # Of a graph that is kept they are asked again; else a second copy of the head's gradient would be a waste.
+        # A retained graph runs backward again, so its gradients must survive. Otherwise a second copy of the head's
+        # gradient would be wasted memory.
         kept = torch._C._autograd._get_current_graph_task_keep_graph()
         grads = [grad.clone() if kept and grad is not None else grad for grad in ctx.saved_tensors]
         for grad in grads:
@@ -192,9 +203,9 @@ class _ChunkedLoss(torch.autograd.Function):
 
 
 def _fusable(device: str, dtype: torch.dtype, terms: _Terms) -> bool:
-    """Whether Triton's kernels do it: CE, and forward KL to any teacher, without soft caps and sharded heads."""
-    plain = terms.softcap is not None or terms.shard is not None or dtype == torch.float64
-    return device == "cuda" and terms.divergence == "forward_kl" and not plain
+    """Whether the Triton kernels support the loss: CE, and forward KL to any teacher, without soft cap or shards."""
+    unsupported = terms.softcap is not None or terms.shard is not None or dtype == torch.float64
+    return device == "cuda" and terms.divergence == "forward_kl" and not unsupported
 
 
 def _scale_fused(grad: Tensor, factor: Tensor) -> None:
@@ -203,15 +214,15 @@ def _scale_fused(grad: Tensor, factor: Tensor) -> None:
     scale_by(grad, factor)
 
 
-def _plain_loss(
+def _torch_loss(
     hidden_NH: Tensor,
     head: Head,
     whole: Head,
-    batch: Batch,
+    batch: LossBatch,
     terms: _Terms,
     needed: Sequence[bool],
 ) -> tuple[Tensor, *tuple[Tensor | None, ...]]:
-    """(sums of CE and divergence [2], gradients of the summed loss to hidden states, weight and bias)."""
+    """Return (sums of CE and divergence [2], gradients of the summed loss to hidden states, weight and bias)."""
     dtype = head.weight.dtype
     sums = hidden_NH.new_zeros(2, dtype=torch.promote_types(dtype, torch.float32))
     grads = _Gradients.of(batch.gradient_like(hidden_NH), whole.weight, whole.bias, needed, sums.dtype)
@@ -222,20 +233,20 @@ def _plain_loss(
         chunk_sums, grad_CV = _chunk_terms(logits_CV, labels_C, teacher, terms)
         sums += chunk_sums
         grads.add(where, head.backward(grad_CV, logits_CV), hidden_CH, head.weight)
-        del logits_CV, grad_CV  # before the next chunk's are made
+        del logits_CV, grad_CV  # free them before the next chunk's are made
     if terms.shard is not None and grads.hidden_NH is not None:
-        dist.all_reduce(grads.hidden_NH, group=terms.shard.group)  # each rank's is that through its own rows
+        dist.all_reduce(grads.hidden_NH, group=terms.shard.group)  # each rank has the part through its own rows
     return sums, *grads.finished(whole.weight, whole.bias)
 
 
 @dataclass
 class _Gradients:
-    """Of the summed loss, those that are needed; sums over chunks stay in fp32 also when the products are bf16."""
+    """The needed gradients of the summed loss. Sums over chunks stay in fp32 even when the products are bf16."""
 
     hidden_NH: Tensor | None
     weight_VH: Tensor | None
     bias_V: Tensor | None
-    written: int = 0  # rows of the head
+    written: int = 0  # rows of the head's gradient written so far
 
     @classmethod
     def of(
@@ -253,7 +264,7 @@ class _Gradients:
         )
 
     def add(self, where: slice | Tensor, grad_CV: Tensor, hidden_CH: Tensor, weight_VH: Tensor) -> None:
-        """Those of one chunk, from its gradient to the products of hidden states and weight."""
+        """Add one chunk, given its gradient to the products of hidden states and weight."""
         size, grad_CV_low = weight_VH.shape[0], grad_CV.to(hidden_CH.dtype)
         if self.hidden_NH is not None:
             self.hidden_NH[where] = (grad_CV_low @ weight_VH).to(self.hidden_NH.dtype)
@@ -264,18 +275,18 @@ class _Gradients:
             self.bias_V[:size] += grad_CV.sum(0, dtype=self.bias_V.dtype)
 
     def finished(self, weight_VH: Tensor, bias_V: Tensor | None) -> tuple[Tensor | None, ...]:
-        """In the dtypes of what they are gradients of."""
+        """Return the gradients in the dtypes of their inputs."""
         if self.weight_VH is not None:
-            self.weight_VH[self.written :] = 0.0  # of rows beyond the vocabulary, or of all where there was no token
+            self.weight_VH[self.written :] = 0.0  # rows beyond the vocabulary; all rows if there was no token
         weight = None if self.weight_VH is None else self.weight_VH.to(weight_VH.dtype)
         return self.hidden_NH, weight, None if bias_V is None or self.bias_V is None else self.bias_V.to(bias_V.dtype)
 
 
 def _accumulate(grad_head_VH: Tensor, grad_CV: Tensor, hidden_CH: Tensor, first: bool) -> None:
-    """Add a chunk's head gradient, or write it; sums over chunks stay in fp32 also when the products are bf16."""
+    """Add a chunk to the head's gradient; the first chunk is written. The sum stays in fp32 when products are bf16."""
     if grad_head_VH.dtype == grad_CV.dtype:
         grad_head_VH.addmm_(grad_CV.T, hidden_CH, beta=0.0 if first else 1.0)
-    elif grad_CV.is_cuda:  # in the product's own epilogue: a product apart would be written, read and rounded
+    elif grad_CV.is_cuda:  # add in the product's epilogue: a separate product would be written, read and rounded
         beta, dtype = 0.0 if first else 1.0, grad_head_VH.dtype
         torch.addmm(grad_head_VH, grad_CV.T, hidden_CH, beta=beta, out_dtype=dtype, out=grad_head_VH)
     elif first:

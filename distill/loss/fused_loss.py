@@ -1,11 +1,12 @@
-"""The loss on a GPU: a chunk's products in the inputs' dtype, and Triton's kernels between them.
+"""The loss on a GPU: matrix products in the inputs' dtype, with Triton kernels between them, chunk by chunk.
 
-Logits lie transposed, [V, C], because a product's epilogue can then subtract a reference from each token's before they
-are rounded. With the reference near the token's largest logit, bf16 costs the gradient about what rounding the gradient
-itself costs; bf16 logits of 20 or 30 as they are would cost ten times that.
+Logits are stored transposed, [V, C], because a product's epilogue can then subtract a reference from each token's
+logits before they are rounded. With the reference near the token's largest logit, bf16 costs the gradient about as
+much as rounding the gradient itself does; unshifted bf16 logits of 20 or 30 would cost ten times that.
 
-Shape suffixes: N tokens, C tokens of a chunk, H hidden, V vocabulary, A its tokens with
-a gradient.
+The method is that of docs/equations.md, "On a GPU".
+
+Shape suffixes: N tokens, C tokens of a chunk, H hidden, V vocabulary, A active rows of V (those with a gradient).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,28 +16,28 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from distill.loss import triton_chunk as fused_chunk
+from distill.loss import triton_chunk
 from distill.loss.heads import Head
-from distill.loss.targets import Batch, OnlineTeacher, SampledTargets, StoredTargets, Teacher
+from distill.loss.targets import LossBatch, OnlineTeacher, SampledTargets, StoredTargets, Teacher
 from distill.loss.torch_chunk import Terms
 
-# Of logits at once, as of 4,096 tokens at V = 151,936 in bf16: 1.16 GiB. The student has three quarters of it, or all
-# without a teacher: each of its chunks rounds the gradient of the head once, and reads and writes it.
+# Logits in memory at once: 1.16 GiB, that is 4,096 tokens at V = 151,936 in bf16. The student takes three
+# quarters of it, or all without a teacher: each of its chunks rounds, reads and writes the head's gradient once.
 LOGITS_BYTES, MOST_TOKENS = 4096 * 151_936 * 2, 4096
-CANDIDATES = 512  # labels of the chunk among which each token's reference is looked for
-ROUNDED_SUMS = 12  # chunks whose head gradients may be summed in bf16, which costs 0.4% of it; more are summed in fp32
-FEW_SUMS, APART_ROWS = 4, 1024  # beyond so many, the rows of so many labels are summed in fp32 all the same
-WORTH_SKIPPING = 0.5  # the share of the vocabulary beyond which gathering its rows costs more than it saves
-ACTIVE_ROWS = 2**13  # of the vocabulary, gathered and multiplied at once
-SAMPLE_ROWS, POWER_STEPS = 2048, 8  # enough for a direction that is worth having
+CANDIDATES = 512  # labels of the chunk whose logits are candidates for each token's reference
+ROUNDED_SUMS = 12  # most chunks whose head gradients are summed in bf16, which costs 0.4% of it; beyond, in fp32
+FEW_SUMS, COMMON_ROWS = 4, 1024  # above FEW_SUMS chunks, the COMMON_ROWS most common labels are summed in fp32
+WORTH_SKIPPING = 0.5  # share of active rows above which gathering them costs more than it saves
+ACTIVE_ROWS = 2**13  # active rows gathered and multiplied at once
+SAMPLE_ROWS, POWER_STEPS = 2048, 8  # enough for a useful principal direction
 
 
 def fused_loss(
-    hidden_NH: Tensor, head: Head, whole: Head, batch: Batch, terms: Terms, needed: Sequence[bool], unit: Tensor
+    hidden_NH: Tensor, head: Head, whole: Head, batch: LossBatch, terms: Terms, needed: Sequence[bool], unit: Tensor
 ) -> tuple[Tensor, *tuple[Tensor | None, ...]]:
-    """(sums of CE and KL [2] fp32, gradients of `unit` times the summed loss to hidden states, weight and bias).
+    """Return (sums of CE and KL [2] fp32, gradients of `unit` times the summed loss to hidden states, weight and bias).
 
-    `head` is the `whole` one's first rows in the products' dtype; `unit` is a scalar on the GPU.
+    `head` holds the first rows of `whole` in the products' dtype; `unit` is a scalar on the GPU.
     """
     online = isinstance(batch.teacher, OnlineTeacher)
     quarter = quarter_tokens(head.weight)
@@ -52,32 +53,32 @@ def fused_loss(
         logits = student.logits(hidden_NH[where], labels_C)
         skip.begin()
         for rows in split(len(labels_C), part):
-            sums += fused_chunk.chunk_terms(logits.of(rows), targets, labels_C[rows], unit, terms, skip.moments)
+            sums += triton_chunk.chunk_terms(logits.of(rows), targets, labels_C[rows], unit, terms, skip.moments)
             if rows.stop == len(labels_C):
                 skip.sort()
-            targets = next(parts, None)  # the teacher's next products are under way while `skip` waits for its count
+            targets = next(parts, None)  # the teacher's next products run while `skip` waits for its count
         if any(needed):
             out.add(where, logits.values_VC, student.hidden_CH, skip)
-    if skip.tolerance and out.weight_VH is not None:  # a row left out counts by its gradient's sum over tokens
+    if skip.tolerance and out.weight_VH is not None:  # a row left out gets (sum of its gradient) * mean hidden
         out.weight_VH[: len(head.weight)].addr_(*(v.to(out.weight_VH.dtype) for v in (skip.left_V, skip.hidden_H)))
     return sums, *out.finished(whole)
 
 
 def quarter_tokens(weight_VH: Tensor) -> int:
-    """Tokens whose logits take at most a quarter of `LOGITS_BYTES`: a power of two."""
+    """Return the tokens whose logits take at most a quarter of `LOGITS_BYTES`: a power of two."""
     tokens = min(MOST_TOKENS, LOGITS_BYTES // (weight_VH.shape[0] * weight_VH.element_size()))
-    return 2 ** (max(tokens // 4, fused_chunk.ALIGNED).bit_length() - 1)
+    return 1 << (max(tokens // 4, triton_chunk.ALIGNED).bit_length() - 1)
 
 
 def split(tokens: int, part: int) -> Iterator[slice]:
-    """Parts of a chunk."""
+    """Yield the parts of a chunk."""
     return (slice(start, min(start + part, tokens)) for start in range(0, tokens, part))
 
 
 def _parts(
-    batch: Batch, tokens: int, part: int, dtype: torch.dtype, vocab_size: int
-) -> Iterator[fused_chunk.Logits | StoredTargets | SampledTargets | None]:
-    """The teacher of each part of each chunk: an online one's logits, in the memory of those before."""
+    batch: LossBatch, tokens: int, part: int, dtype: torch.dtype, vocab_size: int
+) -> Iterator[triton_chunk.Logits | StoredTargets | SampledTargets | None]:
+    """Yield the teacher of each part of each chunk; an online teacher's logits overwrite those of the part before."""
     online, model = batch.teacher, None
     if isinstance(online, OnlineTeacher):
         model = _Model(Head.of(online.head).first(vocab_size, dtype), min(part, len(batch)))
@@ -91,57 +92,57 @@ def _parts(
 
 
 def skippable(head: Head, teacher: Teacher | None) -> bool:
-    """Whether `_Skip` knows how: targets that are kept have their gradient written apart, a bias is no product."""
+    """Whether `_Skip` applies: kept targets' gradients are written separately, and a bias is not part of a product."""
     return head.bias is None and (teacher is None or isinstance(teacher, OnlineTeacher))
 
 
 class _Model:
-    """A head, and memory in which it puts the logits of one chunk after another."""
+    """A head with memory that holds the logits of one chunk after another."""
 
     def __init__(self, head: Head, tokens: int) -> None:
         self.head = head if head.bias is None else replace(head, bias=head.bias.contiguous())
-        self.memory = head.weight.new_empty(head.weight.shape[0] * fused_chunk.padded(tokens))
+        self.memory = head.weight.new_empty(head.weight.shape[0] * triton_chunk.padded(tokens))
         self.hidden_CH = head.weight
 
-    def logits(self, hidden_CH: Tensor, labels_C: Tensor) -> fused_chunk.Logits:
-        """The chunk's; tokens are padded with zeros until rows of memory are aligned."""
+    def logits(self, hidden_CH: Tensor, labels_C: Tensor) -> triton_chunk.Logits:
+        """Return the chunk's logits; tokens are padded with zeros until the rows of memory are aligned."""
         head = self.head
         hidden_CH = hidden_CH.to(head.weight.dtype)
-        at_label_C = fused_chunk.logits_at(labels_C, hidden_CH, head.weight)
+        at_label_C = triton_chunk.logits_at(labels_C, hidden_CH, head.weight)
         among_C = (hidden_CH @ head.weight[labels_C[:CANDIDATES]].T).amax(dim=1)
         reference_C = torch.maximum(among_C, at_label_C.to(among_C.dtype))
         at_label_C -= reference_C
         if head.bias is not None:
             at_label_C += head.bias[labels_C]
         below_C = -reference_C
-        if missing := fused_chunk.padded(len(labels_C)) - len(labels_C):
+        if missing := triton_chunk.padded(len(labels_C)) - len(labels_C):
             hidden_CH, below_C = F.pad(hidden_CH, (0, 0, 0, missing)), F.pad(below_C, (0, missing))
         self.hidden_CH = hidden_CH
         values_VC = self.memory[: head.weight.shape[0] * len(below_C)].view(-1, len(below_C))
         torch.addmm(below_C, head.weight, hidden_CH.T, out=values_VC)
-        return fused_chunk.Logits(values_VC, at_label_C * head.scale, head.bias, head.scale)
+        return triton_chunk.Logits(values_VC, at_label_C * head.scale, head.bias, head.scale)
 
 
 class _Output:
-    """Gradients, summed over chunks."""
+    """The gradients, summed over chunks."""
 
     def __init__(
-        self, hidden_NH: Tensor, head: Head, whole: Head, batch: Batch, needed: Sequence[bool], chunks: int
+        self, hidden_NH: Tensor, head: Head, whole: Head, batch: LossBatch, needed: Sequence[bool], chunks: int
     ) -> None:
         self.head, size, self.empty = head, head.weight.shape[0], True
         self.hidden_NH = batch.gradient_like(hidden_NH) if needed[0] else None
-        self.weight_VH = self.bias_V = self.apart = None
+        self.weight_VH = self.bias_V = self.common = None
         if needed[1]:
             same = chunks <= ROUNDED_SUMS and whole.weight.dtype == head.weight.dtype
             self.weight_VH = torch.empty_like(whole.weight, dtype=None if same else torch.float32)
             self.weight_VH[size:] = 0.0
             if same and chunks > FEW_SUMS:
-                self.apart = _Apart(batch, head.weight)
+                self.common = _CommonRows(batch, head.weight)
         if needed[2] and whole.bias is not None:
             self.bias_V = torch.zeros_like(whole.bias, dtype=torch.float32)
 
     def add(self, where: slice | Tensor, grad_VC: Tensor, hidden_CH: Tensor, skip: "_Skip") -> None:
-        """Those of one chunk, from its gradient to the products of hidden states and weight."""
+        """Add one chunk, given its gradient to the products of hidden states and weight."""
         size, active_A = self.head.weight.shape[0], skip.active()
         if self.bias_V is not None:
             self.bias_V[:size] += grad_VC.sum(1, dtype=torch.float32)
@@ -152,14 +153,14 @@ class _Output:
                 add_product(self.weight_VH[:size], grad_VC, hidden_CH, first=self.empty)
         else:
             self._add_active(where, grad_VC, hidden_CH, active_A, skip)
-        if self.apart is not None:
-            self.apart.add(grad_VC, hidden_CH)
+        if self.common is not None:
+            self.common.add(grad_VC, hidden_CH)
         self.empty = False
 
     def _add_active(
         self, where: slice | Tensor, grad_VC: Tensor, hidden_CH: Tensor, active_A: Tensor, skip: "_Skip"
     ) -> None:
-        """The same of the rows of the vocabulary that have a gradient, block by block."""
+        """Add one chunk through the active rows of the vocabulary only, block by block."""
         if self.weight_VH is not None and self.empty:
             self.weight_VH.zero_()
         back_CH = hidden_CH.new_zeros(hidden_CH.shape, dtype=torch.float32)
@@ -182,33 +183,33 @@ class _Output:
         self.hidden_NH[where] = grad_CH[:count].to(self.hidden_NH.dtype)
 
     def finished(self, whole: Head) -> tuple[Tensor | None, ...]:
-        """In the dtypes of what they are gradients of."""
+        """Return the gradients in the dtypes of their inputs."""
         if self.empty and self.weight_VH is not None:  # there were no targets
             self.weight_VH.zero_()
-        if self.apart is not None and self.weight_VH is not None:
-            self.weight_VH[self.apart.rows_R] = self.apart.sum_RH.to(self.weight_VH.dtype)
+        if self.common is not None and self.weight_VH is not None:
+            self.weight_VH[self.common.rows_R] = self.common.sum_RH.to(self.weight_VH.dtype)
         weight_VH = None if self.weight_VH is None else self.weight_VH.to(whole.weight.dtype)
         bias_V = None if self.bias_V is None or whole.bias is None else self.bias_V.to(whole.bias.dtype)
         return self.hidden_NH, weight_VH, bias_V
 
 
-class _Apart:
-    """The commonest labels' rows of the head's gradient, summed in fp32: they have most of it, and in each chunk."""
+class _CommonRows:
+    """The most common labels' rows of the head's gradient, in fp32: they get most of the gradient, in every chunk."""
 
-    def __init__(self, batch: Batch, weight_VH: Tensor) -> None:
+    def __init__(self, batch: LossBatch, weight_VH: Tensor) -> None:
         labels_N = batch.labels if batch.targets is None else batch.labels[batch.targets]
         count_V = torch.zeros(len(weight_VH), dtype=torch.int32, device=weight_VH.device)
         count_V.index_add_(0, labels_N, torch.ones_like(labels_N, dtype=torch.int32))
-        self.rows_R = count_V.topk(min(APART_ROWS, len(count_V))).indices
+        self.rows_R = count_V.topk(min(COMMON_ROWS, len(count_V))).indices
         self.sum_RH = weight_VH.new_zeros(len(self.rows_R), weight_VH.shape[1], dtype=torch.float32)
 
     def add(self, grad_VC: Tensor, hidden_CH: Tensor) -> None:
-        """A chunk's."""
+        """Add one chunk."""
         add_product(self.sum_RH, grad_VC[self.rows_R], hidden_CH)
 
 
 def add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool = False) -> None:
-    """total += left @ right, in the product's own epilogue; the first product is written, not added to zeros."""
+    """Add left @ right to total in the product's own epilogue; the first product overwrites total."""
     if total.dtype == left.dtype:
         torch.addmm(total, left, right, beta=0.0 if first else 1.0, out=total)
     elif total.is_cuda:
@@ -218,13 +219,13 @@ def add_product(total: Tensor, left: Tensor, right: Tensor, *, first: bool = Fal
 
 
 class _Skip:
-    """Leaves out rows of the vocabulary whose gradient, in a whole chunk, is together under a tolerance.
+    """Leave out rows of the vocabulary whose gradients, over a whole chunk, are together below a tolerance.
 
-    Cut Cross-Entropy (arXiv 2411.09009) leaves out blocks under bf16's rounding. That is no bound: where probability is
-    spread, all of it lies in entries so small. Here the squares of what is left out are at most tolerance^2 of the sum.
-    As rows and hidden states have much in common, what is left out adds up. So a row left out still counts towards the
-    hidden states' gradient as the mean row plus its part along the rows' principal direction, and its own gradient is
-    that which the mean hidden state gives.
+    Cut Cross-Entropy (arXiv 2411.09009) leaves out blocks below bf16's rounding. That is no bound: where probability is
+    spread out, all of it lies in entries that small. Here the squares of what is left out are at most tolerance^2 of
+    the sum of all squares. Rows and hidden states have much in common, so what is left out adds up. A row that is left
+    out therefore still counts towards the hidden states' gradient as the mean row plus its part along the rows'
+    principal direction, and its own gradient is the one that the mean hidden state gives.
     """
 
     def __init__(self, weight_VH: Tensor, hidden_NH: Tensor, tolerance: float) -> None:
@@ -235,30 +236,30 @@ class _Skip:
             self.left_V = weight_VH.new_zeros(len(weight_VH), dtype=torch.float32)
             self.mean_H, self.direction_H, along_V = principal(weight_VH)
             self.mean_H -= (self.mean_H @ self.direction_H) * self.direction_H
-            self.moments = fused_chunk.Moments(along_V)
+            self.moments = triton_chunk.Moments(along_V)
 
     def begin(self) -> None:
-        """A chunk."""
+        """Start a new chunk."""
         if self.moments is not None:
             self.moments.begin()
 
     def sort(self) -> None:
-        """Begin to find the rows of the chunk that was last."""
+        """Start to find the active rows of the last chunk, without waiting for the GPU."""
         if self.moments is None:
             return
         energy_V, self.order_V = self.moments.energy_V.sort()
         left_out = (energy_V.cumsum(0) <= self.tolerance**2 * energy_V.sum()).sum()
         self.left_out = left_out.to("cpu", non_blocking=True)
-        if self.counted:  # what is queued afterwards need not be waited for
+        if self.counted:  # wait for the count alone, not for work queued after it
             self.counted.record()
 
     def active(self) -> Tensor | None:
-        """The rows to multiply, or None for all; also from then on, where nearly all have a gradient."""
+        """Return the rows to multiply, or None for all rows; None from then on once nearly all have a gradient."""
         if self.moments is None:
             return None
         if self.counted:
             self.counted.synchronize()
-        active_A = self.order_V[int(self.left_out) :].sort().values
+        active_A: Tensor = self.order_V[int(self.left_out) :].sort().values
         if len(active_A) > WORTH_SKIPPING * len(self.order_V):
             self.moments = None
             return None
@@ -266,19 +267,19 @@ class _Skip:
         return active_A
 
     def ones_and_along(self, rows_A: Tensor) -> Tensor:
-        """What a row's gradient is summed with [2, A]: one, and the row's part along the principal direction."""
+        """Return a row's weights in two sums of gradients [2, A]: 1, and its part along the principal direction."""
         assert self.moments is not None
         along_A = self.moments.along_V[rows_A]
         return torch.stack([torch.ones_like(along_A), along_A])
 
     def completed(self, back_CH: Tensor, sums_2C: Tensor, hidden_CH: Tensor) -> Tensor:
-        """The gradient to hidden states of all rows, of which that of some, and their sums, are given.
+        """Return the gradient to hidden states of all rows, given that of the active rows and its sums.
 
-        Known exactly are its products with the principal direction and with the hidden state itself, towards which
-        the rows of a softmax lean: their probability grows with their product with it.
+        Two of its products are known exactly: the one with the principal direction, and the one with the hidden state
+        itself, towards which the rows of a softmax lean (their probability grows with their product with it).
         """
         assert self.moments is not None
-        # A softmax's gradient sums to zero over the vocabulary: what is left out sums to minus the rest.
+        # A softmax's gradient sums to zero over the vocabulary, so the left-out rows sum to minus the others.
         back_CH -= sums_2C[0][:, None] * self.mean_H
         back_CH += (self.moments.along_C - sums_2C[1])[:, None] * self.direction_H
         lacking_C = self.moments.product_C - (back_CH * hidden_CH).sum(1)
@@ -286,9 +287,9 @@ class _Skip:
 
 
 def principal(weight_VH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(mean row [H], unit vector [H] along which rows vary most, the rows' parts along it [V]), in fp32.
+    """Return (mean row [H], unit vector [H] along which rows vary most, the rows' parts along it [V]), in fp32.
 
-    By the power method: most steps on a sample, the last on all rows.
+    Power iteration: most steps use a sample of the rows, the last one uses all rows.
     """
     some_SH = weight_VH[:: max(1, len(weight_VH) // SAMPLE_ROWS)].float()
     some_SH -= some_SH.mean(0)

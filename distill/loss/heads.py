@@ -1,6 +1,6 @@
-"""Output heads: how the last hidden states become logits, and how gradients come back from them.
+"""Output heads: they turn the last hidden states into logits and pass gradients back.
 
-Shape suffixes: C tokens of a chunk, H hidden, V vocabulary (this rank's rows of it, where the head is sharded).
+Shape suffixes: C tokens of a chunk, H hidden, V vocabulary (this rank's rows of it, if the head is sharded).
 """
 
 from dataclasses import dataclass, replace
@@ -17,12 +17,12 @@ from distill.loss.vocabulary import Shard
 
 @dataclass(frozen=True)
 class Head:
-    """logits = cap(scale * (hidden @ weight.T + bias)), with cap(z) = softcap * tanh(z / softcap) where there is one.
+    """An output head: logits = cap(scale * (hidden @ weight.T + bias)), cap(z) = softcap * tanh(z / softcap) or z.
 
-    GPT-J and Phi have a bias, Cohere, Granite and Falcon-H1 a scale, Gemma 2 (arXiv 2408.00118) a soft cap.
+    GPT-J and Phi have a bias; Cohere, Granite and Falcon-H1 a scale; Gemma 2 (arXiv 2408.00118) a soft cap.
 
-    With a `shard` the head is vocabulary-parallel: weight and bias are this rank's rows. A weight that is a DTensor
-    is one that FSDP2 has sharded: each rank has tokens of its own, and needs all rows for them.
+    With a `shard` the head is vocabulary-parallel: weight and bias are this rank's rows. A DTensor as weight is one
+    that FSDP2 has sharded: each rank has its own tokens and needs all rows for them.
     """
 
     weight: Tensor  # [V, H]
@@ -33,16 +33,17 @@ class Head:
 
     @classmethod
     def of(cls, head: "Tensor | Head") -> "Head":
-        """A head of which only the weight [V, H] is given is a plain one."""
+        """Wrap a bare weight [V, H] as a head without bias, scale or cap; return a head unchanged."""
         return head if isinstance(head, Head) else cls(head)
 
     @classmethod
     def vocabulary_parallel(
         cls, weight: Tensor, bias: Tensor | None = None, scale: float = 1.0, softcap: float | None = None
     ) -> "Head":
-        """The head whose weight and bias are DTensors cut by rows over a one-dimensional mesh, as by ColwiseParallel.
+        """Return the head of DTensors cut by rows over a one-dimensional mesh, as ColwiseParallel cuts them.
 
-        Of plain tensors, which are the rows of one rank, say where they lie: `Head(weight, shard=Shard.of(...))`.
+        Any other weight is a ValueError. For plain tensors that hold one rank's rows, use
+        `Head(weight, shard=Shard.of(...))`.
         """
         if not isinstance(weight, DTensor) or tuple(weight.placements) != (ShardOf(0),):
             raise ValueError(
@@ -50,23 +51,23 @@ class Head:
                 "vocabulary-parallel head has a DTensor placed (Shard(0),), or plain rows and Head(..., shard=...)"
             )
         rows, group = weight.shape[0], weight.device_mesh.get_group()
-        first = min(group.rank() * -(-rows // group.size()), rows)  # DTensor cuts as torch.chunk does
+        first = min(group.rank() * -(-rows // group.size()), rows)  # DTensor cuts like torch.chunk
         own = bias.to_local() if isinstance(bias, DTensor) else bias
         return cls(weight.to_local(), own, scale, softcap, Shard(group, first, rows))
 
     @property
     def rows(self) -> int:
-        """Rows over all ranks."""
+        """The number of rows over all ranks."""
         return self.shard.rows if self.shard else self.weight.shape[0]
 
     @property
     def bounds(self) -> tuple[int, int]:
-        """The first row of this rank and the one after its last."""
+        """This rank's first row and the row after its last."""
         first = self.shard.first if self.shard else 0
         return first, first + self.weight.shape[0]
 
     def first(self, rows: int, dtype: torch.dtype | None = None) -> "Head":
-        """The head of the first tokens of the vocabulary, in another dtype."""
+        """Return the head of the first `rows` tokens of the vocabulary, optionally in another dtype."""
         own = max(rows - self.shard.first, 0) if self.shard else rows
         weight, bias = (
             None if part is None else part[:own].to(dtype or part.dtype) for part in (self.weight, self.bias)
@@ -75,7 +76,10 @@ class Head:
         return replace(self, weight=weight, bias=bias)
 
     def along(self, other: "Head") -> "Head":
-        """The head of the rows that another has on this rank, of a head that has the same or all."""
+        """Cut this head to the rows that `other` has on this rank.
+
+        This head must be whole or have those rows already; otherwise ValueError.
+        """
         if other.shard is None and self.shard is None:
             return self
         if other.shard is None:
@@ -95,7 +99,7 @@ class Head:
         return self
 
     def recut(self, other: "Head") -> "Head":
-        """The head with the rows that another has on each rank; a call on each rank."""
+        """Exchange rows so that each rank has those that `other` has there; every rank must call it."""
         assert self.shard is not None and other.shard is not None
         group, (first, stop) = self.shard.group, other.bounds
         bounds: list[tuple[int, int]] = [(0, 0)] * group.size()
@@ -114,17 +118,17 @@ class Head:
         return replace(self, weight=exchange(self.weight), bias=bias, shard=replace(self.shard, first=first))
 
     def gathered(self) -> "Head":
-        """The head with all rows of what FSDP2 has sharded.
+        """Return the head with all rows of an FSDP2-sharded weight and bias.
 
-        Gradients come back to the shards as their mean over ranks, FSDP2's own way with all other parameters.
+        Gradients flow back to the shards as their mean over ranks, as FSDP2 does with all other parameters.
         """
         if not isinstance(self.weight, DTensor):
             return self
-        bias = _Gathered.apply(self.bias) if isinstance(self.bias, DTensor) else self.bias
-        return replace(self, weight=_Gathered.apply(self.weight), bias=bias)
+        bias = _gather(self.bias) if isinstance(self.bias, DTensor) else self.bias
+        return replace(self, weight=_gather(self.weight), bias=bias)
 
     def logits(self, hidden_CH: Tensor) -> Tensor:
-        """Logits [C, V] in fp32 at least."""
+        """Return the logits [C, V], in fp32 at least."""
         logits_CV = products(hidden_CH, self.weight)
         if self.bias is not None:
             logits_CV += self.bias
@@ -135,8 +139,9 @@ class Head:
         return logits_CV
 
     def backward(self, grad_CV: Tensor, logits_CV: Tensor) -> Tensor:
-        """From the gradient to the logits that to `hidden @ weight.T + bias`, in its memory."""
+        """Turn the gradient to the logits into the one to `hidden @ weight.T + bias`, in place."""
         if self.softcap is not None:
+            # docs/equations.md, "The head": s (1 - (z / c)^2) g
             grad_CV *= 1.0 - (logits_CV / self.softcap) ** 2
         if self.scale != 1.0:
             grad_CV *= self.scale
@@ -144,15 +149,20 @@ class Head:
 
 
 def products(hidden_CH: Tensor, weight_VH: Tensor) -> Tensor:
-    """hidden @ weight.T in fp32 at least; where the device can, bf16 products are not rounded to bf16 on their way."""
+    """Return hidden @ weight.T in fp32 at least; on a GPU, bf16 products are not rounded to bf16 first."""
     statistics = torch.promote_types(hidden_CH.dtype, torch.float32)
     if hidden_CH.device.type == "cuda" and hidden_CH.dtype != statistics:
         return torch.mm(hidden_CH, weight_VH.T, out_dtype=statistics)
     return (hidden_CH @ weight_VH.T).to(statistics)
 
 
+def _gather(sharded: DTensor) -> Tensor:
+    whole: Tensor = _Gathered.apply(sharded)  # type: ignore[no-untyped-call]
+    return whole
+
+
 class _Gathered(torch.autograd.Function):
-    """A DTensor's whole value on each rank; its gradient is the mean of the ranks' gradients, in shards again."""
+    """A DTensor's whole value on each rank; backward shards the mean of the ranks' gradients again."""
 
     @staticmethod
     def forward(ctx: Any, sharded: DTensor) -> Tensor:

@@ -1,8 +1,10 @@
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
 """Triton kernels between the loss's matrix products on a GPU: sums of a chunk's exponentials, then its gradient.
 
-Logits are transposed, [V, C], and relative to a reference of their token, so that near the top of a softmax bf16 loses
-nothing that matters; the gradient takes their memory. Two reads and one write of the logits in all, where plain torch
-makes a dozen passes. Reductions over V are summed program by program in a fixed order: two runs give the same bits.
+Logits are transposed, [V, C], and relative to a reference of their token, so that bf16 loses nothing that matters
+near the top of a softmax; the gradient overwrites them. The kernels read the logits twice and write them once, where
+plain torch makes a dozen passes. Reductions over V are summed program by program in a fixed order: two runs give the
+same bits. Equations: docs/equations.md, "On a GPU".
 
 Shape suffixes: C tokens of a chunk, V vocabulary, K targets of a token, P programs.
 """
@@ -14,17 +16,17 @@ import triton.language as tl
 
 from distill.loss.torch_chunk import SMALLEST_TAIL
 
-# Exponents are taken relative to the reference plus this: a token's top logit may exceed its reference by 80 nats more.
+# Exponents are relative to the reference plus this, so a token's top logit may exceed its reference by 80 nats more.
 HEADROOM = tl.constexpr(40.0)
-STAGES = tl.constexpr(4)  # loads under way at once; as fast as a copy, 30% faster than one
+STAGES = tl.constexpr(4)  # loads in flight at once: as fast as a copy, 30% faster than one load
 LOG2_E = tl.constexpr(1.4426950408889634)
 SMALLEST = tl.constexpr(SMALLEST_TAIL)
 LOG_SMALLEST = tl.constexpr(math.log(SMALLEST_TAIL))
 
 
 @triton.jit
-def exponentials(x, cooling, power: tl.constexpr):  # type: ignore[no-untyped-def]
-    """(exp x, exp(x / T)) up to constants; where T is 1, 2, 4 or 8 the first is a power of the second."""
+def exponentials(x, cooling, power: tl.constexpr):
+    """Return (exp x, exp(x / T)) up to constants; for T of 1, 2, 4 or 8 the first is a power of the second."""
     if power == 0:
         plain = tl.exp2((x - HEADROOM) * LOG2_E)
         tempered = tl.exp2((x * cooling - HEADROOM) * LOG2_E)
@@ -41,8 +43,8 @@ def exponentials(x, cooling, power: tl.constexpr):  # type: ignore[no-untyped-de
 
 
 @triton.jit
-def load(logits, bias, v, c, inside, stride, scale, has_bias: tl.constexpr, size: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Those of some tokens of the vocabulary [ROWS, C], -inf outside it."""
+def load(logits, bias, v, c, inside, stride, scale, has_bias: tl.constexpr, size: tl.constexpr):
+    """Load the logits of some rows of the vocabulary [ROWS, C], -inf outside it."""
     x = tl.load(logits + v.to(tl.int64)[:, None] * stride + c[None, :], inside, other=-float("inf")).to(tl.float32)
     if has_bias:
         x += tl.load(bias + v, v < size, other=0.0).to(tl.float32)[:, None]
@@ -50,13 +52,13 @@ def load(logits, bias, v, c, inside, stride, scale, has_bias: tl.constexpr, size
 
 
 @triton.jit
-def sums(  # type: ignore[no-untyped-def]
+def sums(
     student, student_bias, teacher, teacher_bias, partial,
     width, student_stride, teacher_stride, student_scale, teacher_scale, cooling,
     SIZE: tl.constexpr, STRIPE: tl.constexpr, C: tl.constexpr, ROWS: tl.constexpr, POWER: tl.constexpr,
     STUDENT_BIAS: tl.constexpr, TEACHER_BIAS: tl.constexpr, HAS_TEACHER: tl.constexpr,
 ):  # fmt: skip
-    """Of a stripe of the vocabulary: sums of the student's exp x and exp(x / T) and the teacher's exp(x / T)."""
+    """Sum a stripe of the vocabulary: the student's exp x and exp(x / T), and the teacher's exp(x / T)."""
     stripe = tl.program_id(0)
     c = tl.arange(0, C)
     plain = tl.zeros((ROWS, C), tl.float32)
@@ -79,14 +81,14 @@ def sums(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def gradient(  # type: ignore[no-untyped-def]
+def gradient(
     student, student_bias, teacher, teacher_bias, labels, factors, divergence, energy, row_sums, along, moment,
     tokens, width, student_stride, teacher_stride, student_scale, teacher_scale, cooling,
     SIZE: tl.constexpr, STRIPE: tl.constexpr, C: tl.constexpr, ROWS: tl.constexpr, POWER: tl.constexpr,
     STUDENT_BIAS: tl.constexpr, TEACHER_BIAS: tl.constexpr, HAS_TEACHER: tl.constexpr, WANTED: tl.constexpr,
     MOMENTS: tl.constexpr, PARTS: tl.constexpr,
 ):  # fmt: skip
-    """Of a stripe: `a exp x + b exp(x / T) - soft q - hard [label]` over the logits, and its part of the divergence."""
+    """Overwrite a stripe's logits with `a exp x + b exp(x / T) - soft q - hard [label]`; sum its part of forward KL."""
     stripe = tl.program_id(0)
     c = tl.arange(0, C)
     label = tl.load(labels + c, c < tokens, other=-1).to(tl.int32)
@@ -105,6 +107,7 @@ def gradient(  # type: ignore[no-untyped-def]
         inside = (v < SIZE)[:, None] & (c < width)[None, :]
         x = load(student, student_bias, v, c, inside, student_stride, student_scale, STUDENT_BIAS, SIZE)
         p_1, p_t = exponentials(x, cooling, POWER)
+        # Gradient of alpha CE + (1 - alpha) T^2 KL to the logits.
         g = p_1 * a[None, :] + p_t * b[None, :] - tl.where(v[:, None] == label[None, :], hard[None, :], 0.0)
         if HAS_TEACHER:
             t = load(teacher, teacher_bias, v, c, inside, teacher_stride, teacher_scale, TEACHER_BIAS, SIZE)
@@ -116,7 +119,7 @@ def gradient(  # type: ignore[no-untyped-def]
             tl.store(student + at, g.to(student.dtype.element_ty), inside)
         if MOMENTS:
             g = tl.where(inside, g, 0.0)
-            # Within warps alone: a sum over the whole row would make warps wait for each other in each round.
+            # Sum within warps only: a sum over the whole row would make warps wait for each other in every iteration.
             at = v[:, None] * PARTS + tl.arange(0, PARTS)[None, :]
             squares = tl.sum(tl.reshape(g * g, (ROWS, PARTS, C // PARTS)), 2)
             tl.store(energy + at, squares, (v < SIZE)[:, None])
@@ -133,10 +136,10 @@ def gradient(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def factors(  # type: ignore[no-untyped-def]
+def factors(
     totals, at_label, unit, factors, sums, tokens, alpha, soft, C: tl.constexpr, HAS_TEACHER: tl.constexpr,
 ):  # fmt: skip
-    """What `_gradient` multiplies by, and each token's cross-entropy, where no targets are kept apart."""
+    """Compute the factors of `gradient` and each token's cross-entropy, for chunks without kept targets."""
     c = tl.arange(0, C)
     inside = c < tokens
     scale = tl.where(inside, tl.load(unit), 0.0)
@@ -154,25 +157,25 @@ def factors(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def take(logits, ids, kept, stride, COUNT: tl.constexpr, K: tl.constexpr, MASK: tl.constexpr):  # type: ignore[no-untyped-def]
-    """A token's logits at its targets; MASK leaves -inf behind, so that `_sums` are of all others."""
+def take(logits, ids, kept, stride, COUNT: tl.constexpr, K: tl.constexpr, MASK: tl.constexpr):
+    """Copy a token's logits at its targets; with MASK leave -inf behind, so that `sums` covers all other tokens."""
     c = tl.program_id(0)
     k = tl.arange(0, K)
     at = logits + tl.load(ids + c * COUNT + k, k < COUNT, other=0) * stride + c
     tl.store(kept + c * K + k, tl.load(at, k < COUNT, other=-float("inf")).to(tl.float32))
     if MASK:
-        tl.debug_barrier()  # all are read before any is written: a token may be among the targets twice
+        tl.debug_barrier()  # read all before writing any: a token may be among the targets twice
         tl.store(at, -float("inf"), k < COUNT)
 
 
 @triton.jit
-def kept_factors(  # type: ignore[no-untyped-def]
+def kept_factors(
     totals, at_label, unit, factors, sums, labels, kept, ids, log_probs, weights, log_tail, bias,
     alpha, soft, scale, cooling,
     C: tl.constexpr, COUNT: tl.constexpr, K: tl.constexpr, POWER: tl.constexpr, HAS_BIAS: tl.constexpr,
     SAMPLED: tl.constexpr,
 ):  # fmt: skip
-    """As `_factors` for one token with kept targets; its gradient at these takes the place of their logits."""
+    """Compute the factors of `gradient` for one token with kept targets, whose logits become their gradient."""
     c = tl.program_id(0)
     k = tl.arange(0, K)
     inside = k < COUNT
@@ -187,7 +190,7 @@ def kept_factors(  # type: ignore[no-untyped-def]
     log_q = tl.load(log_probs + c * COUNT + k, inside, other=0.0).to(tl.float32)
     q = tl.where(inside, tl.exp(log_q), 0.0)
     shift = HEADROOM if POWER == 0 else HEADROOM * cooling
-    if SAMPLED:  # kept tokens are in the sums already, and may repeat
+    if SAMPLED:  # kept tokens are in the sums already, and may repeat ("Sampled targets")
         q *= tl.load(weights + c * COUNT + k, inside, other=0.0).to(tl.float32)
         mass = tl.sum(q, 0)
         log_p = x * cooling - shift - tl.log(tempered)
@@ -195,6 +198,7 @@ def kept_factors(  # type: ignore[no-untyped-def]
         share = mass / tempered
         q = tl.sum(tl.where(at_k[:, None] == at_k[None, :], q[None, :], 0.0), 1)
     else:
+        # "Stored targets": K + 1 buckets, the tail's mass is the sum over all tokens that are not kept.
         rest = tempered
         plain += tl.sum(p_1, 0)
         tempered += tl.sum(p_t, 0)
@@ -222,8 +226,8 @@ def kept_factors(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def put(gradient, ids, kept, stride, COUNT: tl.constexpr, K: tl.constexpr):  # type: ignore[no-untyped-def]
-    """A token's gradient at its targets; one that repeats is written with the same value."""
+def put(gradient, ids, kept, stride, COUNT: tl.constexpr, K: tl.constexpr):
+    """Write a token's gradient at its targets; a repeated target is written with the same value each time."""
     c = tl.program_id(0)
     k = tl.arange(0, K)
     at = gradient + tl.load(ids + c * COUNT + k, k < COUNT, other=0) * stride + c
@@ -231,8 +235,8 @@ def put(gradient, ids, kept, stride, COUNT: tl.constexpr, K: tl.constexpr):  # t
 
 
 @triton.jit
-def dots(ids, hidden, weight, dots, H: tl.constexpr, WIDTH: tl.constexpr):  # type: ignore[no-untyped-def]
-    """A token's hidden state times one row of the weight."""
+def dots(ids, hidden, weight, dots, H: tl.constexpr, WIDTH: tl.constexpr):
+    """Multiply a token's hidden state by one row of the weight."""
     c = tl.program_id(0).to(tl.int64)
     h = tl.arange(0, H)
     left = tl.load(hidden + c * WIDTH + h, h < WIDTH, other=0.0).to(tl.float32)
@@ -241,8 +245,8 @@ def dots(ids, hidden, weight, dots, H: tl.constexpr, WIDTH: tl.constexpr):  # ty
 
 
 @triton.jit
-def scale(values, factor, COUNT, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Multiply by a factor that is known on the GPU alone; by one, which is the rule, nothing is read or written."""
+def scale(values, factor, COUNT, BLOCK: tl.constexpr):
+    """Multiply by a factor that only the GPU knows; if it is one, as usual, nothing is read or written."""
     by = tl.load(factor).to(tl.float32)
     if by != 1.0:
         at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)

@@ -1,7 +1,7 @@
-"""The loss of a chunk of tokens and its gradient to their logits, in plain torch: every divergence, every teacher.
+"""The loss of a chunk of tokens and its gradient to the logits in plain torch: every divergence, every kind of teacher.
 
-Shape suffixes: C tokens of one chunk (of a block of it, further in), V vocabulary (this rank's part of it, where the
-head is sharded), K stored targets, B buckets a divergence is taken over (V, or K + 1 with a tail).
+Shape suffixes: C tokens of one chunk (of one block of it in the inner functions), V vocabulary (this rank's part, if
+the head is sharded), K stored targets, B buckets of a divergence (V, or K + 1 with a tail).
 """
 
 import math
@@ -16,13 +16,13 @@ from distill.loss.targets import OnlineTeacher, SampledTargets, StoredTargets, T
 from distill.loss.vocabulary import Shard, Vocabulary
 from distill.settings import Divergence
 
-SMALLEST_TAIL = 1e-30  # keeps logarithms of an empty tail finite; its terms then vanish
-BLOCK = 2**22  # logits a CPU works on at once: in memory that is used again, and in caches, yet not in many small steps
+SMALLEST_TAIL = 1e-30  # keeps the logarithm of an empty tail finite; its terms then vanish
+BLOCK = 2**22  # logits a CPU works on at once: few enough to stay in caches, enough to avoid many small steps
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What the loss is made of."""
+    """The settings of a loss."""
 
     alpha: float
     temperature: float
@@ -30,17 +30,17 @@ class Terms:
     beta: float
     vocab_size: int
     chunk_tokens: int | None
-    scale: float  # of the student's logits
+    scale: float  # multiplies the student's logits
     softcap: float | None
     differentiate: bool
     shard: Shard | None = None
-    tolerance: float = 0.0  # of the gradient, relative: what a GPU may leave out
+    tolerance: float = 0.0  # relative error of the gradient that a GPU may leave out
 
 
 def chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, terms: Terms) -> tuple[Tensor, Tensor]:
-    """(sums of CE and divergence [2], gradient of the chunk's summed loss to the logits [C, V]).
+    """Return (sums of CE and divergence [2], gradient of the chunk's summed loss to the logits [C, V]).
 
-    On a CPU block by block, and in the memory of the logits unless a soft cap needs them afterwards.
+    A CPU works block by block, and in the logits' memory unless a soft cap needs them afterwards.
     """
     theirs = teacher_logits(teacher, terms).to(logits_CV.dtype) if isinstance(teacher, OnlineTeacher) else teacher
     tokens, block = logits_CV.shape[0], block_tokens(logits_CV)
@@ -58,18 +58,18 @@ def chunk_terms(logits_CV: Tensor, labels_C: Tensor, teacher: Teacher | None, te
 
 
 def block_tokens(logits_CV: Tensor) -> int:
-    """Tokens a block."""
+    """Return the tokens of a block: all of them, except on a CPU."""
     tokens, size = logits_CV.shape
     return tokens if logits_CV.device.type != "cpu" else max(1, BLOCK // max(size, 1))
 
 
 @torch.no_grad()
 def teacher_logits(teacher: OnlineTeacher, terms: Terms) -> Tensor:
-    """The teacher's logits [C, V], in fp32 at least."""
+    """Return the teacher's logits [C, V], in fp32 at least."""
     return Head.of(teacher.head).first(terms.vocab_size).logits(teacher.hidden)
 
 
-Targets = Tensor | StoredTargets | SampledTargets  # the first are an online teacher's logits
+Targets = Tensor | StoredTargets | SampledTargets  # a Tensor holds an online teacher's logits
 
 
 def _block_terms(logits_CV: Tensor, labels_C: Tensor, targets: Targets | None, terms: Terms) -> tuple[Tensor, Tensor]:
@@ -94,10 +94,11 @@ def _block_terms(logits_CV: Tensor, labels_C: Tensor, targets: Targets | None, t
 def _forward_kl_terms(
     logits_CV: Tensor, labels_C: Tensor, theirs_CV: Tensor, terms: Terms, vocabulary: Vocabulary
 ) -> tuple[Tensor, Tensor]:
-    """CE and forward KL to a teacher's logits, in the memory of both: no distribution is normalised before the end.
+    """Compute CE and forward KL to an online teacher, reusing both sides' memory; nothing is normalized before the end.
 
-    With e = exp of logits less their largest, p and q those of student and teacher at T, and g the gap of the latter
-    two's exponents: KL = sum(q g) / sum(q) - log sum(q) + log sum(p).
+    With e = exp(logits - their largest), p and q the unnormalized exponentials of student and teacher at T, and g the
+    gap between the exponents of q and p: KL = sum(q g) / sum(q) - log sum(q) + log sum(p). This is docs/equations.md,
+    "Divergences", `forward_kl` from exponentials that are not normalized.
     """
     alpha, cooling = terms.alpha, 1.0 / terms.temperature
     largest_C1, theirs_C1 = vocabulary.largest(logits_CV), vocabulary.largest(theirs_CV)
@@ -117,7 +118,7 @@ def _forward_kl_terms(
 
 
 def _ce_gradient(log_p_CV: Tensor, labels_C: Tensor, vocabulary: Vocabulary) -> Tensor:
-    """Softmax minus the labels, in the memory of the log-softmax."""
+    """Return softmax minus the one-hot labels, in the log-softmax's memory."""
     return vocabulary.add_(log_p_CV.exp_(), labels_C[:, None], _ones_column(log_p_CV, -1.0))
 
 
@@ -126,7 +127,7 @@ def _ones_column(like_CV: Tensor, value: float) -> Tensor:
 
 
 def _divergence(log_p_CV: Tensor, targets: Targets, terms: Terms, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
-    """(summed divergence, its gradient to the tempered logits)."""
+    """Return (summed divergence, its gradient to the tempered logits)."""
     if isinstance(targets, Tensor):
         log_q_CV = vocabulary.log_softmax(targets / terms.temperature)
         return DIVERGENCES[terms.divergence](log_q_CV, log_p_CV, terms.beta, vocabulary.total)
@@ -135,9 +136,10 @@ def _divergence(log_p_CV: Tensor, targets: Targets, terms: Terms, vocabulary: Vo
 
 
 def _stored(log_p_CV: Tensor, teacher: StoredTargets, terms: Terms, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
-    """The same over K + 1 buckets. Within the tail bucket the gradient follows the student's own probabilities.
+    """Return the divergence over K + 1 buckets and its gradient (docs/equations.md, "Stored targets").
 
-    The tail's mass is summed from its probabilities, not taken as 1 - kept, which cancels for a peaked student.
+    Within the tail bucket the gradient follows the student's own probabilities. The tail's mass is summed from its
+    probabilities, not computed as 1 - kept, which cancels for a peaked student.
     """
     ids_CK = teacher.token_ids
     rest_CV = vocabulary.put_(log_p_CV.exp(), ids_CK, torch.zeros_like(ids_CK, dtype=log_p_CV.dtype))
@@ -150,9 +152,9 @@ def _stored(log_p_CV: Tensor, teacher: StoredTargets, terms: Terms, vocabulary: 
 
 
 def _sampled(log_p_CV: Tensor, teacher: SampledTargets, terms: Terms, vocabulary: Vocabulary) -> tuple[Tensor, Tensor]:
-    """An unbiased estimate of KL(teacher || student), summed, and of its gradient.
+    """Return an unbiased estimate of KL(teacher || student), summed, and the estimate's gradient.
 
-    The estimate's own gradient: the student's mass counts as often as the targets' mass, which is 1 only on average.
+    docs/equations.md, "Sampled targets": the student's mass counts sum(q^) times, which is 1 only on average.
     """
     q_CK = (teacher.weights * teacher.log_probs.exp()).to(log_p_CV.dtype)
     kl_sum = (q_CK * (teacher.log_probs - vocabulary.take(log_p_CV, teacher.token_ids))).sum()

@@ -1,6 +1,6 @@
-"""The kernels of a chunk in their order: sums of its exponentials, what follows from them, its gradient.
+"""The loss of a chunk on a GPU: kernels launched in order for sums of exponentials, factors and gradient.
 
-Shape suffixes: C tokens of a chunk, W these padded to aligned rows of memory, V vocabulary, K targets of a token,
+Shape suffixes: C tokens of a chunk, W the same padded to aligned rows of memory, V vocabulary, K targets of a token,
 P programs.
 """
 
@@ -15,17 +15,18 @@ from distill.loss import kernels
 from distill.loss.targets import SampledTargets, StoredTargets
 from distill.loss.torch_chunk import Terms
 
-PROGRAMS = 528  # 4 for each multiprocessor of an H100 or H200
-ROWS = 1  # of the vocabulary that a program holds at once, for all tokens of the chunk
-WARP_TOKENS = 256  # of a warp. Measured on an H200 for 1 to 4 rows and 128 and 256 tokens
-ALIGNED = 16  # tokens: rows of memory that begin at multiples of 32 bytes
+PROGRAMS = 528  # 4 per multiprocessor of an H100 or H200
+ROWS = 1  # rows of the vocabulary that a program holds at once, for all tokens of the chunk
+WARP_TOKENS = 256  # tokens of a warp; measured on an H200 for 1 to 4 rows and 128 and 256 tokens
+ALIGNED = 16  # tokens; rows of memory then start at multiples of 32 bytes
 
 
 @dataclass(frozen=True)
 class Logits:
-    """Of a chunk, as products: `scale * (values + bias)` is relative to a reference of each token.
+    """The logits of one chunk, still as matrix products.
 
-    values_VC: [V, W], W being the chunk's tokens `padded`. at_label_C: [C] fp32, the products at the labels, exactly.
+    `scale * (values + bias)` is a logit relative to a reference of its token. values_VC: [V, W], where W is the padded
+    number of tokens. at_label_C: [C] fp32, the exact products at the labels.
     """
 
     values_VC: Tensor
@@ -34,16 +35,17 @@ class Logits:
     scale: float
 
     def of(self, tokens: slice) -> "Logits":
-        """Those of some tokens, from a multiple of `ALIGNED` on."""
+        """Return the logits of some tokens; the slice starts at a multiple of `ALIGNED`."""
         columns = slice(tokens.start, tokens.start + padded(tokens.stop - tokens.start))
         return replace(self, values_VC=self.values_VC[:, columns], at_label_C=self.at_label_C[tokens].contiguous())
 
 
 class Moments:
-    """What is asked about a chunk's gradient to the products: of each row of the vocabulary, and of each token.
+    """Sums over a chunk's gradient to the products, per row of the vocabulary and per token.
 
-    energy_V, sum_V: [V] fp32, the sums of its squares and of itself over tokens. along_V: [V] fp32, given; along_C:
-    [W] fp32, the sum over the vocabulary of it times the gradient; product_C: [W] fp32, the same of the products.
+    energy_V, sum_V: [V] fp32, the sums of its squares and of itself over tokens. along_V: [V] fp32, given. along_C: [W]
+    fp32, the sum over the vocabulary of along_V times the gradient. product_C: [W] fp32, the sum of the products times
+    the gradient.
     """
 
     def __init__(self, along_V: Tensor) -> None:
@@ -51,12 +53,12 @@ class Moments:
         self.begin()
 
     def begin(self) -> None:
-        """Forget the last chunk."""
+        """Clear the sums of the last chunk."""
         self.energy_V, self.sum_V = self.along_V.new_zeros(2, len(self.along_V))
         self.along_C, self.product_C = self.along_V.new_empty(2, 0)
 
     def add(self, energy_VP: Tensor, sums_VP: Tensor, moment_P2C: Tensor, scale: float) -> None:
-        """Some of the chunk's tokens after others, as the kernel leaves them."""
+        """Append some of the chunk's tokens, in the layout that the kernel writes."""
         self.energy_V += energy_VP.sum(1)
         self.sum_V += sums_VP.sum(1)
         along_C, product_C = moment_P2C.sum(0)
@@ -65,7 +67,7 @@ class Moments:
 
 
 def padded(tokens: int) -> int:
-    """Columns of logits in memory."""
+    """Return the columns that the logits of so many tokens take in memory."""
     return -(-tokens // ALIGNED) * ALIGNED
 
 
@@ -73,9 +75,9 @@ def chunk_terms(
     student: Logits, teacher: Logits | StoredTargets | SampledTargets | None, labels_C: Tensor, unit: Tensor,
     terms: Terms, moments: Moments | None = None,
 ) -> Tensor:  # fmt: skip
-    """Sums of CE and KL [2]. The gradient of `unit` times the chunk's loss takes the place of the student's products.
+    """Return the sums of CE and KL [2] of a chunk; overwrite the student's products with the gradient.
 
-    `moments` are filled where there are no kept targets.
+    The gradient is that of `unit` times the chunk's loss. `moments` are filled unless there are kept targets.
     """
     chunk = _Chunk(student, teacher if isinstance(teacher, Logits) else None, labels_C, unit * student.scale, terms)
     if isinstance(teacher, StoredTargets | SampledTargets):
@@ -90,7 +92,7 @@ def chunk_terms(
 
 
 class _Chunk:
-    """A chunk's kernels and what they share."""
+    """A chunk's kernel launches and the arguments they share."""
 
     def __init__(self, student: Logits, teacher: Logits | None, labels_C: Tensor, unit: Tensor, terms: Terms) -> None:
         self.student, self.labels_C, self.unit, self.terms = student, labels_C, unit, terms
@@ -117,20 +119,20 @@ class _Chunk:
         return torch.empty(shape, dtype=torch.float32, device=self.unit.device)
 
     def totals(self) -> Tensor:
-        """Sums over the vocabulary [3, C]."""
+        """Return the sums over the vocabulary [3, C]."""
         partial_P3C = self._empty(self.programs, 3, self.columns)
         kernels.sums[(self.programs,)](*self.logits, partial_P3C, *self.scales, **self.options, num_warps=self.warps)
         return partial_P3C.sum(0)
 
     def factors(self, totals_3C: Tensor) -> None:
-        """Those of a chunk without kept targets."""
+        """Compute the factors of a chunk without kept targets."""
         kernels.factors[(1,)](
             totals_3C, self.student.at_label_C, self.unit, self.factors_6C, self.sums_2C,
             len(self.labels_C), self.terms.alpha, self.soft, C=self.columns, HAS_TEACHER=self.online,
         )  # fmt: skip
 
     def gradient(self, moments: Moments | None) -> None:
-        """Over the student's logits."""
+        """Overwrite the student's logits with the gradient."""
         divergence_PC = self._empty(self.programs if self.online else 0, self.columns)
         moment_P2C = self._empty(self.programs if moments else 0, 2, self.columns)
         energy_VP, sums_VP = self._empty(2, self.size if moments else 0, self.warps)
@@ -146,7 +148,7 @@ class _Chunk:
             moments.add(energy_VP, sums_VP, moment_P2C[:, :, : self.width], self.student.scale)
 
     def take(self, teacher: StoredTargets | SampledTargets) -> Tensor:
-        """Logits [C, K padded] at kept targets; of stored ones, which the tail is apart from, -inf is left behind."""
+        """Return the logits [C, K padded] at kept targets; stored ones become -inf, as the tail excludes them."""
         count = teacher.token_ids.shape[1]
         kept_CK = self._empty(len(self.labels_C), triton.next_power_of_2(count))
         kernels.take[(len(kept_CK),)](
@@ -156,8 +158,8 @@ class _Chunk:
         return kept_CK
 
     def kept_factors(self, totals_3C: Tensor, teacher: StoredTargets | SampledTargets, kept_CK: Tensor) -> None:
-        """Those of a chunk with kept targets, whose logits become their gradient."""
-        self.factors_6C.zero_()  # also of columns that are no tokens
+        """Compute the factors of a chunk with kept targets, and overwrite their logits with their gradient."""
+        self.factors_6C.zero_()  # including the columns of padding
         sampled = isinstance(teacher, SampledTargets)
         weights = teacher.weights if isinstance(teacher, SampledTargets) else None
         log_tail = teacher.log_tail if isinstance(teacher, StoredTargets) else None
@@ -170,7 +172,7 @@ class _Chunk:
         )  # fmt: skip
 
     def put(self, teacher: StoredTargets | SampledTargets, kept_CK: Tensor) -> None:
-        """The gradient at kept targets."""
+        """Write the gradient at kept targets."""
         if self.terms.differentiate:
             kernels.put[(len(kept_CK),)](
                 self.student.values_VC, teacher.token_ids, kept_CK, self.student.values_VC.stride(0),
@@ -179,7 +181,7 @@ class _Chunk:
 
 
 def logits_at(ids_C: Tensor, hidden_CH: Tensor, weight_VH: Tensor) -> Tensor:
-    """Of each token of the chunk the product at one id, [C] fp32; NaN where the id is outside the vocabulary."""
+    """Return each token's product at one id, [C] fp32; NaN where the id is outside the vocabulary."""
     rows, width = weight_VH.shape
     dots_C = torch.empty(len(ids_C), dtype=torch.float32, device=hidden_CH.device)
     inside_C = (ids_C >= 0) & (ids_C < rows)
@@ -191,6 +193,6 @@ def logits_at(ids_C: Tensor, hidden_CH: Tensor, weight_VH: Tensor) -> Tensor:
 
 
 def scale_by(values: Tensor, factor: Tensor) -> None:
-    """Multiply in place by a scalar on the GPU; nothing is read where it is one."""
+    """Multiply in place by a scalar on the GPU; a factor of one reads nothing."""
     block = 4096
     kernels.scale[(triton.cdiv(values.numel(), block),)](values, factor, values.numel(), BLOCK=block)

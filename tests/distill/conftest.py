@@ -1,4 +1,4 @@
-"""Tiny random models of one vocabulary, and a small corpus for them."""
+"""Tiny random models with one vocabulary, and a small corpus for them."""
 
 import subprocess
 import sys
@@ -20,13 +20,13 @@ TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
     "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-# transformers gives every Qwen2 folder a Qwen2Tokenizer, which would add <|endoftext|> where it is missing.
+# transformers loads every Qwen2 folder with Qwen2Tokenizer, which would add a missing <|endoftext|>.
 SPECIAL = ["<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|endoftext|>"]
-PADDING_ROWS = 5  # of every head, beyond the tokenizer
+PADDING_ROWS = 5  # rows of every head beyond the tokenizer
 
 
 def _tokenizer(template: str = TEMPLATE, think: str = "<think>") -> PreTrainedTokenizerFast:
-    """One token a byte, the roles, and the tags of reasoning."""
+    """Return a tokenizer with one token per byte, the roles, and the tags of reasoning."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: i for i, token in enumerate([*SPECIAL, think, "</think>", *alphabet])}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
@@ -40,7 +40,7 @@ def _tokenizer(template: str = TEMPLATE, think: str = "<think>") -> PreTrainedTo
 
 
 def _model(seed: int = 0, hidden_size: int = 32, **more: Any) -> Qwen2ForCausalLM:
-    """A random Qwen2 whose next-token distributions are neither flat nor certain."""
+    """Return a random Qwen2 whose next-token distributions are neither flat nor certain."""
     torch.manual_seed(seed)
     shape = {"num_hidden_layers": 2, "intermediate_size": 64, "num_attention_heads": 4, "num_key_value_heads": 2}
     rows = len(_tokenizer()) + PADDING_ROWS
@@ -55,19 +55,19 @@ def _model(seed: int = 0, hidden_size: int = 32, **more: Any) -> Qwen2ForCausalL
 
 @pytest.fixture(scope="session")
 def make_tokenizer() -> Callable[..., PreTrainedTokenizerFast]:
-    """Makes a tokenizer; `template` and `think` (what opens reasoning) may be others."""
+    """Return the tokenizer's constructor; `template` and `think`, the tag that opens reasoning, can be set."""
     return _tokenizer
 
 
 @pytest.fixture(scope="session")
 def make_model() -> Callable[..., Qwen2ForCausalLM]:
-    """Makes a random model with heads five rows larger than the tokenizer."""
+    """Return the constructor of random models; their heads have five rows more than the tokenizer."""
     return _model
 
 
 @pytest.fixture(scope="session")
 def save(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Saves a model and a tokenizer and gives their folder's name."""
+    """Return a function that saves a model and a tokenizer and returns their folder's name."""
 
     def save(model: Any, tokenizer: Any) -> str:
         folder = tmp_path_factory.mktemp("models")
@@ -80,13 +80,13 @@ def save(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
 
 @pytest.fixture(scope="session")
 def teacher(save: Callable[..., str]) -> str:
-    """Folder of a random teacher."""
+    """Return the folder of a random teacher."""
     return save(_model(1, 48), _tokenizer())
 
 
 @pytest.fixture(scope="session")
 def examples() -> list[Example]:
-    """Documents of 3 to 40 random tokens, of which at least the first is prompt."""
+    """Return documents of 3 to 40 random tokens; at least the first token is prompt."""
     draw = np.random.default_rng(0)
     documents = []
     for i, length in enumerate([3, 17, 40, 8, 23, 5, 31, 12, 9]):
@@ -97,7 +97,7 @@ def examples() -> list[Example]:
 
 @pytest.fixture
 def write_corpus(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a corpus file of (question, assistant's message) pairs or of whole conversations."""
+    """Return a function that writes a corpus file of (question, answer) pairs or whole conversations."""
 
     def write(rows: Sequence[tuple[str, str] | list[dict[str, str]]], name: str = "corpus.parquet") -> Path:
         written = [{"trace_id": f"t{i}", "messages": _messages(row)} for i, row in enumerate(rows)]
@@ -129,7 +129,7 @@ dist.destroy_process_group()
 
 @pytest.fixture(scope="session")
 def on_ranks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[], Any]], list[Any]]:
-    """Runs a test module's function in two processes that talk over gloo; what each of them returned."""
+    """Return a function that runs a test module's function in two gloo processes and returns both results."""
 
     def run(function: Callable[[], Any]) -> list[Any]:
         folder = tmp_path_factory.mktemp("ranks")

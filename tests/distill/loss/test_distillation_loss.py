@@ -42,7 +42,7 @@ def reference(
     hidden: Tensor, head: Tensor, labels: Tensor, q: Tensor, alpha: float, temperature: float,
     name: str = "forward_kl", beta: float = 0.5, kept: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """The dense formula with plain autograd; `kept` [N, K] puts everything else into one bucket on both sides."""
+    """Compute the dense formula with plain autograd; `kept` [N, K] puts all others into one bucket on both sides."""
     target = labels != -100
     logits = (hidden @ head.T)[target].double()
     p, q = torch.softmax(logits / temperature, -1), q[target].double()
@@ -131,7 +131,7 @@ def test_gradient_holds_against_finite_differences(temperature: float) -> None:
 
 
 def draws(q: Tensor, r: Tensor, k: int, seed: int = 0) -> SampledTargets:
-    """`k` tokens of each row drawn from `r` as targets that estimate `q`."""
+    """Return `k` tokens of each row, drawn from `r`, as targets that estimate `q`."""
     ids = torch.multinomial(r, k, replacement=True, generator=torch.Generator().manual_seed(seed))
     return SampledTargets(ids, q.gather(1, ids).log(), 1.0 / (k * r.gather(1, ids)))
 
@@ -159,7 +159,7 @@ def test_every_token_with_weight_one_equals_the_whole_distribution() -> None:
 @pytest.mark.parametrize("head_tokens", [0, 3])
 @pytest.mark.parametrize("temperature", [1.0, 4.0])
 def test_sampled_targets_are_unbiased_where_the_kept_top_is_not(head_tokens: int, temperature: float) -> None:
-    """Tokens drawn at T = 1 for a loss at T: the mean over draws is the loss and gradient of the whole distribution."""
+    """Average many draws at T = 1 for a loss at T: the mean is the loss and gradient of the whole distribution."""
     hidden, head, labels, teacher_hidden, teacher_head = problem(seed=7, peak=0.4)  # weights without heavy tails
     q, r = (torch.softmax(teacher_hidden @ teacher_head.T / t, -1) for t in (temperature, 1.0))
     certain = r.topk(head_tokens, -1).indices

@@ -1,4 +1,4 @@
-"""Each equation of docs/equations.md names tests that exist."""
+"""Every equation of docs/equations.md names tests, and the tests exist."""
 
 import ast
 import re
@@ -12,12 +12,12 @@ NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", TEXT)))
 
 
 @pytest.mark.parametrize("file, test", NAMED)
-def test_what_an_equation_names_is_a_test(file: str, test: str) -> None:
+def test_every_named_test_exists(file: str, test: str) -> None:
     tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
     assert test in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
 
 
-def test_every_equation_names_one() -> None:
+def test_every_equation_names_a_test() -> None:
     items = re.findall(r"^- .*(?:\n  .*)*", TEXT, flags=re.M)
     assert items and not [item for item in items if "::test_" not in item]
 

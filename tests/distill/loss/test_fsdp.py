@@ -1,4 +1,4 @@
-"""The loss in training with FSDP2 on two ranks: gradients are those of one process with all the tokens."""
+"""The loss in training with FSDP2 on two ranks: gradients equal those of one process with all tokens."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,12 +15,12 @@ from transformers import Qwen2Config, Qwen2ForCausalLM
 from distill.loss.distillation_loss import OnlineTeacher, distillation_loss
 
 ROWS, LENGTH, V, H, G = 4, 7, 37, 16, 12
-WAYS = ("inside", "after", "sharded")  # where a user calls the loss: see `part`
+WAYS = ("inside", "after", "sharded")  # the place of the user's call of the loss: see `part`
 CASES = [(way, tied) for way in WAYS for tied in (False, True)]
 
 
 class Step(nn.Module):
-    """A student and its loss as one module, the form of the loss that FSDP2 itself advises: all in a forward."""
+    """A student and its loss as one module, the form that FSDP2 recommends: everything in one forward."""
 
     def __init__(self, student: Qwen2ForCausalLM) -> None:
         super().__init__()
@@ -58,10 +58,10 @@ def loss(hidden: Tensor, head: Tensor, rows: slice, denominator: float) -> Tenso
 
 
 def part(way: str, tied: bool) -> dict[str, Tensor]:
-    """Gradients of a model whose ranks have two rows each, in two micro-batches of one row.
+    """Return the gradients of a model whose ranks have two rows each, in two micro-batches of one row.
 
     inside: the loss is in the forward of the outermost module, whose parameters are whole there. after: that forward
-    has ended, but its own parameters stay whole till backward, FSDP2's default. sharded: they are shards again.
+    has ended, but its own parameters stay whole until backward, FSDP2's default. sharded: they are shards again.
     """
     model, mesh = student(tied), init_device_mesh("cpu", (2,))
     step = Step(model)

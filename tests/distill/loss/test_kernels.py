@@ -1,4 +1,4 @@
-"""The GPU's kernels, run by Triton's interpreter where there is no GPU, against the loss in plain torch."""
+"""The GPU's kernels against the loss in plain torch; without a GPU, Triton's interpreter runs them."""
 
 import os
 import subprocess
@@ -11,12 +11,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from distill.loss import distillation_loss as losses
+from distill.loss import distillation_loss as loss_module
 from distill.loss.distillation_loss import OnlineTeacher, SampledTargets, StoredTargets, Teacher, distillation_loss
 from distill.loss.heads import Head
 
 pytest.importorskip("triton")
-HERE = torch.cuda.is_available() or "TRITON_INTERPRET" in os.environ  # Triton asks when it is first imported
+HERE = torch.cuda.is_available() or "TRITON_INTERPRET" in os.environ  # Triton reads it at its first import
 here = pytest.mark.skipif(not HERE, reason="runs in the interpreter's own process, see the first test")
 C, V, H, G = 5, 67, 12, 20
 LABEL, SCALE = 17, 1.3
@@ -32,14 +32,14 @@ def test_kernels_in_the_interpreter() -> None:
 
 @pytest.fixture(autouse=True)
 def several_programs(monkeypatch: pytest.MonkeyPatch) -> ModuleType | None:
-    """The kernels, so many programs that each has several blocks of rows, the last one in part."""
+    """Run the kernels with so few programs that each has several blocks of rows, the last one only partly full."""
     if not HERE:
         return None
-    from distill.loss import triton_chunk as fused_chunk
+    from distill.loss import triton_chunk
 
-    monkeypatch.setattr(fused_chunk, "PROGRAMS", 5)
-    monkeypatch.setattr(losses, "_fusable", lambda *_: True)
-    return fused_chunk
+    monkeypatch.setattr(triton_chunk, "PROGRAMS", 5)
+    monkeypatch.setattr(loss_module, "_fusable", lambda *_: True)
+    return triton_chunk
 
 
 def inputs(dtype: torch.dtype, peak: float, tokens: int = C) -> tuple[Tensor, ...]:
@@ -51,11 +51,11 @@ def inputs(dtype: torch.dtype, peak: float, tokens: int = C) -> tuple[Tensor, ..
 
 
 def both(options: dict[str, Any], labels: Tensor, points: list[Tensor], teacher: Teacher | None) -> None:
-    """Value and gradients of the kernels in fp32 equal those of plain torch in fp64."""
+    """Check that value and gradients of the kernels in fp32 equal those of plain torch in fp64."""
     ours, dense = ([t.to(dtype).requires_grad_() for t in points] for dtype in (torch.float32, torch.float64))
     output = distillation_loss(ours[0], Head(*ours[1:], scale=SCALE), labels, teacher=teacher, **options)
-    with pytest.MonkeyPatch.context() as plain:
-        plain.setattr(losses, "_fusable", lambda *_: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loss_module, "_fusable", lambda *_: False)
         double = teacher and type(teacher)(*(wide(part) for part in vars(teacher).values()))
         expected = distillation_loss(dense[0], Head(*dense[1:], scale=SCALE), labels, teacher=double, **options)
     for name in ("loss", "ce_sum", "kl_sum"):
@@ -72,7 +72,7 @@ def wide(part: Any) -> Any:
 
 
 def kept(kind: str, teacher: OnlineTeacher, temperature: float) -> Teacher:
-    """A teacher's targets of some kind, of its whole distribution."""
+    """Return targets of one kind, made from a teacher's whole distribution."""
     log_q = torch.log_softmax(teacher.hidden @ Head.of(teacher.head).weight.T / temperature, -1)
     if kind == "online":
         return teacher
@@ -90,7 +90,7 @@ def kept(kind: str, teacher: OnlineTeacher, temperature: float) -> Teacher:
 @pytest.mark.parametrize("temperature", [1.0, 1.5, 2.0, 4.0, 8.0])
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("peak", [1.0, 8.0])
-def test_kernels_equal_plain_torch(temperature: float, alpha: float, peak: float) -> None:
+def test_kernels_equal_the_torch_chunk(temperature: float, alpha: float, peak: float) -> None:
     labels, hidden, head, *theirs = inputs(torch.float32, peak)
     labels[3] = -100
     options = {"alpha": alpha, "temperature": temperature, "chunk_tokens": 3}
@@ -103,7 +103,7 @@ def test_kernels_equal_plain_torch(temperature: float, alpha: float, peak: float
     ("temperature", "alpha", "peak"),
     [(1.0, 0.5, 1.0), (1.5, 0.0, 8.0), (2.0, 0.5, 8.0), (4.0, 1.0, 1.0), (8.0, 0.0, 1.0)],
 )
-def test_kept_targets_equal_plain_torch(kind: str, temperature: float, alpha: float, peak: float) -> None:
+def test_kept_targets_equal_the_torch_chunk(kind: str, temperature: float, alpha: float, peak: float) -> None:
     labels, hidden, head, *theirs = inputs(torch.float32, peak)
     labels[0], labels[3] = LABEL, -100
     teacher = kept(kind, OnlineTeacher(*theirs), temperature)
@@ -156,7 +156,7 @@ def test_common_rows_of_a_bf16_head_are_summed_in_fp32() -> None:
     labels, hidden, head, *_ = inputs(torch.bfloat16, 1.0, tokens=60)
     labels %= 3  # three rows have most of the gradient
     head.requires_grad_()
-    few = {"chunk_tokens": 12}, {"chunk_tokens": 6}  # 5 chunks and 10
+    few = {"chunk_tokens": 12}, {"chunk_tokens": 6}  # 5 and 10 chunks
     exact = torch.autograd.grad(distillation_loss(hidden, head, labels, chunk_tokens=60).loss, head)[0]
     for options in few:
         found = torch.autograd.grad(distillation_loss(hidden, head, labels, **options).loss, head)[0]  # type: ignore[arg-type]
@@ -166,9 +166,9 @@ def test_common_rows_of_a_bf16_head_are_summed_in_fp32() -> None:
 @here
 @pytest.mark.parametrize("tolerance", [0.0, 1e-6])
 def test_chunks_of_the_student_in_parts_of_the_teacher(monkeypatch: pytest.MonkeyPatch, tolerance: float) -> None:
-    from distill.loss import fused_loss as fused
+    from distill.loss import fused_loss
 
-    monkeypatch.setattr(fused, "quarter_tokens", lambda weight: 16)
+    monkeypatch.setattr(fused_loss, "quarter_tokens", lambda weight: 16)
     labels, hidden, head, *theirs = inputs(torch.float32, 1.0, tokens=75)
     labels[::7] = -100
     options = {"alpha": 0.5, "temperature": 2.0, "tolerance": tolerance}
@@ -176,14 +176,14 @@ def test_chunks_of_the_student_in_parts_of_the_teacher(monkeypatch: pytest.Monke
 
 
 @here
-def test_what_is_left_out_is_within_the_tolerance() -> None:
+def test_left_out_rows_stay_within_the_tolerance() -> None:
     labels, hidden, head, *theirs = inputs(torch.float32, 6.0)
     teacher = OnlineTeacher(*theirs)
     points = [t.requires_grad_() for t in (hidden, head)]
     options: dict[str, Any] = {"alpha": 0.5, "teacher": teacher, "chunk_tokens": 3}
     exact = torch.autograd.grad(distillation_loss(*points, labels, **options).loss, points)
     found = torch.autograd.grad(distillation_loss(*points, labels, tolerance=0.01, **options).loss, points)
-    assert (found[1] != exact[1]).any(1).sum() > V / 2  # of the head's rows
+    assert (found[1] != exact[1]).any(1).sum() > V / 2  # among the head's rows
     for some, all_ in zip(found, exact, strict=True):
         assert 0.0 < (some - all_).norm() <= 0.02 * all_.norm()
 
@@ -196,8 +196,8 @@ def test_logits_far_from_zero_are_rounded_near_their_top() -> None:
     teacher = OnlineTeacher(*theirs)
     found = torch.autograd.grad(distillation_loss(*points, labels, alpha=0.5, teacher=teacher).loss, points)
     wide_points = [t.detach().double().requires_grad_() for t in points]
-    with pytest.MonkeyPatch.context() as plain:
-        plain.setattr(losses, "_fusable", lambda *_: False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loss_module, "_fusable", lambda *_: False)
         double = OnlineTeacher(*(t.double() for t in theirs))
         exact = torch.autograd.grad(
             distillation_loss(*wide_points, labels, alpha=0.5, teacher=double).loss, wide_points
@@ -208,7 +208,7 @@ def test_logits_far_from_zero_are_rounded_near_their_top() -> None:
 
 
 @here
-def test_logits_at_once_take_what_memory_they_may() -> None:
+def test_logits_in_memory_stay_within_their_limit() -> None:
     from distill.loss.fused_loss import quarter_tokens
 
     rows = {(151_936, torch.bfloat16): 1024, (151_936, torch.float32): 512, (262_144, torch.bfloat16): 512}
@@ -238,9 +238,9 @@ def test_the_gradient_of_a_scaled_loss_is_scaled() -> None:
 
 
 @here
-def test_rows_left_out_count_by_what_they_have_in_common() -> None:
+def test_left_out_rows_count_by_their_common_direction() -> None:
     labels, hidden, head, *theirs = inputs(torch.float32, 6.0)
-    head[:, 0] = 20.0 - torch.linspace(0.0, 3.0, V)  # a large mean, and one direction
+    head[:, 0] = 20.0 - torch.linspace(0.0, 3.0, V)  # a large mean, and one common direction
     hidden[:, 0] = 0.0
     hidden.requires_grad_()
     options: dict[str, Any] = {"alpha": 0.5, "teacher": OnlineTeacher(*theirs)}
@@ -250,7 +250,7 @@ def test_rows_left_out_count_by_what_they_have_in_common() -> None:
 
 
 @here
-def test_what_kept_tokens_leave_is_summed_at_every_temperature() -> None:
+def test_log_tails_sum_the_other_tokens_at_every_temperature() -> None:
     from distill.soft_targets.tail_kernels import log_tails
 
     logits = 20.0 * torch.randn(C, V, generator=torch.Generator().manual_seed(1)).to(DEVICE)

@@ -1,4 +1,4 @@
-"""The loss within what training puts around it: accumulation, LoRA, autocast, torch.compile, a graph that is kept."""
+"""The loss inside typical training code: accumulation, LoRA, autocast, torch.compile, a retained graph."""
 
 import importlib.util
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def leaves(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor]:
     return draw(5, N, H).to(dtype).requires_grad_(), draw(6, V, H).to(dtype).requires_grad_()
 
 
-@pytest.mark.parametrize("cut", [1, 4, 5])  # parts with 0 and 9, 3 and 6, 3 and 6 targets
+@pytest.mark.parametrize("cut", [1, 4, 5])  # parts with 0 + 9, 3 + 6 and 3 + 6 targets
 @pytest.mark.parametrize("as_tensor", [False, True])
 def test_micro_batches_over_the_targets_of_all_equal_one_batch(cut: int, as_tensor: bool) -> None:
     hidden, head = leaves(torch.float64)
@@ -54,7 +54,7 @@ def test_micro_batches_over_the_targets_of_all_equal_one_batch(cut: int, as_tens
 
 
 class MadeLike(TorchDispatchMode):
-    """Counts the tensors of a shape that are made, views of given ones aside."""
+    """A counter of new tensors of one shape; views of the given tensor do not count."""
 
     def __init__(self, given: Tensor) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class MadeLike(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("frozen", [True, False])
-def test_of_a_frozen_head_no_gradient_is_made_at_any_time(frozen: bool) -> None:
+def test_no_gradient_is_made_for_a_frozen_head(frozen: bool) -> None:
     hidden, head = leaves()
     head.requires_grad_(not frozen)
     with MadeLike(head) as counted:

@@ -1,4 +1,4 @@
-"""A head whose rows lie on two ranks gives the loss and the gradients of the whole head."""
+"""A head whose rows are split over two ranks gives the loss and the gradients of the whole head."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,7 +29,7 @@ CASES = {
     f"{kind} {name} T={temperature:g} cut={cut} first={first}": (kind, name, temperature, cut, first)
     for kind, name in [*KINDS, ("sampled", "forward_kl"), ("none", "forward_kl")]
     for temperature in (1.0, 2.0)
-    for cut, first in ((None, 9), (15, 5), (8, 9))  # the last leaves no row to the second rank
+    for cut, first in ((None, 9), (15, 5), (8, 9))  # the last leaves the second rank without a row
 }
 
 
@@ -44,14 +44,14 @@ def labels(size: int) -> Tensor:
 
 
 def teacher(kind: str, temperature: float, size: int, head: Tensor | Head) -> Teacher | None:
-    """A teacher, and what is stored or drawn of it; its `head` where it is online."""
+    """Return an online teacher with `head`, or targets stored or sampled from it."""
     hidden = draw(2, N, G)
     q = torch.softmax(hidden @ draw(3, V, G)[:size].T / temperature, -1)
     top = q.topk(3, -1)
     rest = q.scatter(1, top.indices, 0.0)
     if kind == "stored":
         return StoredTargets(top.indices, top.values.log(), rest.sum(1).log())
-    if kind == "sampled":  # a kept head and a drawn tail, in which tokens repeat
+    if kind == "sampled":  # a kept head and a sampled tail with repeated tokens
         drawn = torch.multinomial(rest, 6, replacement=True, generator=torch.Generator().manual_seed(4))
         ids = torch.cat([top.indices, drawn], 1)
         weights = torch.cat([torch.ones(N, 3), (rest.sum(1, True) / (6 * q.gather(1, drawn)))], 1)
@@ -79,7 +79,7 @@ def of_whole(case: tuple[Any, ...]) -> list[Tensor]:
 
 
 def of_rank() -> dict[str, Any]:
-    """This rank's part of every case with plain rows, and of one with DTensors."""
+    """Return this rank's part of every case with plain rows, and of one case with DTensors."""
     rank, found = dist.get_rank(), {}
     for name, case in CASES.items():
         rows = slice(0, case[-1]) if rank == 0 else slice(case[-1], V)
@@ -106,7 +106,7 @@ def of_dtensor() -> list[Tensor]:
 
 
 def of_recut() -> list[Tensor]:
-    """A teacher with more rows than the student, cut at others."""
+    """Recut a teacher that has more rows than the student, and other cuts."""
     rank, bias = dist.get_rank(), torch.zeros(V + 3, dtype=torch.float64)
     weight = torch.cat([draw(3, V, G), draw(8, 3, G)])
     rows, own = ((slice(0, at), slice(at, None))[rank] for at in (13, 9))
@@ -118,7 +118,7 @@ def of_recut() -> list[Tensor]:
 
 
 RECUT = "online reverse_kl T=2 cut=15 first=5"
-DTENSOR = "online reverse_kl T=2 cut=None first=9"  # as DTensor cuts 17 rows
+DTENSOR = "online reverse_kl T=2 cut=None first=9"  # DTensor cuts 17 rows this way
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +143,7 @@ def test_a_sharded_dtensor_and_a_teacher_whole_on_each_rank_equal_one(ranks: lis
 
 
 def test_heads_that_do_not_belong_together_are_named() -> None:
-    group: Any = None  # is not asked before these checks
+    group: Any = None  # these checks come before its first use
     hidden, target = draw(5, N, H), torch.zeros(N, dtype=torch.int64)
     half, theirs = Head(draw(6, 9, H), shard=Shard(group, 9, V)), Head(draw(3, 8, G), shard=Shard(group, 8, V))
     with pytest.raises(ValueError, match=r"rows \(9, 17\) of the student's head and \(8, 16\) of the teacher's"):
