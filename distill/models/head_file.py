@@ -1,4 +1,4 @@
-"""A model's output head alone, read from its files: for a teacher whose other weights another engine holds.
+"""A model's output head alone, read from its files, for a teacher whose other weights another engine holds.
 
 Shape suffixes: H hidden, V vocabulary.
 """
@@ -20,11 +20,11 @@ from distill.models.loading import check_head, output_head
 from generators.contract.models import model_path
 
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
-TRIED_ROWS = 64  # of the vocabulary of the model without layers that shows what form a head has
+TRIED_ROWS = 64  # vocabulary of the model without layers that is tried
 
 
 def load_head(name: str, dtype: torch.dtype, device: torch.device) -> Head:
-    """The head of the model `name`, whose files are on this machine; one that they do not hold is a ValueError."""
+    """Read the head of the model `name` from its local files; files without that head are a ValueError."""
     path = model_path(name)
     config = AutoConfig.from_pretrained(path)
     with torch.device("meta"):
@@ -38,7 +38,7 @@ def load_head(name: str, dtype: torch.dtype, device: torch.device) -> Head:
 
 
 def check_form(name: str) -> None:
-    """`check_head` on a model of the same kind without layers; a head of a form we do not know is a ValueError."""
+    """Run `check_head` on a model of the same kind without layers; an unsupported form of head is a ValueError."""
     config = copy.deepcopy(AutoConfig.from_pretrained(model_path(name)))
     text = config.get_text_config()
     text.num_hidden_layers, text.vocab_size = 0, TRIED_ROWS
@@ -50,12 +50,12 @@ def check_form(name: str) -> None:
 
 
 def _names(model: nn.Module, parameter: Tensor) -> list[str]:
-    """All names of a parameter: a head that is tied to the embeddings is stored under theirs."""
+    """Return all names of a parameter: a head tied to the embeddings is stored under their name."""
     return [name for name, other in model.named_parameters(remove_duplicate=False) if other is parameter]
 
 
 def _read(path: str, names: list[str]) -> Tensor:
-    """The tensor that one of the names, or of names that end in it, has in a model's safetensors files."""
+    """Return the tensor stored in the safetensors files under one of the names, or under a name that ends in one."""
     files = _files(path)
     for name in names:
         found = [stored for stored in files if stored == name or stored.endswith("." + name)]
@@ -64,12 +64,12 @@ def _read(path: str, names: list[str]) -> Tensor:
                 tensor: Tensor = opened.get_tensor(found[0])
             if tensor.is_floating_point() and tensor.element_size() > 1:
                 return tensor
-            raise ValueError(f"{path}: {found[0]} is {tensor.dtype}; a quantised head cannot be used here")
-    raise ValueError(f"{path}: no safetensors file has {' or '.join(names)}, of which the logits are made")
+            raise ValueError(f"{path}: {found[0]} is {tensor.dtype}; a quantized head is not supported")
+    raise ValueError(f"{path}: no safetensors file has {' or '.join(names)}, the weights of the output head")
 
 
 def _files(path: str) -> dict[str, str]:
-    """Name of each stored tensor -> its file."""
+    """Map the name of each stored tensor to its file."""
     index = _file(path, INDEX)
     if index:
         places = json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"]

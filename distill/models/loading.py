@@ -1,4 +1,4 @@
-"""Models to train or to score with: loading, their hidden states and heads, and whether two vocabularies agree."""
+"""Models to train or score with: loading, hidden states, output heads, and the check that two vocabularies agree."""
 
 import math
 import shutil
@@ -15,30 +15,31 @@ from distill.training.packing import Batch
 from generators.contract.ids import content_id
 from generators.contract.models import model_path
 
-# Settings by which models of transformers scale or cap their logits.
+# Configuration keys with which transformers models scale or cap their logits.
 SCALES, DIVISORS = ("logit_scale", "lm_head_multiplier"), ("logits_scaling",)
 CAPS = ("final_logit_softcapping", "logits_soft_cap")
 
 
 def load_tokenizer(name: str) -> Any:
-    """The tokenizer of a model folder, an embedded model or a hub name."""
+    """Load the tokenizer of a model folder, an embedded model or a hub name."""
     return AutoTokenizer.from_pretrained(model_path(name))
 
 
 def longest_row(name: str, sequence_tokens: int) -> int:
-    """Tokens a row may have: `sequence_tokens`, or the model's positions where it has fewer."""
+    """Return the tokens that a row may have: `sequence_tokens`, or the model's positions if it has fewer."""
     config = AutoConfig.from_pretrained(model_path(name)).get_text_config()
     positions = getattr(config, "max_position_embeddings", None)
     return min(sequence_tokens, positions or sequence_tokens)
 
 
 def head_rows(name: str) -> int:
-    """Rows of a model's output head, from its configuration alone."""
-    return AutoConfig.from_pretrained(model_path(name)).get_text_config().vocab_size
+    """Return the rows of a model's output head, read from its configuration alone."""
+    rows: int = AutoConfig.from_pretrained(model_path(name)).get_text_config().vocab_size
+    return rows
 
 
 def load_model(name: str, dtype: torch.dtype, device: torch.device) -> Any:
-    """A causal language model, its dropout off; one whose head is of a form we do not know is a ValueError."""
+    """Load a causal language model without dropout; an unsupported form of head is a ValueError."""
     model: Any = AutoModelForCausalLM.from_pretrained(model_path(name), dtype=dtype)
     model.to(device)
     check_head(model, name)
@@ -46,29 +47,25 @@ def load_model(name: str, dtype: torch.dtype, device: torch.device) -> Any:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of a setting, where auto is the GPU if there is one."""
+    """Return the device of a setting; auto is the GPU if there is one."""
     return torch.device(name if name != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
 
 
 def pick_dtype(name: DType, device: torch.device) -> torch.dtype:
-    """The dtype of a setting, where auto is bfloat16 on a GPU and float32 on a CPU."""
+    """Return the dtype of a setting; auto is bfloat16 on a GPU and float32 on a CPU."""
     chosen = name if name != "auto" else "float32" if device.type == "cpu" else "bfloat16"
     return torch.bfloat16 if chosen == "bfloat16" else torch.float32
 
 
 def hidden_states(model: Any, batch: Batch) -> Tensor:
-    """Last hidden states [N, H] at the places that predict the batch's labels."""
+    """Return the last hidden states [N, H] at the positions that predict the batch's labels."""
     output = model.base_model(input_ids=batch.token_ids, position_ids=batch.position_ids, use_cache=False)
-    return output.last_hidden_state.flatten(0, 1)[batch.sources]
-
-
-def head(model: Any) -> Tensor:
-    """The output head's weight [V, H]."""
-    return model.get_output_embeddings().weight
+    hidden: Tensor = output.last_hidden_state.flatten(0, 1)
+    return hidden[batch.sources]
 
 
 def output_head(model: Any) -> Head:
-    """The whole output head: weight, and bias, scale and soft cap where the architecture has them."""
+    """Return the whole output head: the weight, and the bias, scale and soft cap that the architecture has."""
     layer, config = model.get_output_embeddings(), model.config.get_text_config()
     scale = math.prod(getattr(config, key, None) or 1.0 for key in SCALES)
     scale /= math.prod(getattr(config, key, None) or 1.0 for key in DIVISORS)
@@ -78,30 +75,31 @@ def output_head(model: Any) -> Head:
 
 @torch.no_grad()
 def check_head(model: Any, name: str) -> None:
-    """Make sure that the model's own logits are those of its `output_head`."""
+    """Check that the model's own logits are those of its `output_head`; otherwise ValueError."""
     ids = torch.tensor([[0, 1]], device=model.device)
     hidden = model.base_model(input_ids=ids, use_cache=False).last_hidden_state[0]
     ours, theirs = output_head(model).logits(hidden), model(input_ids=ids, use_cache=False).logits[0].float()
     rounding = 1e-4 if model.dtype == torch.float32 else 2e-2
     if not torch.allclose(ours, theirs, rtol=rounding, atol=rounding * float(theirs.abs().max())):
         raise ValueError(
-            f"{name}: how {type(model).__name__} makes logits of hidden states is not known; a head may have a bias, "
-            f"a scale ({', '.join(SCALES + DIVISORS)}) and a soft cap ({', '.join(CAPS)})"
+            f"{name}: {type(model).__name__} computes its logits in a way that is not supported; a head may have a "
+            f"bias, a scale ({', '.join(SCALES + DIVISORS)}) and a soft cap ({', '.join(CAPS)})"
         )
 
 
 def tokenizer_fingerprint(tokenizer: Any) -> str:
-    """24 hex digits over every token and its id."""
+    """Return 24 hex digits over every token and its id."""
     return content_id(sorted(tokenizer.get_vocab().items()))
 
 
 def tokenizer_size(tokenizer: Any) -> int:
-    """One more than the largest token id; a head may have padding rows beyond it."""
-    return max(tokenizer.get_vocab().values()) + 1
+    """Return one more than the largest token id; a head may have padding rows beyond it."""
+    largest: int = max(tokenizer.get_vocab().values())
+    return largest + 1
 
 
 def check_vocabularies(student: Any, teacher: Any, student_rows: int, teacher_rows: int) -> int:
-    """The size of the vocabulary that two tokenizers share, to which both heads are cut.
+    """Return the size of the vocabulary that two tokenizers share; both heads are cut to it.
 
     Rows beyond the tokenizer are padding (Qwen2.5 has 151,936 or 152,064 rows for one tokenizer). Tokenizers that
     differ in a token, or a head with fewer rows than tokens, are a ValueError.
@@ -121,16 +119,17 @@ def check_vocabularies(student: Any, teacher: Any, student_rows: int, teacher_ro
 
 
 def stored_dtype(name: str) -> torch.dtype:
-    """The dtype a model's weights are stored in, from its configuration; float32 where that does not say."""
-    return AutoConfig.from_pretrained(model_path(name)).get_text_config().dtype or torch.float32
+    """Return the dtype in which a model's weights are stored, from its configuration; float32 if it does not say."""
+    dtype: torch.dtype | None = AutoConfig.from_pretrained(model_path(name)).get_text_config().dtype
+    return dtype or torch.float32
 
 
 def save_model(model: Any, tokenizer: Any, folder: Path, card: str) -> None:
-    """A model folder in the Hugging Face format with safetensors; it appears whole, or not at all."""
+    """Write a model folder in the Hugging Face format with safetensors; it appears complete or not at all."""
     partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was stopped while saving
+    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was stopped while saving
     model.save_pretrained(partial)
     tokenizer.save_pretrained(partial)
     (partial / "README.md").write_text(card, encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)  # of a run that was stopped right after saving
+    shutil.rmtree(folder, ignore_errors=True)  # left by a run that was stopped right after saving
     partial.rename(folder)

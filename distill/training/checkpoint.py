@@ -1,4 +1,4 @@
-"""Checkpoints of a training run: everything that decides its further course, written whole or not at all."""
+"""Checkpoints of a training run: all state that decides how it goes on, written atomically."""
 
 import random
 from pathlib import Path
@@ -13,7 +13,7 @@ NAME = "checkpoint.pt"
 
 
 def save_checkpoint(folder: Path, model: Any, optimizer: torch.optim.Optimizer, advance: dict[str, int]) -> None:
-    """Replace the folder's checkpoint by one of now. `advance`: steps and tokens done, bytes of the log."""
+    """Replace the folder's checkpoint. `advance`: steps and tokens done, bytes of the log."""
     partial = folder / (NAME + ".partial")
     torch.save(
         {
@@ -28,7 +28,7 @@ def save_checkpoint(folder: Path, model: Any, optimizer: torch.optim.Optimizer, 
 
 
 def load_checkpoint(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> dict[str, int] | None:
-    """Put model, optimizer and random generators where the checkpoint left them; its `advance`, None without one."""
+    """Restore model, optimizer and random generators from the checkpoint; return its `advance`, or None without one."""
     path = folder / NAME
     if not path.exists():
         return None
@@ -38,16 +38,17 @@ def load_checkpoint(folder: Path, model: Any, optimizer: torch.optim.Optimizer) 
     torch.set_rng_state(saved["random"]["torch"])
     if torch.cuda.is_available() and saved["random"]["cuda"]:
         torch.cuda.set_rng_state_all(saved["random"]["cuda"])
-    return saved["advance"]
+    advance: dict[str, int] = saved["advance"]
+    return advance
 
 
 def drop_checkpoint(folder: Path) -> None:
-    """Remove the checkpoint of a run that is finished."""
+    """Remove the checkpoint of a finished run."""
     (folder / NAME).unlink(missing_ok=True)
 
 
 def seed_everything(seed: int) -> None:
-    """Seed every generator a model's dropout or initialisation may draw from."""
+    """Seed every generator that a model's dropout or initialization may draw from."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

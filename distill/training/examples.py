@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from generators.contract.chat import completion_text, opened_by_template, render_prompt, split_reasoning
 
 AS_IT_IS = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
-ROWS_AT_ONCE = 2048  # tokenized in one call: enough for every core, while ids as Python lists take ten times an array
+ROWS_AT_ONCE = 2048  # rows tokenized in one call: enough for every core; ids as Python lists take ten times an array
 
 
 @dataclass(frozen=True)
 class Example:
-    """One document: token_ids [L] int32, of which those from `target_start` on are to be learnt."""
+    """One document: token_ids [L] int32; those from `target_start` on are targets."""
 
     trace_id: str
     token_ids: NDArray[np.int32]
@@ -26,12 +26,12 @@ class Example:
 
     @property
     def targets(self) -> int:
-        """How many tokens are to be learnt."""
+        """The number of target tokens."""
         return len(self.token_ids) - self.target_start
 
 
 def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[list[Example], Counter[str]]:
-    """The examples of a corpus file in its order, and how many rows were dropped by reason."""
+    """Return the examples of a corpus file in its order, and the number of dropped rows by reason."""
     examples: list[Example] = []
     dropped: Counter[str] = Counter()
     for encoded in encode_file(path, tokenizer, max_tokens):
@@ -43,7 +43,7 @@ def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[list[Exa
 
 
 def encode_file(path: Path, tokenizer: Any, max_tokens: int, own_tokens: bool = True) -> Iterator[Example | str]:
-    """What `encode` gives for each row of a corpus file, in its order; without `own_tokens`, for its text alone."""
+    """Yield the result of `encode` for each row of a corpus file; without `own_tokens`, from its text alone."""
     columns = ["trace_id", "messages"]
     if own_tokens and "token_ids" in pl.read_parquet_schema(path):
         columns.append("token_ids")
@@ -53,10 +53,10 @@ def encode_file(path: Path, tokenizer: Any, max_tokens: int, own_tokens: bool = 
 
 
 def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -> list[Example | str]:
-    """An Example for each corpus row, or why it is dropped: `no_assistant_turn`, `no_tokens` or `too_long`.
+    """Return an Example for each corpus row, or the reason to drop it: `no_assistant_turn`, `no_tokens` or `too_long`.
 
-    Only the last turn is learnt. It is tokenized apart from the prompt, as it is when the model writes it. A row with
-    `token_ids`, which say the same in the teacher's own tokens, is learnt in those.
+    Only the last turn is learned. It is tokenized separately from the prompt, as the model writes it. If a row has
+    `token_ids` that say the same in the teacher's own tokens, those are learned.
     """
     wanted = [row for row in rows if _ends_with_assistant(row)]
     prompts = [render_prompt(tokenizer, row["messages"][:-1]) for row in wanted]
@@ -66,17 +66,17 @@ def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -
     ]
     ids = _tokenize(tokenizer, prompts + completions)
     sampled = _sampled(wanted, prompts, tokenizer)
-    learnt = [own or anew for own, anew in zip(sampled, ids[len(wanted) :], strict=True)]
-    pairs = zip(ids[: len(wanted)], learnt, strict=True)
+    learned = [own or retokenized for own, retokenized in zip(sampled, ids[len(wanted) :], strict=True)]
+    pairs = zip(ids[: len(wanted)], learned, strict=True)
     return [
         _example(row, *next(pairs), max_tokens) if _ends_with_assistant(row) else "no_assistant_turn" for row in rows
     ]
 
 
 def _sampled(rows: Sequence[Mapping[str, Any]], prompts: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
-    """Each row's own token ids, if in this tokenizer they end its turn and say what its message says.
+    """Return each row's own token ids if, in this tokenizer, they end its turn and say the same as its message.
 
-    They may differ in whitespace around the reasoning, or be other tokens for the same text.
+    They may differ in whitespace around the reasoning, or spell the same text in other tokens.
     """
     given = [row.get("token_ids") or [] for row in rows]
     texts = iter(tokenizer.batch_decode([ids[:-1] for ids in given if _ends(ids, tokenizer)], **AS_IT_IS))
@@ -102,7 +102,8 @@ def _ends_with_assistant(row: Mapping[str, Any]) -> bool:
 def _tokenize(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
     if not texts:
         return []
-    return tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    return ids
 
 
 def _example(row: Mapping[str, Any], prompt: list[int], completion: list[int], max_tokens: int) -> Example | str:

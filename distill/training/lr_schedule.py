@@ -6,7 +6,7 @@ from distill.settings import TrainConfig
 
 
 def learning_rate(step: int, steps: int, config: TrainConfig) -> float:
-    """Of step 1..steps: a linear warm-up to the peak, then half a cosine down to `final_lr_ratio` of it."""
+    """Return the rate of step 1..steps: a linear warm-up to the peak, then half a cosine to `final_lr_ratio` of it."""
     warmup = math.ceil(config.warmup_ratio * steps)
     if step <= warmup:
         return config.learning_rate * step / warmup

@@ -1,9 +1,9 @@
-"""Which documents make an optimizer step, and how they lie in the rows of a batch.
+"""The documents of each optimizer step, and their layout in the rows of a batch.
 
-Two layouts, equal in loss and gradient. `padded`: one document a row, rows of similar length together, padding on
-the right, where causal attention never looks, so attention needs no mask and takes the fused causal kernel.
-`packed`: several documents a row; positions start again at each, from which transformers makes a block-diagonal
-mask (dense, so a row costs its length squared).
+Two layouts give the same loss and gradient. `padded`: one document per row, rows of similar length together, padding
+on the right; causal attention never looks there, so it needs no mask and takes the fused causal kernel. `packed`:
+several documents per row; positions restart at each document, from which transformers makes a block-diagonal mask
+(dense, so a row costs its length squared).
 Measured on one CPU core, 1.8M parameters, documents of 50-130 tokens, forward and backward without optimizer:
 padded 5,500 tokens/s; packed into rows of 256 4,700, of 512 3,800, of 1,024 2,800. Hence `padded` is the default.
 
@@ -24,9 +24,9 @@ from distill.training.examples import Example
 
 @dataclass(frozen=True)
 class Batch:
-    """One forward pass: `examples` in row order, and where their targets lie.
+    """The input of one forward pass: `examples` in row order, and the positions of their targets.
 
-    token_ids: [B, L]. position_ids: [B, L], None where each row is one document. sources: [N], flat places in
+    token_ids: [B, L]. position_ids: [B, L], or None if each row is one document. sources: [N], flat positions in
     [B * L] whose hidden states predict `labels` [N].
     """
 
@@ -37,7 +37,7 @@ class Batch:
     labels: Tensor
 
     def to(self, device: torch.device) -> "Batch":
-        """The batch on a device; from pinned memory this does not wait."""
+        """Move the batch to a device, through pinned memory without waiting."""
         if device.type == "cpu":
             return self
         tensors = (self.token_ids, self.position_ids, self.sources, self.labels)
@@ -48,9 +48,9 @@ class Batch:
 def plan_steps(
     lengths: NDArray[np.int64], batch_tokens: int, seed: int, *, epochs: int | None = None, tokens: int | None = None
 ) -> list[NDArray[np.int64]]:
-    """Indices of the documents of each optimizer step: every epoch in its own order, drawn from `seed`.
+    """Return the indices of the documents of each optimizer step; every epoch has its own order, drawn from `seed`.
 
-    A step ends with the document that brings it to `batch_tokens`. It ends after `epochs`, or with the first
+    A step ends with the document that brings it to `batch_tokens`. The plan ends after `epochs`, or with the first
     document that brings the sum of lengths to `tokens`.
     """
     assert lengths.size and (epochs is None) != (tokens is None), f"{lengths.size=} {epochs=} {tokens=}"
@@ -71,9 +71,9 @@ def plan_steps(
 def batches(
     examples: Sequence[Example], micro_batch_tokens: int, pad_id: int, row_tokens: int | None = None
 ) -> Iterator[Batch]:
-    """Batches of at most `micro_batch_tokens` with padding, but at least one row each.
+    """Yield batches of at most `micro_batch_tokens`, padding included, but of at least one row.
 
-    `row_tokens`: pack documents into rows of at most so many; None leaves one document a row.
+    `row_tokens`: pack documents into rows of at most this many tokens; None keeps one document per row.
     """
     lengths = [len(example.token_ids) for example in examples]
     if row_tokens is None:
@@ -87,7 +87,7 @@ def batches(
 
 
 def alike(lengths: Sequence[int], padded_tokens: int) -> Iterator[list[int]]:
-    """Documents by growing length, in groups of at most `padded_tokens` when padded to each group's longest."""
+    """Yield documents by increasing length, in groups of at most `padded_tokens` when padded to the group's longest."""
     group: list[int] = []
     for i in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
         if group and (len(group) + 1) * lengths[i] > padded_tokens:
@@ -99,7 +99,7 @@ def alike(lengths: Sequence[int], padded_tokens: int) -> Iterator[list[int]]:
 
 
 def pack(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
-    """Documents into rows, best fit decreasing: the longest first, each into the fullest row that still holds it."""
+    """Pack documents into rows, best fit decreasing: longest first, each into the fullest row that still holds it."""
     rows: list[list[int]] = []
     free: list[tuple[int, int]] = []  # (tokens free, row), ascending
     for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
@@ -114,7 +114,7 @@ def pack(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
 
 
 def collate(rows: Sequence[Sequence[Example]], pad_id: int) -> Batch:
-    """Rows of documents as tensors, as wide as the longest row; padding comes last, where nothing attends to it."""
+    """Return rows of documents as tensors as wide as the longest row; padding is last, where nothing attends to it."""
     width = max(sum(len(example.token_ids) for example in row) for row in rows)
     packed = any(len(row) > 1 for row in rows)
     token_ids = np.full((len(rows), width), pad_id, dtype=np.int64)

@@ -9,10 +9,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, CohereConfig, Gemma2Config, GraniteConfig, PhiConfig
 
 from distill.loss.distillation_loss import distillation_loss
-from distill.models import loading as student
+from distill.models import loading
 from distill.models.loading import (
     check_vocabularies,
-    head,
     head_rows,
     hidden_states,
     load_model,
@@ -35,7 +34,7 @@ def test_hidden_states_times_head_are_the_logits_that_predict_the_labels(teacher
     model = load_model(teacher, torch.float32, CPU)
     batch = collate([[example] for example in examples], 0)
     with torch.no_grad():
-        ours = hidden_states(model, batch) @ head(model).T
+        ours = hidden_states(model, batch) @ output_head(model).weight.T
         theirs = [
             model(input_ids=torch.from_numpy(e.token_ids).long()[None]).logits[0, e.target_start - 1 : -1]
             for e in examples
@@ -78,8 +77,8 @@ def test_heads_with_bias_scale_or_cap_train_as_the_model_itself_would(tmp_path: 
 
 def test_a_head_of_another_form_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     AutoModelForCausalLM.from_config(HEADS["divided"]()).save_pretrained(tmp_path)
-    monkeypatch.setattr(student, "DIVISORS", ())
-    with pytest.raises(ValueError, match="how GraniteForCausalLM makes logits of hidden states is not known"):
+    monkeypatch.setattr(loading, "DIVISORS", ())
+    with pytest.raises(ValueError, match="GraniteForCausalLM computes its logits in a way that is not supported"):
         load_model(str(tmp_path), torch.float32, CPU)
 
 
@@ -100,7 +99,7 @@ def test_vocabularies_agree_up_to_padding_rows_of_either_head(make_tokenizer: Ca
 
 
 class Words:
-    """A tokenizer of Qwen2.5's size, as far as vocabularies are compared."""
+    """A tokenizer of Qwen2.5's size, with just what the comparison of vocabularies needs."""
 
     def __init__(self, last: str = "w151664") -> None:
         self.words = {f"w{i}": i for i in range(151_664)} | {last: 151_664}

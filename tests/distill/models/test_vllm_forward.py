@@ -1,4 +1,4 @@
-"""Scoring by vLLM's own engine against scoring by transformers."""
+"""Scoring with vLLM's own engine against scoring with transformers."""
 
 import importlib.util
 import os
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from distill.models.forward import LocalForward
+from distill.models.forward import TransformersForward
 from distill.models.head_file import check_form, load_head
 from distill.models.loading import load_model, output_head
 from distill.score import row_targets, score
@@ -24,14 +24,14 @@ from distill.training.examples import Example
 ROOT = Path(__file__).resolve().parents[3]
 CPU = torch.device("cpu")
 GRID = (1.0, 1.5, 4.0)
-installed = importlib.util.find_spec("vllm") is not None  # looked up, not imported: that takes seconds
+installed = importlib.util.find_spec("vllm") is not None  # looked up, because the import takes seconds
 SETTINGS = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1"}
-# rows of 40 tokens go through it in parts of 16
-ENGINE = {"enforce_eager": True, "kv_cache_memory_bytes": 2**26, "max_num_batched_tokens": 16, "max_num_seqs": 4}
+# rows of 40 tokens take several parts of 16
+VLLM_ARGS = {"enforce_eager": True, "kv_cache_memory_bytes": 2**26, "max_num_batched_tokens": 16, "max_num_seqs": 4}
 
 
 def needs_vllm(test: Callable[..., None]) -> Callable[..., None]:
-    """Marks a test that starts an engine."""
+    """Mark a test that starts a vLLM engine."""
     return pytest.mark.slow(pytest.mark.skipif(not installed, reason="vLLM is not installed")(test))
 
 
@@ -42,16 +42,16 @@ def config(teacher: str, **settings: Any) -> ScoreConfig:
 
 @pytest.fixture(scope="module")
 def wide(make_model: Callable, make_tokenizer: Callable, save: Callable[..., str]) -> str:
-    """Folder of a teacher whose heads are of a size that vLLM's attention takes."""
+    """Return the folder of a teacher with attention heads of a size that vLLM supports."""
     return save(make_model(1, 64, num_attention_heads=2, num_key_value_heads=1), make_tokenizer())
 
 
 @pytest.fixture(scope="module")
 def forward(wide: str) -> Iterator[Any]:
-    from distill.models.vllm_forward import start
+    from distill.models.vllm_forward import start_vllm
 
     with mock.patch.dict(os.environ, SETTINGS):
-        yield start(wide, ENGINE, 256, torch.float32, CPU)
+        yield start_vllm(wide, VLLM_ARGS, 256, torch.float32, CPU)
 
 
 @needs_vllm
@@ -59,7 +59,7 @@ def test_targets_are_those_of_transformers_at_every_temperature(
     forward: Any, wide: str, examples: list[Example], make_tokenizer: Callable
 ) -> None:
     vocab_size = len(make_tokenizer())
-    local = LocalForward(load_model(wide, torch.float32, CPU))
+    local = TransformersForward(load_model(wide, torch.float32, CPU))
     keys = [example.trace_id for example in examples]
     ours, theirs = (row_targets(one, config(wide), vocab_size, examples, keys) for one in (forward, local))
     for one, other in zip(ours, theirs, strict=True):
@@ -74,7 +74,7 @@ def test_a_row_is_the_same_in_any_company(forward: Any, examples: list[Example])
     together = forward(examples)
     alone = torch.cat([forward([example]) for example in examples[::-1]][::-1])
     torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(together, forward(examples), atol=1e-4, rtol=1e-4)  # nothing is left to a cache
+    torch.testing.assert_close(together, forward(examples), atol=1e-4, rtol=1e-4)  # no prefix cache
 
 
 @needs_vllm
@@ -82,7 +82,7 @@ def test_the_stage_writes_what_the_other_engine_writes(
     forward: Any, wide: str, write_corpus: Callable[..., Path], tmp_path: Path
 ) -> None:
     corpus = write_corpus([("2+2?", "4"), ("Name a prime.", "<think>\n7?\n</think>\n7"), ("Hi", "Hello " * 9)])
-    with mock.patch("distill.score.load_forward", return_value=forward):  # one engine a process is enough
+    with mock.patch("distill.score.load_forward", return_value=forward):  # one engine per process is enough
         counts = score([corpus], tmp_path / "vllm", config(wide, batch_tokens=100))
     local = score([corpus], tmp_path / "local", config(wide, engine="transformers"))
     assert (counts.rows_kept, counts.tokens) == (local.rows_kept, local.tokens)
@@ -90,7 +90,7 @@ def test_the_stage_writes_what_the_other_engine_writes(
 
 
 def same_stores(ours: Path, theirs: Path) -> None:
-    """The same rows, up to rounding."""
+    """Check that two stores have the same rows, up to rounding."""
     with TargetStore(ours / "targets") as one, TargetStore(theirs / "targets") as other:
         keys = list(one.keys())
         assert keys and set(keys) == set(other.keys())
@@ -108,7 +108,7 @@ from distill.settings import ScoreConfig
 if __name__ == "__main__":
     score([Path(sys.argv[1])], Path(sys.argv[2]), ScoreConfig.model_validate_json(sys.argv[3]))
     left = [process.name() for process in psutil.Process().children(recursive=True)]
-    assert not any("VLLM" in name for name in left), left  # training has the GPUs next
+    assert not any("VLLM" in name for name in left), left  # training needs the GPUs next
 """
 
 
@@ -117,7 +117,7 @@ def test_the_stage_with_a_teacher_over_two_workers(
     wide: str, write_corpus: Callable[..., Path], tmp_path: Path
 ) -> None:
     corpus = write_corpus([("2+2?", "4"), ("Hi", "Hello " * 9)])
-    split = config(wide, options={"engine": {**ENGINE, "tensor_parallel_size": 2}})
+    split = config(wide, options={"engine": {**VLLM_ARGS, "tensor_parallel_size": 2}})
     (tmp_path / "run.py").write_text(RUN)
     command = [sys.executable, "run.py", str(corpus), str(tmp_path / "vllm"), split.model_dump_json()]
     more = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "PYTHONPATH": str(ROOT)}
@@ -129,20 +129,18 @@ def test_the_stage_with_a_teacher_over_two_workers(
 
 @needs_vllm
 def test_unknown_and_fixed_arguments_are_refused_before_a_model_is_loaded(wide: str) -> None:
-    from distill.models.vllm_forward import check_engine
+    from distill.models.vllm_forward import check_vllm_args
 
     with pytest.raises(ValueError, match="no such argument here, did you mean tensor_parallel_size"):
-        check_engine({"tensor_paralel_size": 2})
-    with pytest.raises(ValueError, match=r"options.engine.enable_prefix_caching is not to be set"):
-        check_engine({"enable_prefix_caching": True})
+        check_vllm_args({"tensor_paralel_size": 2})
+    with pytest.raises(ValueError, match=r"options.vllm_args.enable_prefix_caching cannot be set"):
+        check_vllm_args({"enable_prefix_caching": True})
 
 
 def test_a_head_of_another_form_is_refused(make_model: Callable, tmp_path: Path) -> None:
     with (
-        mock.patch(
-            "distill.models.head_file.check_head", side_effect=ValueError("how it makes logits is not known")
-        ) as check,
-        pytest.raises(ValueError, match="not known"),
+        mock.patch("distill.models.head_file.check_head", side_effect=ValueError("not supported")) as check,
+        pytest.raises(ValueError, match="not supported"),
     ):
         make_model(2, 64).save_pretrained(tmp_path)
         check_form(str(tmp_path))

@@ -1,4 +1,4 @@
-"""Corpus rows as exactly the ids a model sees and writes."""
+"""Corpus rows as exactly the ids that a model sees and writes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_a_template_that_opens_thinking_leaves_it_to_be_continued(
     assert tokenizer.decode(example.token_ids[example.target_start :]) == completion + "<|end|>"
 
 
-def test_only_the_last_turn_is_learnt_after_the_prompt_that_sampling_sees(make_tokenizer: Callable) -> None:
+def test_only_the_last_turn_is_learned_after_the_prompt_that_sampling_sees(make_tokenizer: Callable) -> None:
     tokenizer = make_tokenizer()
     turns = [("system", "Be brief."), ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
     rows = [row(*turns)]
@@ -56,7 +56,7 @@ def test_only_the_last_turn_is_learnt_after_the_prompt_that_sampling_sees(make_t
     assert tokenizer.decode(example.token_ids[example.target_start :]) == "d<|end|>"
 
 
-def test_what_cannot_be_learnt_says_why_in_its_place(make_tokenizer: Callable) -> None:
+def test_dropped_rows_give_their_reason_in_place(make_tokenizer: Callable) -> None:
     tokenizer = make_tokenizer()
     rows = [
         row(("user", "a"), ("assistant", "b")),
@@ -65,7 +65,7 @@ def test_what_cannot_be_learnt_says_why_in_its_place(make_tokenizer: Callable) -
         row(("user", "a"), ("assistant", None)),
         row(("assistant", "b")),
         row(("user", "a"), ("assistant", "b" * 20)),
-        row(("user", "a"), ("assistant", "b" * 4)),  # 4 of prompt, 4, end: exactly 9
+        row(("user", "a"), ("assistant", "b" * 4)),  # 4 of prompt, 4 of text, end of turn: exactly 9
     ]
     encoded = encode(rows, tokenizer, 9)
     reasons = [e if isinstance(e, str) else "kept" for e in encoded]
@@ -94,11 +94,11 @@ def test_a_file_gives_its_rows_in_order_and_counts_the_dropped(
     assert [e.token_ids.tolist() for e in parts] == [e.token_ids.tolist() for e in whole]
 
 
-def test_a_row_s_own_tokens_are_learnt_where_they_say_the_same(make_tokenizer: Callable) -> None:
+def test_a_row_s_own_tokens_are_learned_where_they_say_the_same(make_tokenizer: Callable) -> None:
     tokenizer = make_tokenizer()
     content = "<think>\nsum\n</think>\n4"
 
-    def learnt(ids: list[int] | None, tokenizer: Any = tokenizer) -> str:
+    def learned(ids: list[int] | None, tokenizer: Any = tokenizer) -> str:
         asked = row(("user", "2+2?"), ("assistant", content)) | {"token_ids": ids}
         example = one(encode([asked], tokenizer, 100))
         return tokenizer.decode(example.token_ids[example.target_start :])
@@ -106,13 +106,13 @@ def test_a_row_s_own_tokens_are_learnt_where_they_say_the_same(make_tokenizer: C
     def ids(text: str) -> list[int]:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
-    assert learnt(None) == content + "<|end|>"
-    assert learnt(ids("<think>\nsum\n</think>\n\n4<|end|>")) == "<think>\nsum\n</think>\n\n4<|end|>"
+    assert learned(None) == content + "<|end|>"
+    assert learned(ids("<think>\nsum\n</think>\n\n4<|end|>")) == "<think>\nsum\n</think>\n\n4<|end|>"
     for others in ("<think>\nsum\n</think>\n5<|end|>", content, content + "<|user|>", ""):
-        assert learnt(ids(others)) == content + "<|end|>"
+        assert learned(ids(others)) == content + "<|end|>"
     opened = make_tokenizer(OPENS)
-    assert learnt(ids("\nsum\n</think>\n\n4<|end|>"), opened) == "\nsum\n</think>\n\n4<|end|>"
-    assert learnt(ids("<think>\nsum\n</think>\n\n4<|end|>"), make_tokenizer(think="<reason>")) != ""
+    assert learned(ids("\nsum\n</think>\n\n4<|end|>"), opened) == "\nsum\n</think>\n\n4<|end|>"
+    assert learned(ids("<think>\nsum\n</think>\n\n4<|end|>"), make_tokenizer(think="<reason>")) != ""
 
 
 def test_files_with_and_without_own_tokens(make_tokenizer: Callable, tmp_path: Path) -> None:
@@ -120,11 +120,11 @@ def test_files_with_and_without_own_tokens(make_tokenizer: Callable, tmp_path: P
     ids = tokenizer("<think>\nsum\n</think>\n\n4<|end|>", add_special_tokens=False)["input_ids"]
     rows = [row(("user", "2+2?"), ("assistant", "<think>\nsum\n</think>\n4"), trace_id=f"t{i}") for i in range(2)]
     write_frame(frame([rows[0] | {"token_ids": ids}, rows[1]], CORPUS), tmp_path / "rows.parquet")
-    (own, anew), _ = load_examples(tmp_path / "rows.parquet", tokenizer, 100)
-    assert own.targets == anew.targets + 1
+    (own, retokenized), _ = load_examples(tmp_path / "rows.parquet", tokenizer, 100)
+    assert own.targets == retokenized.targets + 1
     texts = list(encode_file(tmp_path / "rows.parquet", tokenizer, 100, own_tokens=False))
-    assert all(isinstance(text, Example) and text.targets == anew.targets for text in texts)
+    assert all(isinstance(text, Example) and text.targets == retokenized.targets for text in texts)
     write_frame(frame(rows, CORPUS).drop("token_ids"), tmp_path / "older.parquet")
     assert [example.targets for example in load_examples(tmp_path / "older.parquet", tokenizer, 100)[0]] == [
-        anew.targets
+        retokenized.targets
     ] * 2

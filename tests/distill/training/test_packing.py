@@ -1,4 +1,4 @@
-"""Which documents make a step, and that no layout and no split of it changes loss or gradient."""
+"""The documents of each step; no layout and no split of a step changes loss or gradient."""
 
 from collections.abc import Callable, Iterable
 
@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from distill.loss.distillation_loss import OnlineTeacher, distillation_loss
-from distill.models.loading import head, hidden_states
+from distill.models.loading import hidden_states, output_head
 from distill.training.examples import Example
 from distill.training.packing import Batch, alike, batches, collate, pack, plan_steps
 
@@ -42,7 +42,7 @@ def test_a_budget_ends_with_the_document_that_reaches_it(tokens: int) -> None:
     assert LENGTHS[order].sum() >= tokens > LENGTHS[order[:-1]].sum()
     assert np.concatenate(plan_steps(np.full(5, 10), 200, seed=0, tokens=20)).size == 2
     longer = np.concatenate(plan_steps(LENGTHS, 200, seed=0, tokens=6000))
-    assert (longer[: len(order)] == order).all()  # a longer run begins as the shorter one
+    assert (longer[: len(order)] == order).all()  # a longer run starts like the shorter one
 
 
 def test_packing_keeps_documents_whole_and_rows_full() -> None:
@@ -90,7 +90,7 @@ Result = tuple[torch.Tensor, dict[str, torch.Tensor]]
 
 @pytest.fixture(scope="module")
 def step(student: torch.nn.Module, teacher: torch.nn.Module) -> Callable[..., Result]:
-    """A step's summed loss, CE and KL [3], and its gradients, over batches that share the step's denominator."""
+    """Return a step's summed loss, CE and KL [3], and gradients; its batches share the step's denominator."""
 
     def step(parts: Iterable[Batch], alpha: float) -> Result:
         parts, sums = list(parts), torch.zeros(3)
@@ -98,9 +98,9 @@ def step(student: torch.nn.Module, teacher: torch.nn.Module) -> Callable[..., Re
         student.zero_grad()
         for batch in parts:
             with torch.no_grad():
-                online = OnlineTeacher(hidden_states(teacher, batch), head(teacher))
+                online = OnlineTeacher(hidden_states(teacher, batch), output_head(teacher).weight)
             output = distillation_loss(
-                hidden_states(student, batch), head(student), batch.labels,
+                hidden_states(student, batch), output_head(student).weight, batch.labels,
                 alpha=alpha, temperature=2.0, teacher=online, ignore_index=None, denominator=total,
             )  # fmt: skip
             output.loss.backward()
@@ -114,7 +114,7 @@ def assert_same(got: Result, expected: Result) -> None:
     torch.testing.assert_close(got[0], expected[0], atol=1e-5, rtol=1e-5)
     for name, gradient in expected[1].items():
         torch.testing.assert_close(got[1][name], gradient, atol=1e-5, rtol=1e-4, msg=f"the gradient of {name} differs")
-    assert max(float(gradient.abs().max()) for gradient in expected[1].values()) > 1e-2  # else the bounds say nothing
+    assert max(float(gradient.abs().max()) for gradient in expected[1].values()) > 1e-2  # else bounds are vacuous
 
 
 @pytest.mark.parametrize("alpha", [1.0, 0.5, 0.0])
