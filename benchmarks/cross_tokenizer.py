@@ -25,7 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from benchmarks.measure import record
 from distill.cross_tokenizer.alignment import PairedExample, share_vocabularies
-from distill.cross_tokenizer.paired_corpus import Pairing
+from distill.cross_tokenizer.paired_corpus import PairedCorpus
 from distill.models.loading import load_model, load_tokenizer
 from distill.settings import TrainConfig
 from distill.train import Trainer, train
@@ -168,7 +168,7 @@ class Bench:
     def overlap(self, student: str) -> dict[str, Any]:
         """How much two tokenizers have in common."""
         config = TrainConfig(student=student, soft_targets="online", teacher=TEACHER, divergence="span_kl")
-        pairing = Pairing.of(config, load_tokenizer(student))
+        pairing = PairedCorpus.of(config, load_tokenizer(student))
         pairs = [e for e in pairing.load(self.validation, 1024)[0] if isinstance(e, PairedExample)]
         spans = sum(len(pair.spans.aligned) for pair in pairs)
         tokens, theirs = sum(pair.targets for pair in pairs), sum(pair.teacher.targets for pair in pairs)

@@ -1,7 +1,8 @@
-"""Two tokenizations of one text: what their vocabularies share, and the spans at whose ends both have a boundary.
+"""Alignment of two tokenizations of one text: tokens that both vocabularies share, and spans between boundaries.
 
-A span is the shortest run of text that is whole tokens on both sides. Text is compared as bytes, so that a character
-that byte-level BPE splits is no obstacle. The end of a turn is one symbol, however the two tokenizers spell it.
+A span is the shortest run of text that consists of whole tokens on both sides. Text is compared as bytes, so a
+character that byte-level BPE splits is no obstacle. The two end-of-turn tokens count as one symbol, however they are
+spelled.
 
 Shape suffixes: V vocabulary of either side, B buckets, S spans.
 """
@@ -19,17 +20,18 @@ from tokenizers import pre_tokenizers
 from distill.training.examples import Example
 
 Ints = NDArray[np.int64]
-BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")  # SentencePiece's byte fallback
+BYTE_TOKEN = re.compile(r"<0x([0-9A-Fa-f]{2})>")  # byte fallback of SentencePiece
 METASPACE = "\u2581"
 END = "end of turn"  # the key of both end-of-turn tokens
 
 
 @dataclass(frozen=True)
 class Side:
-    """One vocabulary in terms of both: buckets [V], the bucket of each token; matched [V], whether it is a root.
+    """One vocabulary expressed in the buckets that both share.
 
-    Buckets 0 to B - 1 have one root each, a token of both vocabularies; bucket B holds what has no root. roots: [B],
-    the ids of the roots. texts: [V], the bytes of each token.
+    Each of the buckets 0 to B - 1 has one root, a token of both vocabularies; bucket B holds the tokens without a root.
+    texts: [V], the bytes of each token. roots: [B], the ids of the roots. buckets: [V], the bucket of each token.
+    matched: [V], whether a token is a root.
     """
 
     texts: list[bytes]
@@ -46,7 +48,7 @@ class Side:
 
 @dataclass(frozen=True)
 class SharedVocabulary:
-    """Which tokens of a student and a teacher are one, and where all others belong."""
+    """The vocabularies of a student and a teacher, mapped to shared buckets."""
 
     student: Side
     teacher: Side
@@ -54,9 +56,10 @@ class SharedVocabulary:
 
 @dataclass(frozen=True)
 class Spans:
-    """Where spans end: student [S] and teacher [S], as counts of target tokens before; aligned [S].
+    """The ends of spans: student [S] and teacher [S], as counts of preceding target tokens; aligned [S].
 
-    Spans tile both sides. One that is not aligned is text of one side alone, or of unlike bytes.
+    Spans tile both sides. A span that is not aligned is text of one side alone, or has different bytes on the two
+    sides.
     """
 
     student: Ints
@@ -65,7 +68,7 @@ class Spans:
 
     @classmethod
     def joined(cls, parts: Sequence["Spans"]) -> "Spans":
-        """The spans of documents one after another."""
+        """Concatenate the spans of consecutive documents."""
         students = np.cumsum([0, *(int(part.student[-1]) for part in parts)])
         teachers = np.cumsum([0, *(int(part.teacher[-1]) for part in parts)])
         return cls(
@@ -77,24 +80,24 @@ class Spans:
 
 @dataclass(frozen=True)
 class PairedExample(Example):
-    """A document as the student reads it, the same as the teacher does, and the spans of their target tokens."""
+    """A document as the student reads it and as the teacher reads it, and the spans of their target tokens."""
 
     teacher: Example
     spans: Spans
 
 
 def pair(student: Example, teacher: Example, shared: SharedVocabulary) -> PairedExample:
-    """One document in both tokenizations; their prompts may differ, as chat templates do."""
+    """Pair two tokenizations of one document; their prompts may differ, as chat templates do."""
     ours, theirs = (example.token_ids[example.target_start :].tolist() for example in (student, teacher))
     spans = align(ours, theirs, shared)
     return PairedExample(student.trace_id, student.token_ids, student.target_start, teacher, spans)
 
 
 def align(student_ids: Sequence[int], teacher_ids: Sequence[int], shared: SharedVocabulary) -> Spans:
-    """The spans of two tokenizations of one text.
+    """Return the spans of two tokenizations of one text.
 
-    Where the bytes are not the same, as after unlike normalisation or where one template opens `<think>`, what
-    precedes the first and what follows the last difference is still aligned.
+    Bytes may differ, for example after different normalization or if one template opens `<think>`. Text before the
+    first and after the last difference is still aligned.
     """
     sides = (shared.student, student_ids), (shared.teacher, teacher_ids)
     ended = [side.end_id is not None and len(ids) > 0 and ids[-1] == side.end_id for side, ids in sides]
@@ -117,15 +120,15 @@ def _align_texts(student: Sequence[bytes], teacher: Sequence[bytes]) -> Spans:
     after = _shared_places(len(ours) - ends_s, len(theirs) - ends_t, tail)
     counts = np.concatenate([before, after])
     widths = np.diff(counts, axis=0, prepend=0)
-    same = np.arange(len(counts)) != len(before)  # the first place after the difference ends it
+    same = np.arange(len(counts)) != len(before)  # the span up to the first place after the difference contains it
     used = (widths > 0).any(axis=1)
     return Spans(counts[used, 0], counts[used, 1], (same & (widths > 0).all(axis=1))[used])
 
 
 def _shared_places(student: Ints, teacher: Ints, limit: int) -> Ints:
-    """Tokens before each place [P, 2] that is a boundary on both sides, at most `limit` from where it is counted.
+    """Return the tokens before each place [P, 2] that is a boundary on both sides, up to the place `limit`.
 
-    Of tokens without bytes that end at one place, the last one counts.
+    Of several tokens that end at one place, because they have no bytes, the last one counts.
     """
     ours, theirs = ({int(place): i for i, place in enumerate(ends) if place <= limit} for ends in (student, teacher))
     both = sorted((ours[place], theirs[place]) for place in ours.keys() & theirs.keys())
@@ -133,7 +136,7 @@ def _shared_places(student: Ints, teacher: Ints, limit: int) -> Ints:
 
 
 def _common(a: bytes, b: bytes) -> tuple[int, int]:
-    """Lengths of the common start and, after it, of the common end."""
+    """Return the lengths of the common prefix and, after it, of the common suffix."""
     if a == b:
         return len(a), 0
     shorter = min(len(a), len(b))
@@ -146,11 +149,11 @@ def _common(a: bytes, b: bytes) -> tuple[int, int]:
 
 
 def share_vocabularies(student: Any, teacher: Any) -> SharedVocabulary:
-    """How two fast tokenizers' vocabularies correspond.
+    """Map the vocabularies of two fast tokenizers to shared buckets.
 
-    Tokens are matched by their bytes, special ones by their spelling, ends of turn as such. Any other token belongs
-    to the matched token with which its text begins where the other tokenizer writes it: a teacher's ` then` to
-    ` th` where the student writes ` th` `en`.
+    Tokens are matched by their bytes, special tokens by their spelling, end-of-turn tokens with each other. Any other
+    token belongs to the matched token with which the other tokenizer starts to write its text: a teacher's ` then`
+    belongs to ` th` if the student writes ` th` `en`.
     """
     tokenizers = student, teacher
     keys = [_keys(tokenizer) for tokenizer in tokenizers]
@@ -170,7 +173,7 @@ Key = tuple[str, bytes]  # kind of token, bytes
 
 
 def _keys(tokenizer: Any) -> list[Key]:
-    """Kind and bytes of every id; ids without a token are of a kind of their own."""
+    """Return kind and bytes of every id; each id without a token gets a kind of its own."""
     vocabulary: Mapping[str, int] = tokenizer.get_vocab()
     added = {token.content: token.special for token in tokenizer.added_tokens_decoder.values()}
     plain = [token for token in vocabulary if token not in added]
@@ -188,7 +191,7 @@ def _keys(tokenizer: Any) -> list[Key]:
 
 
 def _byte_alphabet() -> dict[str, int]:
-    """The character by which byte-level BPE writes each byte: printable Latin-1 as it is, others from U+0100 on."""
+    """Map each character of byte-level BPE to its byte: printable Latin-1 as it is, other bytes from U+0100 on."""
     known = set(pre_tokenizers.ByteLevel.alphabet())
     shown = [b for b in range(256) if chr(b) in known]
     hidden = [b for b in range(256) if chr(b) not in known]
@@ -196,13 +199,13 @@ def _byte_alphabet() -> dict[str, int]:
 
 
 def _piece_bytes(piece: str) -> bytes:
-    """Bytes of a SentencePiece token."""
+    """Return the bytes of a SentencePiece token."""
     byte = BYTE_TOKEN.fullmatch(piece)
     return bytes([int(byte[1], 16)]) if byte else piece.replace(METASPACE, " ").encode()
 
 
 def _matched(student: Sequence[Key], teacher: Sequence[Key]) -> tuple[Ints, Ints]:
-    """Ids of the tokens of both, in pairs; of several tokens with one text, the n-th of each."""
+    """Return the ids of the tokens of both vocabularies, in pairs; tokens with the same text are paired in order."""
     if list(student) == list(teacher):
         return np.arange(len(student)), np.arange(len(student))
     theirs: dict[Key, list[int]] = defaultdict(list)
@@ -223,13 +226,13 @@ def _rooted(
     bucket_of: Sequence[Mapping[int, int]],
     whose: int,
 ) -> Ints:
-    """The bucket of each token of one side; the number of roots where it has none."""
+    """Return the bucket of each token of one side; the number of roots stands for no bucket."""
     none = len(bucket_of[0])
     by_text = {keys[0][i][1]: b for i, b in bucket_of[0].items() if keys[0][i][0] == "text"}
     buckets = np.full(len(keys[whose]), none, dtype=np.int64)
     for i, key in enumerate(keys[whose]):
         side, token = whose, i
-        while token not in bucket_of[side]:  # each step's text is a shorter start of the one before
+        while token not in bucket_of[side]:  # each step's text is a shorter prefix of the one before
             first = firsts[side].get(token)
             if first is None or not _starts(keys[side][token], keys[1 - side][first]):
                 break
@@ -247,7 +250,7 @@ def _starts(whole: Key, start: Key) -> bool:
 
 
 def _first_tokens(keys: Sequence[Key], matched: Mapping[int, int], other: Any) -> dict[int, int]:
-    """With which token the other tokenizer begins to write each unmatched token that is text by itself."""
+    """Map each unmatched token that is text by itself to the first token with which the other tokenizer writes it."""
     texts = {i: text for i, key in enumerate(keys) if i not in matched and (text := _decoded(key))}
     if not texts:
         return {}

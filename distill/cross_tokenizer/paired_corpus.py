@@ -1,4 +1,4 @@
-"""A corpus as a student and a teacher of another tokenizer both read it, and that teacher beside the student."""
+"""A corpus read by a student and by a teacher with another tokenizer, and that teacher's forward pass."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -23,12 +23,12 @@ from distill.settings import TrainConfig
 from distill.training.examples import Example, encode_file
 from distill.training.packing import Batch, collate
 
-LEAST_ALIGNED = 0.5  # of the target tokens; less means that the tokenizers' texts are not understood
+LEAST_ALIGNED = 0.5  # share of the target tokens; less means that the tokenizers' texts are not understood
 
 
 @dataclass(frozen=True)
-class Pairing:
-    """Two tokenizers, the longest row of the teacher, and what their vocabularies share."""
+class PairedCorpus:
+    """The two tokenizers of a corpus, the teacher's longest row, and the vocabulary that they share."""
 
     student: Any
     teacher: Any
@@ -36,8 +36,8 @@ class Pairing:
     shared: SharedVocabulary
 
     @classmethod
-    def of(cls, config: TrainConfig, tokenizer: Any) -> "Pairing":
-        """Of a student's tokenizer and that of the teacher named in the settings; heads too small are a ValueError."""
+    def of(cls, config: TrainConfig, tokenizer: Any) -> "PairedCorpus":
+        """Pair a student's tokenizer with that of the settings' teacher; a head with too few rows is a ValueError."""
         assert config.teacher is not None  # TrainConfig checks it
         teacher = load_tokenizer(config.teacher)
         shared = share_vocabularies(tokenizer, teacher)
@@ -47,22 +47,23 @@ class Pairing:
         return cls(tokenizer, teacher, longest_row(config.teacher, config.sequence_tokens), shared)
 
     def load(self, path: Path, max_tokens: int) -> tuple[list[Example], Counter[str]]:
-        """As `load_examples`, in pairs; what either side drops is dropped."""
+        """Load a corpus like `load_examples`, in pairs; a row that either side drops is dropped."""
         examples: list[Example] = []
         dropped: Counter[str] = Counter()
         limits = ((self.student, max_tokens), (self.teacher, self.teacher_tokens))
-        sides = (encode_file(path, tokenizer, most, own_tokens=False) for tokenizer, most in limits)  # of the same text
+        # A row's own token ids belong to one tokenizer, so both sides read its text.
+        sides = (encode_file(path, tokenizer, most, own_tokens=False) for tokenizer, most in limits)
         for ours, theirs in zip(*sides, strict=True):
             if isinstance(ours, Example) and isinstance(theirs, Example):
                 examples.append(pair(ours, theirs, self.shared))
             else:
-                dropped[theirs if isinstance(ours, Example) else ours] += 1  # type: ignore[index]
+                dropped[theirs if isinstance(ours, Example) else ours] += 1
         check_aligned(examples, path)
         return examples, dropped
 
 
 def check_aligned(examples: Sequence[Example], path: Path) -> None:
-    """A corpus of which most cannot be aligned is a ValueError."""
+    """Raise ValueError if most of a corpus cannot be aligned."""
     whole = sum(example.targets for example in examples)
     within = sum(_aligned_tokens(example.spans) for example in examples if isinstance(example, PairedExample))
     if within < LEAST_ALIGNED * whole:
@@ -77,17 +78,19 @@ def _aligned_tokens(spans: Spans) -> int:
     return int((spans.student - starts)[spans.aligned].sum())
 
 
-def open_span_teacher(config: TrainConfig, pairing: Pairing, device: torch.device) -> Callable[[Batch], SpanTeacher]:
-    """What gives a batch of paired examples its teacher, run on its own tokens, one document a row."""
+def open_span_teacher(
+    config: TrainConfig, paired: PairedCorpus, device: torch.device
+) -> Callable[[Batch], SpanTeacher]:
+    """Return a function that runs the teacher on its own tokens of a batch of paired examples, one document per row."""
     assert config.teacher is not None
     model = load_model(config.teacher, pick_dtype(config.dtype, device), device).eval().requires_grad_(False)
-    sides = Sides.of(pairing.shared, device)
-    pad_id = pairing.teacher.pad_token_id or 0
+    sides = Sides.of(paired.shared, device)
+    pad_id = paired.teacher.pad_token_id or 0
 
     def teacher_of(batch: Batch) -> SpanTeacher:
         pairs = [example for example in batch.examples if isinstance(example, PairedExample)]
         theirs = collate([[example.teacher] for example in pairs], pad_id).to(device)
-        with torch.no_grad(), torch.autocast(device.type, enabled=False):  # the weights are in its dtype already
+        with torch.no_grad(), torch.autocast(device.type, enabled=False):  # the weights already have its dtype
             hidden = hidden_states(model, theirs)
         spans = Spans.joined([example.spans for example in pairs])
         return SpanTeacher(hidden, output_head(model), theirs.labels, spans, sides)

@@ -1,12 +1,14 @@
-"""The distillation loss against a teacher of another tokenizer: divergences over text-aligned spans (see cross_tokenizer.md).
+"""The distillation loss against a teacher with another tokenizer: divergences over text-aligned spans.
 
-At the start of a span both models have read the same text. There a student's distribution over its next token and a
-teacher's over its own are compared; the tokens that a span really has count by the chain rule with all of them.
+The method is that of docs/cross_tokenizer.md.
+
+At the start of a span both models have read the same text. There, the student's distribution over its next token is
+compared with the teacher's distribution over its own; the span's further tokens count through the chain rule.
 `span_kl` is the toolkit's own; `gold` is the hybrid loss of GOLD (Patino et al. 2025, TRL's GOLDTrainer); `uld` is
 the Universal Logit Distillation loss (Boizard et al., arXiv 2402.12030) on GOLD's merged spans.
 
 Shape suffixes: N student target tokens, M teacher target tokens, C tokens of one chunk, S spans of one chunk,
-H student hidden, G teacher hidden, V vocabulary of either side, B buckets.
+H student hidden, G teacher hidden, V vocabulary of either side, B buckets, K tokens that share a bucket.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,14 +24,14 @@ from distill.loss.distillation_loss import LossOutput, default_chunk
 from distill.loss.heads import Head
 from distill.settings import SpanDivergence
 
-MIN_CHUNK = 256  # tokens, enough rows for a product
-SMALLEST = 1e-30  # mass of an empty bucket, whose logarithm then stays finite
-NOTHING = -1e30  # logarithm of no mass at all, where it is only added to other masses
+MIN_CHUNK = 256  # tokens; enough rows for a matrix product
+SMALLEST = 1e-30  # mass of an empty bucket; keeps its logarithm finite
+NOTHING = -1e30  # logarithm of no mass; only ever added to other masses
 
 
 @dataclass(frozen=True)
 class SpanTeacher:
-    """A teacher run beside the student on its own tokens: hidden [M, G], its head, the tokens' ids [M], the spans."""
+    """A teacher that runs on its own tokens: hidden states [M, G], head, token ids [M], spans and vocabularies."""
 
     hidden: Tensor
     head: Tensor | Head
@@ -50,9 +52,10 @@ class _Terms:
 
 @dataclass(frozen=True)
 class Reading:
-    """One side of S spans. log_p: [S, V] at their first tokens; rest: [S], log-probability of all their other tokens.
+    """One side's view of S spans.
 
-    first: [S], ids of the first tokens. single: [S], whether a span is one token.
+    log_p: [S, V], log-probabilities at the spans' first tokens. rest: [S], log-probability of all other tokens of a
+    span. first: [S], ids of the first tokens. single: [S], whether a span is one token.
     """
 
     log_p: Tensor
@@ -62,12 +65,12 @@ class Reading:
 
     @property
     def merged(self) -> Tensor:
-        """GOLD's merged distribution [S, V], as logarithm: right for the span's own tokens, not normalised."""
+        """The log of GOLD's merged distribution [S, V]: correct for the span's own tokens, not normalized."""
         return self.log_p + self.rest[:, None]
 
 
 class SideTensors:
-    """A side of the shared vocabulary on a device, with what its folding needs."""
+    """One side of the shared vocabulary on a device, with the index that sums its buckets."""
 
     def __init__(self, side: Side, device: torch.device) -> None:
         self.roots_B, self.buckets_V, self.matched_V = (
@@ -77,7 +80,7 @@ class SideTensors:
         members_B = torch.bincount(self.buckets_V, minlength=len(self.roots_B) + 1)
         self.alone_B = members_B[:-1] == 1
         crowded_B = torch.cat([~self.alone_B, members_B.new_ones(1, dtype=torch.bool)])
-        # Tokens that share a bucket or have no root, bucket after bucket: their sums are in one order on any device.
+        # Tokens that share a bucket or have no root, bucket by bucket, so sums have the same order on every device.
         order_V = self.buckets_V.argsort(stable=True)
         self.crowd = order_V[crowded_B[self.buckets_V[order_V]]]
         self.crowd_sizes_B = torch.where(crowded_B, members_B, 0)
@@ -92,7 +95,7 @@ class Sides:
 
     @classmethod
     def of(cls, shared: SharedVocabulary, device: torch.device) -> "Sides":
-        """Both sides of a shared vocabulary."""
+        """Move both sides of a shared vocabulary to a device."""
         return cls(SideTensors(shared.student, device), SideTensors(shared.teacher, device))
 
 
@@ -109,12 +112,13 @@ def span_loss(
     denominator: float | Tensor | None = None,
     chunk_tokens: int | None = None,
 ) -> LossOutput:
-    """Loss of N tokens from hidden states [N, H], head (or its weight [V, H]) and labels [N].
+    """Return the loss of N tokens from hidden states [N, H], a head (or its weight [V, H]) and labels [N].
 
-    `alpha * sum of CE + (1 - alpha) * T^2 * sum of D over aligned spans`, divided by `denominator` (else N), so that
-    with one tokenizer it is `distillation_loss`. Differentiable to hidden states, weight and bias; of what needs no
-    gradient none is made. Logits exist for one chunk of whole spans at a time. `beta` is the teacher's share of the
-    mixture in `gold`. Heads that FSDP2 has sharded are gathered; a vocabulary-parallel one is a ValueError.
+    The loss is `alpha * sum of CE + (1 - alpha) * T^2 * sum of D over aligned spans`, divided by `denominator` (default
+    N), so that with one tokenizer it equals `distillation_loss`. It is differentiable with respect to the hidden
+    states, weight and bias; no gradient is computed for an input that needs none. Logits exist for one chunk of whole
+    spans at a time. `beta` is the teacher's share of the mixture in `gold`. Heads that FSDP2 has sharded are gathered;
+    a vocabulary-parallel head is a ValueError.
     """
     spans, sides = teacher.spans, teacher.sides
     assert spans.student[-1] == len(labels) == len(student_hidden), f"{spans.student[-1]=} {student_hidden.shape=}"
@@ -122,18 +126,20 @@ def span_loss(
     head, teacher = Head.of(student_head).gathered(), replace(teacher, head=Head.of(teacher.head).gathered())
     if head.shard is not None or Head.of(teacher.head).shard is not None:
         raise ValueError("a vocabulary-parallel head; divergences over spans need all rows of both heads on a rank")
-    # A quarter of the usual: the gradient is autograd's, which keeps some ten copies of a chunk's logits.
+    # A quarter of the usual chunk: autograd computes the gradient and keeps some ten copies of a chunk's logits.
     usual = default_chunk(max(sides.student.size, sides.teacher.size), student_hidden.device)
     chunk = chunk_tokens or max(MIN_CHUNK, usual // 4)
-    wanted = torch.is_grad_enabled()  # asked here: it is off within forward
+    wanted = torch.is_grad_enabled()  # read here: inside forward gradients are always off
     terms = _Terms(alpha, temperature, divergence, beta, chunk, wanted)
-    total, ce_sum, kl_sum = _ChunkedSpans.apply(student_hidden, head.weight, head.bias, head, labels, teacher, terms)
+    total, ce_sum, kl_sum = _ChunkedSpans.apply(  # type: ignore[no-untyped-call]
+        student_hidden, head.weight, head.bias, head, labels, teacher, terms
+    )
     tokens = len(labels)
     return LossOutput(total / (tokens if denominator is None else denominator), ce_sum, kl_sum, tokens)
 
 
 class _ChunkedSpans(torch.autograd.Function):
-    """Forms the gradients of the summed loss in the forward pass, chunk by chunk; backward only scales them."""
+    """The loss as an autograd function: forward computes the gradients chunk by chunk, backward only scales them."""
 
     @staticmethod
     def forward(
@@ -191,7 +197,7 @@ class _ChunkedSpans(torch.autograd.Function):
 
 
 def _chunks(spans: Spans, tokens: int) -> Iterator[tuple[Spans, slice, slice]]:
-    """(spans counted from the chunk's start, its student rows, its teacher rows): whole spans, at least one."""
+    """Yield (spans counted from the chunk's start, its student rows, its teacher rows): whole spans, at least one."""
     first = start_s = start_t = 0
     while first < len(spans.student):
         fits = (ends.searchsorted(start + tokens, "right") for ends, start in _starts(spans, start_s, start_t))
@@ -216,7 +222,7 @@ def _chunk_terms(
     sides: Sides,
     terms: _Terms,
 ) -> tuple[Tensor, Tensor | None]:
-    """(sums of loss, CE and divergence [3], gradient of the chunk's loss to the student's logits [C, V] if wanted)."""
+    """Return (sums of loss, CE and divergence [3], gradient of the chunk's loss to the student's logits [C, V])."""
     device, temperature = logits_CV.device, terms.temperature
     chosen = torch.from_numpy(spans.aligned.nonzero()[0]).to(device)
     ends, their_ends = (torch.from_numpy(side).to(device) for side in (spans.student, spans.teacher))
@@ -230,27 +236,27 @@ def _chunk_terms(
         student = reading(tempered_CV, labels_C, ends, chosen)
         distance = SPAN_DIVERGENCES[terms.divergence](teacher, student, sides, terms.beta)
         soft = (1.0 - terms.alpha) * temperature**2
-        total = terms.alpha * ce + soft * distance if soft else ce  # a teacher that is only measured changes nothing
+        total = terms.alpha * ce + soft * distance if soft else ce  # a teacher that is only measured has no gradient
         grad_CV = torch.autograd.grad(total, leaf_CV)[0] if terms.differentiate else None
     return torch.stack([total, ce, distance]).detach(), grad_CV
 
 
 def reading(log_p_CV: Tensor, labels_C: Tensor, ends: Tensor, chosen: Tensor) -> Reading:
-    """The chosen spans as one side reads them, from its log-probabilities [C, V] and its tokens [C]."""
+    """Return one side's view of the chosen spans, from its log-probabilities [C, V] and its tokens [C]."""
     starts = F.pad(ends[:-1], (1, 0))
     own_C = log_p_CV.gather(1, labels_C[:, None]).squeeze(1)
-    later_C = own_C.new_ones(len(own_C)).index_fill(0, starts[ends > starts], 0.0)  # a span's tokens beyond its first
+    later_C = own_C.new_ones(len(own_C)).index_fill(0, starts[ends > starts], 0.0)  # 1 past a span's first token
     rest_S = torch.segment_reduce(own_C * later_C, "sum", lengths=ends - starts, unsafe=True)
     firsts = starts[chosen]
     return Reading(log_p_CV.index_select(0, firsts), rest_S[chosen], labels_C[firsts], (ends - starts)[chosen] == 1)
 
 
 def span_kl(teacher: Reading, student: Reading, sides: Sides, beta: float) -> Tensor:
-    """KL(teacher || student) over what both can say next, summed over spans.
+    """Return KL(teacher || student) over the possible continuations, summed over spans (cross_tokenizer.md, `span_kl`).
 
-    Buckets: each shared token with all tokens that begin with it in the other's writing; what has no such token; and
-    the span itself, whose mass by the chain rule leaves the bucket of its first token. One partition of one space
-    on both sides, so the sum is at least 0 and with one vocabulary it is the ordinary forward KL.
+    Buckets: each shared token together with all tokens that start with it in the other side's spelling; the tokens
+    without a shared start; and the span itself, whose mass by the chain rule leaves the bucket of its first token. Both
+    sides partition the same space, so the sum is at least 0; with one vocabulary it is the ordinary forward KL.
     """
     target_S = _target(teacher, student, sides)
     log_p_SB = _bucketed(student, sides.student, target_S)
@@ -259,7 +265,7 @@ def span_kl(teacher: Reading, student: Reading, sides: Sides, beta: float) -> Te
 
 
 def _target(teacher: Reading, student: Reading, sides: Sides) -> Tensor:
-    """The bucket of each span as a whole: that of the shared token which writes it on one side, else its own."""
+    """Return the bucket of each whole span: that of the shared token that writes it on one side, otherwise its own."""
     target_S = torch.full_like(student.first, len(sides.student.roots_B) + 1)
     for side, read in ((sides.teacher, teacher), (sides.student, student)):
         alone_S = read.single & side.matched_V[read.first]
@@ -268,12 +274,12 @@ def _target(teacher: Reading, student: Reading, sides: Sides) -> Tensor:
 
 
 def _bucketed(read: Reading, side: SideTensors, target_S: Tensor) -> Tensor:
-    """Log-masses [S, B + 2] of the shared tokens, of what has no root, and of spans."""
+    """Return the log-masses [S, B + 2] of the shared tokens, of the tokens without a root, and of the spans."""
     first_S1, target_S1 = read.first[:, None], target_S[:, None]
     in_place_S = read.single & side.matched_V[read.first] & (side.buckets_V[read.first] == target_S)
     joint_S = read.log_p.gather(1, first_S1).squeeze(1) + read.rest
     joint_S = joint_S.masked_fill(in_place_S, NOTHING)
-    others_S = _log1mexp(read.rest).masked_fill(in_place_S, 0.0)  # share of the first token that is not the span
+    others_S = _log1mexp(read.rest).masked_fill(in_place_S, 0.0)  # share of the first token outside the span
     log_p_SV = read.log_p.scatter_add(1, first_S1, others_S[:, None])
     crowd_SK = log_p_SV.index_select(1, side.crowd).exp()
     crowd_SB = torch.segment_reduce(crowd_SK.T.contiguous(), "sum", lengths=side.crowd_sizes_B, unsafe=True).T
@@ -285,15 +291,16 @@ def _bucketed(read: Reading, side: SideTensors, target_S: Tensor) -> Tensor:
 
 
 def _log1mexp(x: Tensor) -> Tensor:
-    """log(1 - exp(x)) for x <= 0; where nothing is left, as much as rounding hides."""
+    """Return log(1 - exp(x)) for x <= 0; where nothing is left, as much as rounding hides."""
     return (-torch.expm1(x.clamp_max(-torch.finfo(x.dtype).eps))).log()
 
 
 def gold(teacher: Reading, student: Reading, sides: Sides, beta: float) -> Tensor:
-    """GOLD's hybrid loss, summed over spans.
+    """Return GOLD's hybrid loss, summed over spans.
 
-    Generalised JSD of the merged probabilities of shared tokens (`beta` 0 in theirs is forward KL, here 0 < beta < 1),
-    and ULD of all others, weighted by the share of the teacher's vocabulary that is shared and its rest.
+    It is the generalized JSD of the merged probabilities of shared tokens (in GOLD `beta` = 0 is forward KL; here
+    0 < beta < 1), plus ULD of all other tokens. The two are weighted by the share of the teacher's vocabulary that is
+    shared, and the rest.
     """
     q_SV, p_SV = teacher.merged, student.merged
     log_q_SB, log_p_SB = q_SV[:, sides.teacher.roots_B], p_SV[:, sides.student.roots_B]
@@ -307,7 +314,7 @@ def gold(teacher: Reading, student: Reading, sides: Sides, beta: float) -> Tenso
 
 
 def uld(teacher: Reading, student: Reading, sides: Sides, beta: float) -> Tensor:
-    """L1 distance of the sorted merged probabilities, summed over spans: no token is known by its text."""
+    """Return the L1 distance of the sorted merged probabilities, summed over spans; no token is matched by text."""
     return _sorted_distance(teacher.merged.exp(), student.merged.exp())
 
 

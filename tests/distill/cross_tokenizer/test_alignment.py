@@ -34,7 +34,7 @@ CORPUS = ["the then there 1212 abab é漢字 😀 then the\n  the", "bathe 漢�
 
 
 def trained(vocabulary: int, texts: Sequence[str], end: str = "<|end|>", specials: Sequence[str] = ()) -> Any:
-    """A byte-level BPE tokenizer of `vocabulary` tokens at most."""
+    """Return a byte-level BPE tokenizer of at most `vocabulary` tokens."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -47,7 +47,7 @@ def trained(vocabulary: int, texts: Sequence[str], end: str = "<|end|>", special
 
 
 def sentencepiece() -> Any:
-    """Whole words after a metaspace, and bytes for all else, as Llama 2 has them."""
+    """Return a tokenizer like Llama 2's: whole words after a metaspace, and bytes for everything else."""
     pieces = ["<unk>", "</s>", *(f"<0x{b:02X}>" for b in range(256)), "\u2581", "\u2581the", "\u2581then", "t", "h"]
     tokenizer = Tokenizer(
         models.BPE({piece: i for i, piece in enumerate(pieces)}, [], unk_token="<unk>", byte_fallback=True)
@@ -93,7 +93,7 @@ def test_spans_tile_any_text_and_are_minimal(sizes: tuple[int, int]) -> None:
         ends = [
             set(np.cumsum([len(side.texts[i]) for i in ids[:-1]]).tolist()) for side, ids in sides(shared, ours, theirs)
         ]
-        assert len(spans.aligned) == len(ends[0] & ends[1]) + 1  # every common boundary, and the end of the turn
+        assert len(spans.aligned) == len(ends[0] & ends[1]) + 1  # every common boundary plus the end of the turn
 
 
 def sides(shared: SharedVocabulary, ours: list[int], theirs: list[int]) -> list[tuple[Side, list[int]]]:

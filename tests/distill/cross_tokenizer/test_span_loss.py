@@ -1,4 +1,4 @@
-"""The loss over spans: exact where tokenizers coincide, its gradient, and one partition of one space on both sides."""
+"""The loss over spans: exact for one tokenizer, its gradient, and the same partition on both sides."""
 
 import math
 from dataclasses import replace
@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 
 
 def vocabularies() -> SharedVocabulary:
-    """Student a b c ab end, teacher a b c abc bc end X: b shared roots a, b, c and end."""
+    """Return student a b c ab end and teacher a b c abc bc end X, with the shared roots a, b, c and end."""
     student = [b"a", b"b", b"c", b"ab", b"<e>"]
     teacher = [b"c", b"b", b"a", b"abc", b"bc", b"</s>", b"X"]
     return SharedVocabulary(
@@ -45,7 +45,7 @@ SPANS = Spans(
 
 
 def inputs(shared: SharedVocabulary, seed: int = 0) -> tuple[Tensor, Tensor, Tensor, SpanTeacher]:
-    """float64 student hidden, head with a padding row, labels, and a teacher."""
+    """Return float64 student hidden states, a head with a padding row, labels, and a teacher."""
     draw = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -149,7 +149,7 @@ def test_a_shared_token_that_one_side_spells_out_is_one_event() -> None:
 
 
 def test_the_divergence_vanishes_only_where_both_say_the_same() -> None:
-    """A student that gives every event the teacher's mass has no divergence and no gradient; others have more."""
+    """A student with the teacher's mass for every event has neither divergence nor gradient; others have both."""
     shared = vocabularies()
     values = [float(span_loss(*inputs(shared, seed)[:3], inputs(shared, seed)[3]).kl_sum) for seed in range(20)]
     assert min(values) > 0
