@@ -32,7 +32,7 @@ from distill.loss.heads import Head
 from distill.score import summarise
 from distill.settings import ScoreConfig
 from distill.soft_targets import codec
-from distill.soft_targets.sampled_targets import places
+from distill.soft_targets.sampled_targets import sampling_points
 from distill.soft_targets.store import RowTargets
 from pipelines.report.charts import Axis, compact, log_ticks, tag
 
@@ -108,7 +108,7 @@ def stored(problem: Problem, way: Way, kept: int, temperature: float, seed: int)
         temperatures=GRID,
         sampled_temperature=way.drawn_at or temperature,
     )
-    where = torch.from_numpy(places(f"{seed:024x}", N, config.sampled))
+    where = torch.from_numpy(sampling_points(f"{seed:024x}", N, config.sampled))
     ids, logits, tails, draws = (part.numpy() for part in summarise(problem.teacher_logits.clone(), config, where))
     data = codec.encode(ids, logits, tails, draws if way.drawn else None)
     ids, logits, tails, counts = codec.decode(data, ids.shape, len(GRID), np.dtype("<u2"), config.sampled)

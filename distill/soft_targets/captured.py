@@ -1,6 +1,6 @@
-"""Soft targets that were captured while the teacher sampled: rows of just those tokens need no pass of their own.
+"""Soft targets from sampled log-probabilities: corpus rows that have them need no forward pass of the teacher.
 
-What is captured is T = 1 alone, and a row that was put into other words, or into other tokens, is scored.
+Sampled log-probabilities are exact at T = 1 only. A row that was rewritten, or has other tokens, is scored instead.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,22 +10,22 @@ import numpy as np
 
 from distill.settings import ScoreConfig
 from distill.soft_targets.store import RowTargets
-from generators.contract.sampled_logprobs import FILE, Captures
+from generators.contract.sampled_logprobs import FILE, SampledLogprobsFile
 
 AT = (1.0,)
 
 
-class CapturedRows:
-    """The captures of some folders, as far as they can stand for a pass of the teacher."""
+class SampledLogprobsRows:
+    """The sampled log-probabilities in some folders, as far as they can replace a forward pass of the teacher."""
 
     def __init__(self, folders: Iterable[Path], config: ScoreConfig, top_k: int) -> None:
-        """`top_k`: tokens a position wanted. ValueError: there are captures that cannot tell what the settings ask."""
+        """Open the files; `top_k`: tokens wanted per position. Settings that need more than T = 1 are an error."""
         self.top_k = top_k
-        self.files = [Captures(folder) for folder in folders if (folder / FILE).exists()]
+        self.files = [SampledLogprobsFile(folder) for folder in folders if (folder / FILE).exists()]
         if self.files:
-            config.check_captures()
+            config.check_sampled_logprobs()
 
-    def __enter__(self) -> "CapturedRows":
+    def __enter__(self) -> "SampledLogprobsRows":
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -33,11 +33,11 @@ class CapturedRows:
             file.close()
 
     def count(self, keys: Iterable[str]) -> int:
-        """How many of the rows were captured."""
+        """Return the number of rows that have sampled log-probabilities."""
         return sum(any(file.width(key) >= self.top_k for file in self.files) for key in keys)
 
     def rows(self, keys: Iterable[str]) -> Iterator[tuple[str, RowTargets]]:
-        """(key, targets) of those that were captured."""
+        """Yield (key, targets) of the rows that have sampled log-probabilities."""
         for key in keys:
             found = next((file.get(key) for file in self.files if file.width(key) >= self.top_k), None)
             if found is not None:
@@ -46,7 +46,7 @@ class CapturedRows:
 
 
 def narrowed(row: RowTargets, top_k: int) -> RowTargets:
-    """A row at T = 1 with the `top_k` most probable tokens; the mass of the others is the tail's."""
+    """Cut a row at T = 1 to its `top_k` most probable tokens; the tail takes the mass of the others."""
     cut_N = np.exp(row.logits[:, top_k:].astype(np.float64)).sum(axis=1)
     with np.errstate(divide="ignore"):
         tails_N = np.logaddexp(row.log_tails[:, 0].astype(np.float64), np.log(cut_N)).astype(np.float32)

@@ -1,11 +1,12 @@
-"""Bytes of a row's soft targets: planes of like bytes, each under zstd at its fastest.
+"""The byte format of a row's soft targets: planes of similar bytes, each compressed with zstd at its fastest level.
 
-Token ids become places in a dictionary of the row, commonest first, where the row repeats them enough; else they stay
-as they are. Logits lie below the top one and fall along a position, so fp16 rounded to 8 bits of mantissa, read as an
-integer, rises in small steps; the steps are kept. Rounding is relative: fine where probability is, coarse where it is
-not. The tails keep 15 bits of mantissa. All planes have the positions last: a column's bytes are alike.
+Token ids become positions in a dictionary of the row, most common first, if the row repeats them enough; otherwise
+they are stored as they are. Logits are at most 0 (relative to the top one) and fall along a position, so fp16 rounded
+to 8 bits of mantissa and read as an integer rises in small steps; the steps are stored. The rounding is relative: fine
+where the probability is, coarse where it is not. Tails keep 15 bits of mantissa. All planes have the positions as
+their last axis, because the bytes of a column are similar.
 
-Shape suffixes: N target positions, K kept tokens, T temperatures of the grid, S drawn ones among them,
+Shape suffixes: N target positions, K kept tokens, T temperatures of the grid, S sampled tokens among the K,
 D entries of the dictionary.
 """
 
@@ -17,13 +18,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-WIDEST = 3  # bytes of a token id, of a place in the dictionary and of a number of draws
-TAIL_BYTES = 3  # of fp32's 4
-DROPPED_BITS = 2  # of fp16's 10 bits of mantissa
-ALMOST_INF = 0x7C00 - (1 << (DROPPED_BITS - 1))  # finite ones from here on are cut, not rounded, and stay finite
-REPEATED = 0.5  # distinct ids per id, up to which a dictionary is smaller than what it saves
+WIDEST = 3  # most bytes of a token id, a dictionary position or a number of draws
+TAIL_BYTES = 3  # bytes kept of fp32's 4
+DROPPED_BITS = 2  # bits dropped of fp16's 10 bits of mantissa
+ALMOST_INF = 0x7C00 - (
+    1 << (DROPPED_BITS - 1)
+)  # finite logits from here on are truncated, not rounded, so that they stay finite
+REPEATED = 0.5  # largest ratio of distinct ids to ids at which a dictionary pays
 
-Ints = NDArray[Any]  # of one of the integer dtypes
+Ints = NDArray[Any]  # any integer dtype
 Decoded = tuple[Ints, NDArray[np.float16], NDArray[np.float32], Ints | None]
 Planes = Iterator[NDArray[np.uint8]]
 SIZE = struct.Struct("<I")
@@ -33,7 +36,7 @@ COMPRESSION_LEVEL = 1
 def encode(
     ids_NK: Ints, logits_NK: NDArray[np.float16], tails_NT: NDArray[np.float32], draws_NS: Ints | None = None
 ) -> bytes:
-    """Bytes from which `decode` gives ids and draws exactly, logits and tails rounded. Logits are 0 or below."""
+    """Return bytes from which `decode` restores ids and draws exactly, logits (<= 0) and tails rounded."""
     largest = max((int(array.max()) for array in (ids_NK, draws_NS) if array is not None and array.size), default=0)
     assert largest < 1 << 8 * WIDEST, f"{largest} does not fit into {WIDEST} bytes"
     dictionary_D, classes_D = _dictionary(ids_NK)
@@ -50,7 +53,10 @@ def encode(
 
 
 def decode(data: bytes, shape: tuple[int, int], grid: int, id_dtype: np.dtype, sampled: int = 0) -> Decoded:
-    """(ids [N, K], logits [N, K], tails [N, T], draws [N, S] or None) for `shape` N x K, `grid` T and `sampled` S."""
+    """Restore ids [N, K], logits [N, K], tails [N, T] and draws [N, S] or None.
+
+    `shape` is (N, K), `grid` is T, `sampled` is S.
+    """
     (distinct,), (positions, kept) = SIZE.unpack_from(data), shape
     entries = positions * kept
     sizes = [distinct] * (WIDEST + 1) + [entries] * (WIDEST + 2) + [positions * grid] * TAIL_BYTES
@@ -67,12 +73,12 @@ def decode(data: bytes, shape: tuple[int, int], grid: int, id_dtype: np.dtype, s
 
 
 def rounded_logits(logits: NDArray[np.float16]) -> NDArray[np.float16]:
-    """As `decode` gives them back: within 2^-9 of themselves."""
+    """Return logits as `decode` restores them: within a relative error of 2^-9."""
     return _from_codes(_codes(logits))
 
 
 def _dictionary(ids_NK: Ints) -> tuple[Ints, NDArray[np.uint8]]:
-    """(the row's distinct ids, ascending; the logarithm of how often each occurs), empty where it does not pay."""
+    """Return (the row's distinct ids, ascending; log2 of each one's count), empty if a dictionary does not pay."""
     ids = np.sort(ids_NK, axis=None)  # np.unique takes twice as long
     first_D = np.flatnonzero(np.concatenate([[True], ids[1:] != ids[:-1]])[: ids.size])
     if len(first_D) > REPEATED * ids.size:
@@ -85,7 +91,7 @@ def _commonest_first(classes_D: NDArray[np.uint8]) -> Ints:
 
 
 def _places(ids_NK: Ints, dictionary_D: Ints, classes_D: NDArray[np.uint8]) -> Ints:
-    """Where each id stands in the dictionary with its commonest ids first."""
+    """Return each id's position in the dictionary with the most common ids first."""
     place = np.arange(len(dictionary_D), dtype=np.uint16 if len(dictionary_D) <= 2**16 else np.uint32)
     table = np.empty(int(dictionary_D[-1]) + 1, place.dtype)
     table[dictionary_D[_commonest_first(classes_D)]] = place
@@ -93,7 +99,7 @@ def _places(ids_NK: Ints, dictionary_D: Ints, classes_D: NDArray[np.uint8]) -> I
 
 
 def _codes(logits: NDArray[np.float16]) -> Ints:
-    """Distances below the top logit as integers in the same order."""
+    """Return the distances below the top logit as integers in the same order."""
     signed = np.ascontiguousarray(logits, dtype="<f2").view(np.int16)
     assert not (signed > 0).any(), f"a logit is {logits.max()} above the top one"
     bits = signed.view(np.uint16) & np.uint16(0x7FFF)
@@ -106,7 +112,7 @@ def _from_codes(codes: Ints) -> NDArray[np.float16]:
 
 
 def _steps(logits_NK: NDArray[np.float16]) -> Ints:
-    """[K, N]; a step back, where logits do not fall, wraps around and is undone by the sum."""
+    """Return steps [K, N]; a step back, where logits do not fall, wraps around and the sum undoes it."""
     codes_KN = np.ascontiguousarray(_codes(logits_NK).T)
     codes_KN[1:] = np.diff(codes_KN, axis=0)
     return codes_KN
@@ -117,18 +123,18 @@ def _logits(steps_KN: Ints) -> NDArray[np.float16]:
 
 
 def _rounded(tails: NDArray[np.float32]) -> Ints:
-    """The upper bytes of each, the lower ones rounded into them."""
+    """Return the upper bytes of each tail, with the lower ones rounded into them."""
     dropped = 8 * (4 - TAIL_BYTES)
     return (np.ascontiguousarray(tails, dtype="<f4").view(np.uint32) + np.uint32(1 << (dropped - 1))) >> dropped
 
 
 def _split(values: Ints, width: int) -> list[NDArray[np.uint8]]:
-    """One plane for each of the lowest `width` bytes."""
+    """Return one plane for each of the lowest `width` bytes."""
     return [np.ascontiguousarray((values >> 8 * i).astype(np.uint8)) for i in range(width)]
 
 
 def _joined(planes: Planes, width: int, shape: tuple[int, int] | tuple[int], dtype: np.dtype) -> Ints:
-    """The inverse of `_split`, of the next planes."""
+    """Invert `_split`, consuming the next planes."""
     values = np.zeros((*shape, dtype.itemsize), np.uint8)
     for i in range(width):
         values[..., i] = next(planes).reshape(shape)
@@ -136,11 +142,11 @@ def _joined(planes: Planes, width: int, shape: tuple[int, int] | tuple[int], dty
 
 
 def _packed(planes: Sequence[NDArray[np.uint8]]) -> bytes:
-    """Each plane's size, then each plane: nothing for zeros, and compressed where that makes it smaller."""
+    """Concatenate the planes' sizes and the planes: zeros become empty, others are compressed if that is smaller."""
     codec = pa.Codec("zstd", COMPRESSION_LEVEL)
     parts = []
     for plane in planes:
-        raw = plane.tobytes() if plane.any() else b""  # most high bytes are all zero
+        raw = plane.tobytes() if plane.any() else b""  # most planes of high bytes are all zero
         small = codec.compress(raw, asbytes=True) if raw else raw
         parts.append(min(raw, small, key=len))
     return struct.pack(f"<{len(parts)}I", *map(len, parts)) + b"".join(parts)

@@ -1,4 +1,4 @@
-"""Takes damaged blocks out of a store of soft targets, so that only their rows are scored again."""
+"""Repair of a store of soft targets: damaged blocks are removed, so that only their rows are scored again."""
 
 import mmap
 import os
@@ -9,18 +9,18 @@ from pathlib import Path
 from distill.soft_targets.store import HEADER_BYTES, next_header, parse_header
 from generators.contract.files import replace_durably
 
-Span = tuple[int, int]  # first byte, byte after the last
+Span = tuple[int, int]  # first byte, byte after the last one
 
 
-def mend(folder: Path) -> list[str]:
-    """Rewrite each segment that has damaged blocks without them; a sentence for each, naming file, byte and row.
+def repair_store(folder: Path) -> list[str]:
+    """Rewrite each segment without its damaged blocks; return a sentence for each block, naming file, byte and row.
 
-    Every block is read. A torn end is left to whoever opens the segment for appending.
+    Every block is read. A torn end is left to the next writer of the segment.
     """
-    return [sentence for path in sorted(folder.glob("*.targets")) for sentence in _mend_segment(path)]
+    return [sentence for path in sorted(folder.glob("*.targets")) for sentence in _repair_segment(path)]
 
 
-def _mend_segment(path: Path) -> list[str]:
+def _repair_segment(path: Path) -> list[str]:
     if not path.stat().st_size:
         return []
     with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -39,7 +39,7 @@ def _mend_segment(path: Path) -> list[str]:
 
 
 def _spans(data: mmap.mmap) -> Iterator[tuple[Span, str, bool]]:
-    """(bytes, row, whether they are a sound block) in turn; a torn end counts as sound."""
+    """Yield (bytes, row, whether they are a sound block) in order; a torn end counts as sound."""
     offset = 0
     while offset < len(data):
         header = parse_header(data[offset : offset + HEADER_BYTES])

@@ -1,10 +1,10 @@
-"""Tokens drawn from a teacher, beside or in place of its most probable ones (arXiv 2503.16870).
+"""Sampled targets: tokens drawn from a teacher, in addition to its most probable tokens or instead (arXiv 2503.16870).
 
-A row's random numbers come from its key alone, so neither shards nor an interruption change what is drawn. The draws
-of a position are stratified: draw i falls into the i-th of n equal parts of the distribution. A token is then expected
-as often as with independent draws, and the number of its draws varies less.
+A row's random numbers come from its key alone, so neither shards nor an interruption change the draws. The draws of a
+position are stratified: draw i falls into the i-th of n equal parts of the distribution. A token's expected number of
+draws is that of independent draws, and its variance is smaller.
 
-Shape suffixes: C positions of one chunk, V vocabulary, n draws a position.
+Shape suffixes: C positions of one chunk, V vocabulary, n draws per position.
 """
 
 import numpy as np
@@ -13,25 +13,25 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
-def places(key: str, positions: int, draws: int) -> NDArray[np.float64]:
-    """Where the draws of a row fall within the distribution of each position, [positions, n] in [0, 1), ascending."""
+def sampling_points(key: str, positions: int, draws: int) -> NDArray[np.float64]:
+    """Return the points [positions, n] of a row's draws in the cumulative distributions: in [0, 1), ascending."""
     if not draws:
         return np.zeros((positions, 0))
     uniform = np.random.default_rng(int(key, 16)).random((positions, draws))
     return (np.arange(draws) + uniform) / draws
 
 
-def drawn(below_top_CV: Tensor, temperature: float, places_Cn: Tensor, lowest_C1: Tensor) -> tuple[Tensor, ...]:
-    """(token ids [C, n] int64, logits [C, n], times drawn [C, n] int64) at T, each distinct token in one place.
+def sample_tokens(below_top_CV: Tensor, temperature: float, points_Cn: Tensor, lowest_C1: Tensor) -> tuple[Tensor, ...]:
+    """Return (token ids [C, n] int64, logits [C, n], numbers of draws [C, n]) at T, each distinct token in one slot.
 
-    below_top_CV: logits relative to a position's largest, -inf for tokens that are not to be drawn. Logits fall along
-    a position; places left over have 0 draws and repeat the last logit, or `lowest_C1` where nothing can be drawn.
+    below_top_CV: logits relative to a position's largest; -inf excludes a token. Logits fall along a position. Unused
+    slots have 0 draws and repeat the last logit, or `lowest_C1` if nothing can be drawn.
     """
-    if not places_Cn.shape[1]:
-        return places_Cn.long(), below_top_CV[:, :0], places_Cn.long()
-    cdf_CV = (below_top_CV.double() / temperature).exp_().cumsum_(dim=1)  # fp32 would lose tokens of small mass
+    if not points_Cn.shape[1]:
+        return points_Cn.long(), below_top_CV[:, :0], points_Cn.long()
+    cdf_CV = (below_top_CV.double() / temperature).exp_().cumsum_(dim=1)  # fp32 would lose tokens with little mass
     total_C1 = cdf_CV[:, -1:].clone()
-    ids_Cn = torch.searchsorted(cdf_CV, places_Cn * total_C1, right=True).clamp_(max=cdf_CV.shape[1] - 1)
+    ids_Cn = torch.searchsorted(cdf_CV, points_Cn * total_C1, right=True).clamp_(max=cdf_CV.shape[1] - 1)
     ids_Cn, draws_Cn = _counted(ids_Cn)
     draws_Cn *= total_C1 > 0
     unused_Cn = draws_Cn == 0
@@ -45,7 +45,7 @@ def drawn(below_top_CV: Tensor, temperature: float, places_Cn: Tensor, lowest_C1
 
 
 def _counted(ids_Cn: Tensor) -> tuple[Tensor, Tensor]:
-    """(distinct ids of each row, from the left, then zeros; how often each occurs) of ascending ids."""
+    """Return (the distinct ids of each row, left-aligned, then zeros; each one's count), given ascending ids."""
     fresh_Cn = torch.ones_like(ids_Cn, dtype=torch.bool)
     fresh_Cn[:, 1:] = ids_Cn[:, 1:] != ids_Cn[:, :-1]
     place_Cn = fresh_Cn.cumsum(dim=1) - 1

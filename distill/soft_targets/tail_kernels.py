@@ -1,4 +1,7 @@
-"""A Triton kernel for the mass that a teacher's kept tokens leave, at every temperature from one read of the logits.
+# mypy: disable-error-code="no-untyped-def, untyped-decorator"
+"""Tail kernels: Triton kernels for the mass outside a teacher's kept tokens, and for the largest logits of blocks.
+
+The tail's mass at every temperature takes a single read of the logits.
 
 Shape suffixes: C tokens of a chunk, V vocabulary, T temperatures.
 """
@@ -14,11 +17,11 @@ BLOCK = 2048  # logits of one row that a program holds at once
 
 
 @triton.jit
-def _tails(  # type: ignore[no-untyped-def]
+def _tails(
     logits, top, bound, cooling, tails, stride,
     SIZE: tl.constexpr, GRID: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """One row. Exponents are taken below `bound`, which no logit exceeds, so that a small tail does not vanish."""
+    """Sum one row's exponentials below `bound`, which no logit exceeds, so that a small tail does not vanish."""
     row = tl.program_id(0).to(tl.int64)
     highest = tl.load(bound + row)
     t = tl.arange(0, WIDTH)
@@ -33,7 +36,7 @@ def _tails(  # type: ignore[no-untyped-def]
 
 
 def log_tails(logits_CV: Tensor, top_C: Tensor, bound_C: Tensor, temperatures: Sequence[float]) -> Tensor:
-    """logsumexp of (logit - top) / T over each row [C, T], fp32; logits left out are -inf, none is above its bound."""
+    """Return logsumexp of (logit - top) / T over each row [C, T], fp32; -inf excludes a logit, all are <= `bound_C`."""
     rows, size = logits_CV.shape
     cooling_T = torch.tensor([1.0 / t for t in temperatures], device=logits_CV.device)
     tails_CT = torch.empty(rows, len(temperatures), device=logits_CV.device)
@@ -45,8 +48,8 @@ def log_tails(logits_CV: Tensor, top_C: Tensor, bound_C: Tensor, temperatures: S
 
 
 @triton.jit
-def _maxima(logits, maxima, stride, BLOCKS: tl.constexpr, WITHIN: tl.constexpr, TILE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Of a row, the largest logit of each whole block of WITHIN."""
+def _maxima(logits, maxima, stride, BLOCKS: tl.constexpr, WITHIN: tl.constexpr, TILE: tl.constexpr):
+    """Store the largest logit of each whole block of WITHIN logits of one row."""
     row = tl.program_id(0).to(tl.int64)
     within = tl.arange(0, WITHIN)
     for start in range(0, BLOCKS, TILE):
@@ -57,7 +60,7 @@ def _maxima(logits, maxima, stride, BLOCKS: tl.constexpr, WITHIN: tl.constexpr, 
 
 
 def block_maxima(logits_CV: Tensor, within: int) -> Tensor:
-    """The largest of each whole block of `within` logits, a power of two [C, V // within]."""
+    """Return the largest logit of each whole block of `within` logits [C, V // within]; `within` is a power of two."""
     rows, blocks = logits_CV.shape[0], logits_CV.shape[1] // within
     maxima = logits_CV.new_empty(rows, blocks)
     _maxima[(rows,)](logits_CV, maxima, logits_CV.stride(0), BLOCKS=blocks, WITHIN=within, TILE=max(1, BLOCK // within))

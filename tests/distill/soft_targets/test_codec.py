@@ -1,4 +1,4 @@
-"""Bytes of soft targets: what goes in comes back, and realistic rows stay small."""
+"""The byte format of soft targets: rows survive the round trip, and realistic rows stay small."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Row = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def row(positions: int, kept: int, vocab_size: int, grid: int = 3, reuse: float = 1.0, seed: int = 0) -> Row:
-    """Ids that differ within a position, commoner ones more often; logits that fall; any tails."""
+    """Return ids that differ within a position, common ones more often; logits that fall; arbitrary tails."""
     random = np.random.default_rng(seed)
     commonness = -reuse * np.log(np.arange(1, vocab_size + 1)) + random.gumbel(size=(positions, vocab_size))
     ids = random.permutation(vocab_size)[np.argsort(-commonness, axis=1)[:, :kept]].astype(np.uint32)
@@ -84,4 +84,4 @@ def test_a_row_that_repeats_its_tokens_takes_130_bytes_a_position_at_most() -> N
     _, logits, tails = row(1000, 50, 60, grid=4)
     assert len(encode(ids, logits, tails)) / 1000 <= 130
     random_ids = random.integers(0, 151_936, (1000, 50)).astype(np.uint32)
-    assert len(encode(random_ids, logits, tails)) / 1000 <= 165  # the worst: nothing repeats, and logits without order
+    assert len(encode(random_ids, logits, tails)) / 1000 <= 165  # the worst case: no repeated ids, logits in no order

@@ -1,4 +1,4 @@
-"""Drawn tokens: counts, and estimates without bias at every temperature of the grid."""
+"""Sampled targets: numbers of draws, and unbiased estimates at every temperature of the grid."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from distill.loss.distillation_loss import SampledTargets, distillation_loss
 from distill.score import summarise
 from distill.settings import ScoreConfig
-from distill.soft_targets.sampled_targets import drawn, places
+from distill.soft_targets.sampled_targets import sample_tokens, sampling_points
 from distill.soft_targets.store import RowTargets, StoreMetadata, TargetStore, target_key
 
 N, H, V, GRID = 6, 5, 40, (1.0, 2.0, 4.0)
@@ -21,7 +21,7 @@ def key_of(number: int) -> str:
 
 
 def targets(logits: Tensor, config: ScoreConfig, seed: int) -> RowTargets:
-    where = torch.from_numpy(places(key_of(seed), len(logits), config.sampled))
+    where = torch.from_numpy(sampling_points(key_of(seed), len(logits), config.sampled))
     ids, kept, tails, draws = (part.numpy() for part in summarise(logits.clone(), config, where))
     return RowTargets(ids, kept, tails, config.temperatures, draws, config.sampled_temperature)
 
@@ -62,8 +62,8 @@ def test_each_token_stands_once_with_its_number_of_draws_and_the_rest_is_unused(
     below = logits - logits.amax(1, keepdim=True)
     below[7] = -torch.inf  # nothing to draw
     below[8, 1:] = -torch.inf  # one token
-    where = torch.from_numpy(places(key_of(0), 50, 20))
-    ids, values, draws = drawn(below, 1.5, where, torch.full((50, 1), -9.0))
+    where = torch.from_numpy(sampling_points(key_of(0), 50, 20))
+    ids, values, draws = sample_tokens(below, 1.5, where, torch.full((50, 1), -9.0))
     assert draws[7].sum() == 0 and (values[7] == -9.0).all() and draws.sum(1)[8:].eq(20).all()
     assert (ids[8, 0], draws[8, 0]) == (0, 20)
     assert (values.diff(dim=1) <= 0).all() and torch.isfinite(values[9:]).all()
@@ -74,18 +74,20 @@ def test_each_token_stands_once_with_its_number_of_draws_and_the_rest_is_unused(
 
 
 def test_draws_are_stratified() -> None:
-    """A token of mass m is drawn n * m times, give or take one at each end."""
+    """A token of mass m is drawn n * m times, give or take one at each end of its interval."""
     logits = torch.randn(1, V, generator=torch.Generator().manual_seed(0)) * 2
-    ids, _, draws = drawn(logits, 1.0, torch.from_numpy(places(key_of(1), 1, 500)), logits[:, :1])
+    ids, _, draws = sample_tokens(logits, 1.0, torch.from_numpy(sampling_points(key_of(1), 1, 500)), logits[:, :1])
     mass = torch.softmax(logits.double(), -1)[0, ids[0]]
     assert (draws[0] - 500 * mass)[draws[0] > 0].abs().max() < 2
 
 
-def test_places_depend_on_the_key_alone() -> None:
-    assert (places(key_of(1), 4, 7) == places(key_of(1), 4, 7)).all()
-    assert (places(key_of(1), 4, 7) != places(key_of(2), 4, 7)).all()
-    assert (places(key_of(1), 4, 7) < 1).all() and (np.diff(places(key_of(1), 4, 7), axis=1) > 0).all()
-    assert places("", 4, 0).shape == (4, 0)
+def test_sampling_points_depend_on_the_key_alone() -> None:
+    assert (sampling_points(key_of(1), 4, 7) == sampling_points(key_of(1), 4, 7)).all()
+    assert (sampling_points(key_of(1), 4, 7) != sampling_points(key_of(2), 4, 7)).all()
+    assert (sampling_points(key_of(1), 4, 7) < 1).all() and (
+        np.diff(sampling_points(key_of(1), 4, 7), axis=1) > 0
+    ).all()
+    assert sampling_points("", 4, 0).shape == (4, 0)
 
 
 @pytest.mark.parametrize("top_k", [0, 3])

@@ -1,4 +1,4 @@
-"""The store of soft targets: what comes back, what a killed writer or a damaged disk leaves."""
+"""The store of soft targets: the round trip of rows, and the effects of a killed writer or a damaged disk."""
 
 import resource
 from pathlib import Path
@@ -47,7 +47,7 @@ def test_every_temperature_of_the_grid_is_exact_to_storage_rounding(tmp_path: Pa
         exact = torch.log_softmax(logits / temperature, -1)
         kept = exact.gather(1, torch.from_numpy(row.token_ids.astype(np.int64)))
         assert np.abs(row_of(logits).log_probs(temperature) - kept.numpy()).max() < 4e-3  # before it is stored
-        rounding = 2.0**-9 * np.abs(row.logits) / temperature + 4e-3  # of the logit itself, and of logZ
+        rounding = 2.0**-9 * np.abs(row.logits) / temperature + 4e-3  # rounding of the logit itself, and of logZ
         assert (np.abs(row.log_probs(temperature) - kept.numpy()) < rounding).all()
         tail = np.exp(row.log_tail(temperature))
         true_tail = 1 - kept.exp().sum(1).numpy()
@@ -93,7 +93,7 @@ def test_a_disk_that_fills_up_is_an_os_error_and_the_row_can_be_written_again(tm
     path = filled(tmp_path, 3)
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with TargetStore(tmp_path, "a", METADATA) as store:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limits[1]))  # room for a part of a row
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, limits[1]))  # room for part of a row
         try:
             with pytest.raises(OSError):
                 store.append(key_of(3), row_of(exact_logits(6, 3)))
@@ -154,7 +154,7 @@ def test_another_teacher_is_refused(tmp_path: Path) -> None:
     filled(tmp_path, 1)
     with pytest.raises(ValueError, match=r"the store's revision is \['r1'\], not \['r2'\]"):
         TargetStore(tmp_path, "a", METADATA.model_copy(update={"revision": "r2"}))
-    with pytest.raises(ValueError, match="no store of soft targets"):
+    with pytest.raises(ValueError, match="is not a store of soft targets"):
         TargetStore(tmp_path / "nothing")
 
 
