@@ -17,7 +17,7 @@ import torch
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
 from benchmarks.measure import record
-from distill.models.forward import LocalForward, compile_layers
+from distill.models.forward import TransformersForward, compile_layers
 from distill.score import row_targets, write_all
 from distill.settings import ScoreConfig
 from distill.soft_targets.store import StoreMetadata, TargetStore
@@ -53,7 +53,7 @@ def plain(model: Any, examples: list[Example]) -> None:
         [part.cpu() for part in log_probs.topk(CONFIG.top_k, -1)]
 
 
-def store_rows(forward: LocalForward, shards: list[list[Example]]) -> None:
+def store_rows(forward: TransformersForward, shards: list[list[Example]]) -> None:
     """All that `score` does with rows: forward, targets, encoding, writing."""
     metadata = StoreMetadata(
         teacher="random", revision="0", tokenizer="none", vocab_size=V, top_k=50, temperatures=CONFIG.temperatures
@@ -90,12 +90,12 @@ def main() -> None:
     figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
     untuned, model = make_model(), make_model()
     compile_layers(model)
-    forward = LocalForward(model)
+    forward = TransformersForward(model)
     for rows, length in ((16, 2048), (4, 8192)):
         shard = make_rows(rows, length)
         tokens, names = rows * length, [f"{i:024x}" for i in range(rows)]
         figures[f"rows of {length}"] = {
-            "untuned_forward_alone": rate(tokens, LocalForward(untuned), shard),
+            "untuned_forward_alone": rate(tokens, TransformersForward(untuned), shard),
             "forward_alone": rate(tokens, forward, shard),
             "targets": rate(tokens, row_targets, forward, CONFIG, V, shard, names),
             "targets_stored": rate(8 * tokens, store_rows, forward, [shard] * 8),

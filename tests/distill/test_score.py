@@ -1,4 +1,4 @@
-"""Soft targets against the teacher's own dense distribution, in a store that is never written twice."""
+"""Soft targets against the teacher's own dense distribution, in a store that never writes a row twice."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from distill.loss.distillation_loss import OnlineTeacher, StoredTargets, distillation_loss
-from distill.models.forward import LocalForward, compile_layers
-from distill.models.loading import check_vocabularies, head, hidden_states, load_model, load_tokenizer
+from distill.models.forward import TransformersForward, compile_layers
+from distill.models.loading import check_vocabularies, hidden_states, load_model, load_tokenizer, output_head
 from distill.score import largest, row_targets, score
 from distill.settings import ScoreConfig
 from distill.soft_targets.store import HEADER_BYTES, RowTargets, TargetStore, target_key
 from distill.training.examples import Example, load_examples
 from distill.training.packing import collate
-from generators.contract.stage_protocol import StageCounts, Worker, stream_local
+from generators.contract.stage_protocol import Runtime, StageCounts, Worker, stream_local
 
 GRID = (1.0, 1.5, 4.0)
 PAIRS = [("2+2?", "4"), ("Name a prime.", "<think>\n7?\n</think>\n7"), ("Hi", "Hello there, how are you?"), ("a", "b")]
@@ -34,7 +34,7 @@ def config(teacher: str, **settings: Any) -> ScoreConfig:
 def scored(
     corpus: Path, out: Path, settings: ScoreConfig, **more: Any
 ) -> tuple[StageCounts, list[Example], list[RowTargets]]:
-    """What score reports, the corpus as examples, and the targets of each."""
+    """Return the counts of score, the corpus as examples, and the targets of each."""
     counts = score([corpus], out, settings, revision="r1", **more)
     tokenizer = load_tokenizer(settings.tokenizer or settings.teacher)
     examples, _ = load_examples(corpus, tokenizer, settings.sequence_tokens)
@@ -44,7 +44,7 @@ def scored(
 
 
 class Recorded:
-    """`stream_local` that notes the shards it was given, and may stop after some results as a killed run does."""
+    """A `stream_local` that records the keys it scored; it can stop after some results, like a killed run."""
 
     def __init__(self, stop_after: int | None = None) -> None:
         self.keys: list[str] = []
@@ -59,7 +59,7 @@ class Recorded:
 
 
 def dense_logits(model: Any, example: Example, vocab_size: int) -> torch.Tensor:
-    """The teacher's logits at each target of a document that is alone in its batch, by its own forward pass."""
+    """Return the teacher's logits at each target of one document, from its own forward pass without batching."""
     with torch.no_grad():
         logits = model(input_ids=torch.from_numpy(example.token_ids).long()[None]).logits[0]
     return logits[example.target_start - 1 : -1, :vocab_size].double()
@@ -73,9 +73,9 @@ def test_every_temperature_equals_the_dense_softmax(teacher: str, corpus: Path, 
         logits = dense_logits(model, example, vocab_size)
         below_top, ids = (logits - logits.max(-1, keepdim=True).values).topk(8)
         assert (row.token_ids == ids.numpy()).all()
-        scored_row = row_targets(LocalForward(model), config(teacher), vocab_size, [example], ["0"])[0]
-        for found, unit in ((scored_row, 2.0**-11), (row, 2.0**-9)):  # half a unit of fp16's and the store's last place
-            rounding = unit * float(below_top.abs().max()) + 1e-4  # and float32
+        scored_row = row_targets(TransformersForward(model), config(teacher), vocab_size, [example], ["0"])[0]
+        for found, unit in ((scored_row, 2.0**-11), (row, 2.0**-9)):  # half a last-place unit, fp16 and store
+            rounding = unit * float(below_top.abs().max()) + 1e-4  # plus float32's rounding
             for temperature in GRID:
                 log_q = torch.log_softmax(logits / temperature, -1)
                 atol = 2 * rounding / temperature
@@ -93,7 +93,8 @@ def test_head_rows_beyond_the_tokenizer_get_no_mass(
     model, size = make_model(1, 48), len(make_tokenizer())
     plain, _, expected = scored(corpus, tmp_path / "plain", config(save(model, make_tokenizer())))
     with torch.no_grad():
-        head(model)[size:] = 100 * head(model)[0]  # would win or lose every softmax
+        weight = output_head(model).weight
+        weight[size:] = 100 * weight[0]  # these rows would win or lose every softmax
     counts, _, rows = scored(corpus, tmp_path / "loud", config(save(model, make_tokenizer()), top_k=10_000))
     assert rows[0].token_ids.shape[1] == size and max(row.token_ids.max() for row in rows) == size - 1
     for row, wanted in zip(rows, expected, strict=True):
@@ -114,8 +115,8 @@ def test_the_size_of_a_pass_changes_nothing(teacher: str, corpus: Path, tmp_path
 
 def test_a_rerun_scores_nothing_and_reports_the_same(teacher: str, corpus: Path, tmp_path: Path) -> None:
     first, again = Recorded(), Recorded()
-    counts, _, _ = scored(corpus, tmp_path, config(teacher), stream=first)
-    same, _, _ = scored(corpus, tmp_path, config(teacher), stream=again)
+    counts, _, _ = scored(corpus, tmp_path, config(teacher), runtime=Runtime(stream=first))
+    same, _, _ = scored(corpus, tmp_path, config(teacher), runtime=Runtime(stream=again))
     assert len(first.keys) == len(PAIRS) and again.keys == []
     assert same == counts
 
@@ -124,8 +125,8 @@ def test_an_interrupted_store_goes_on(teacher: str, corpus: Path, tmp_path: Path
     settings = config(teacher, batch_tokens=1)
     stopped, rest = Recorded(stop_after=2), Recorded()
     with pytest.raises(KeyboardInterrupt):
-        scored(corpus, tmp_path / "torn", settings, stream=stopped)
-    counts, _, rows = scored(corpus, tmp_path / "torn", settings, stream=rest)
+        scored(corpus, tmp_path / "torn", settings, runtime=Runtime(stream=stopped))
+    counts, _, rows = scored(corpus, tmp_path / "torn", settings, runtime=Runtime(stream=rest))
     assert len(stopped.keys) == len(rest.keys) == 2 and not set(stopped.keys) & set(rest.keys)
     uninterrupted, _, expected = scored(corpus, tmp_path / "whole", settings)
     assert counts == uninterrupted
@@ -134,11 +135,11 @@ def test_an_interrupted_store_goes_on(teacher: str, corpus: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("top_k", [0, 5])
-def test_what_is_drawn_depends_on_the_row_alone(teacher: str, corpus: Path, tmp_path: Path, top_k: int) -> None:
+def test_sampled_targets_depend_on_the_row_alone(teacher: str, corpus: Path, tmp_path: Path, top_k: int) -> None:
     settings = {"top_k": top_k, "sampled": 12, "sampled_temperature": 1.5}
     stopped = Recorded(stop_after=2)
     with pytest.raises(KeyboardInterrupt):
-        scored(corpus, tmp_path / "alone", config(teacher, **settings, batch_tokens=1), stream=stopped)
+        scored(corpus, tmp_path / "alone", config(teacher, **settings, batch_tokens=1), runtime=Runtime(stream=stopped))
     _, _, alone = scored(corpus, tmp_path / "alone", config(teacher, **settings, batch_tokens=1))
     _, _, together = scored(corpus, tmp_path / "together", config(teacher, **settings, batch_tokens=10_000))
     for one, other in zip(alone, together, strict=True):
@@ -175,7 +176,13 @@ def test_dropped_rows_are_counted_and_equal_rows_scored_once(
     train = write_corpus([*PAIRS, PAIRS[0], ("q", "long " * 20), [{"role": "user", "content": "?"}]])
     validation = write_corpus([("new", "row"), PAIRS[1]], "validation.parquet")
     stream = Recorded()
-    counts = score([train, validation], tmp_path, config(teacher, sequence_tokens=60), revision="r1", stream=stream)
+    counts = score(
+        [train, validation],
+        tmp_path,
+        config(teacher, sequence_tokens=60),
+        revision="r1",
+        runtime=Runtime(stream=stream),
+    )
     assert (counts.rows_in, counts.rows_kept) == (9, 7)
     assert counts.dropped == {"no_assistant_turn": 1, "too_long": 1}
     assert len(stream.keys) == len(set(stream.keys)) == len(PAIRS) + 1
@@ -192,7 +199,7 @@ def test_another_tokenizer_renders_the_rows(
     teacher: str, make_model: Callable, make_tokenizer: Callable, save: Callable[..., str], corpus: Path, tmp_path: Path
 ) -> None:
     student = save(make_model(0), make_tokenizer("{% for m in messages %}Q: {{ m['content'] }}{% endfor %} A:"))
-    _, examples, rows = scored(corpus, tmp_path, config(teacher, tokenizer=student))  # finds each by the student's ids
+    _, examples, rows = scored(corpus, tmp_path, config(teacher, tokenizer=student))  # found by the student's ids
     assert load_tokenizer(teacher).decode(examples[0].token_ids) == "Q: 2+2? A:4<|end|>"
     assert [len(row.token_ids) for row in rows] == [e.targets for e in examples]
 
@@ -209,7 +216,7 @@ def test_another_vocabulary_is_refused_before_any_work(
 @pytest.mark.parametrize("size, k", [(40, 3), (5_000, 7), (5_001, 50), (151_936, 64)])
 def test_the_largest_are_those_of_a_whole_sort(size: int, k: int) -> None:
     logits = torch.randn(9, size, generator=torch.Generator().manual_seed(size))
-    logits[0] = torch.arange(size)  # neighbours share blocks; the largest are in what is left of the last one
+    logits[0] = torch.arange(size)  # neighbors share blocks; the largest are in the incomplete last block
     logits[1, : size // 2] = -torch.inf
     values, ids = largest(logits, k)
     expected = logits.topk(k, dim=-1)
@@ -232,7 +239,7 @@ def test_all_tokens_stored_train_as_the_teacher_itself(
     batch = collate([[example] for example in examples], 0)
     student, online = make_model(0), load_model(teacher, torch.float32, torch.device("cpu"))
     with torch.no_grad():
-        run_beside = OnlineTeacher(hidden_states(online, batch), head(online))
+        run_beside = OnlineTeacher(hidden_states(online, batch), output_head(online).weight)
     from_store = StoredTargets(
         torch.from_numpy(np.concatenate([row.token_ids for row in rows]).astype(np.int64)),
         torch.from_numpy(np.concatenate([row.log_probs(temperature) for row in rows])),
@@ -242,8 +249,8 @@ def test_all_tokens_stored_train_as_the_teacher_itself(
     for targets in (run_beside, from_store):
         student.zero_grad()
         output = distillation_loss(
-            hidden_states(student, batch), head(student), batch.labels, alpha=0.3, temperature=temperature,
-            teacher=targets, divergence=divergence, vocab_size=vocab_size,
+            hidden_states(student, batch), output_head(student).weight, batch.labels, alpha=0.3,
+            temperature=temperature, teacher=targets, divergence=divergence, vocab_size=vocab_size,
         )  # fmt: skip
         output.loss.backward()
         results.append((output.loss.detach(), [weight.grad.clone() for weight in student.parameters()]))
@@ -260,10 +267,10 @@ def test_damaged_blocks_are_named_and_their_rows_alone_are_scored_again(
     settings, path = config(teacher, batch_tokens=1), tmp_path / "targets" / "part-0.targets"
     counts, _, expected = scored(corpus, tmp_path, settings)
     sound = path.read_bytes()
-    for start in (0, sound.index(sound[:4], 4)):  # of the first and the second block
+    for start in (0, sound.index(sound[:4], 4)):  # start of the first and the second block
         path.write_bytes(sound[: start + byte] + bytes([sound[start + byte] ^ 1]) + sound[start + byte + 1 :])
         again = Recorded()
-        same, _, rows = scored(corpus, tmp_path, settings, stream=again)
+        same, _, rows = scored(corpus, tmp_path, settings, runtime=Runtime(stream=again))
         assert len(again.keys) == 1 and same == counts
         assert f"part-0.targets: the block of {row}" in caplog.text
         assert f"at byte {start} fails its checksum; it is taken out, and the row scored again" in caplog.text
@@ -278,4 +285,4 @@ def test_compiled_layers_give_the_same_targets(teacher: str) -> None:
     plain, fused = (load_model(teacher, torch.float32, torch.device("cpu")) for _ in range(2))
     compile_layers(fused, backend="aot_eager")
     assert fused.base_model.layers[0]._compiled_call_impl is not None
-    torch.testing.assert_close(LocalForward(fused)(examples), LocalForward(plain)(examples))
+    torch.testing.assert_close(TransformersForward(fused)(examples), TransformersForward(plain)(examples))

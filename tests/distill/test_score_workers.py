@@ -1,4 +1,4 @@
-"""Scoring by several workers on Ray: the same rows whoever scores them, and none twice after a kill."""
+"""Scoring by several Ray workers: they write the same rows, and none twice after a kill."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ import pytest
 from distill.score import score
 from distill.settings import ScoreConfig
 from distill.soft_targets.store import RowTargets, TargetStore
-from generators.contract.stage_protocol import Stream, Worker, stream_local
+from generators.contract.stage_protocol import Runtime, Stream, Worker, stream_local
 from pipelines.executors import ExecutionConfig, Executor, open_executor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ ROWS = 24
 
 @pytest.fixture(scope="module")
 def workers() -> Iterator[Executor]:
-    """Three workers of a real Ray."""
+    """Start three workers of a real Ray."""
     with open_executor(ExecutionConfig(executor="ray", workers=3, cpus_per_worker=0.5)) as executor:
         yield executor
 
@@ -36,7 +36,7 @@ def corpus(write_corpus: Callable[..., Path]) -> Path:
 
 
 class Watched:
-    """A stream that notes what was scored, and does something after some results."""
+    """A stream that records the keys it scored and acts once after some results."""
 
     def __init__(self, stream: Stream, after: int = -1, act: Callable[[], object] = lambda: None) -> None:
         self.stream, self.after, self.act = stream, after, act
@@ -52,16 +52,16 @@ class Watched:
 
 
 def stored(corpus: Path, out: Path, teacher: str, stream: Stream) -> dict[str, RowTargets]:
-    """What the store holds after scoring, a row a pass."""
+    """Score one row per pass and return the store's content."""
     settings = ScoreConfig(teacher=teacher, top_k=8, device="cpu", batch_tokens=1)
-    counts = score([corpus], out, settings, stream=stream)
+    counts = score([corpus], out, settings, runtime=Runtime(stream=stream))
     found = contents(out)
     assert counts.rows_kept == len(found) == ROWS
     return found
 
 
 def contents(out: Path) -> dict[str, RowTargets]:
-    """The rows of a stage's store."""
+    """Return the rows of a stage's store."""
     with TargetStore(out / "targets") as store:
         keys = list(store.keys())
         return {key: store.get(key) for key in keys}
@@ -76,7 +76,7 @@ def same(ours: dict[str, RowTargets], wanted: dict[str, RowTargets]) -> None:
 
 @pytest.fixture
 def expected(teacher: str, corpus: Path, tmp_path: Path) -> dict[str, RowTargets]:
-    """What one worker in this process writes."""
+    """Return the rows that one worker in this process writes."""
     return stored(corpus, tmp_path / "expected", teacher, stream_local)
 
 
@@ -121,11 +121,12 @@ import sys
 from pathlib import Path
 from distill.score import score
 from distill.settings import ScoreConfig
+from generators.contract.stage_protocol import Runtime
 from pipelines.executors import ExecutionConfig, open_executor
 
 with open_executor(ExecutionConfig(executor="ray", workers=2, cpus_per_worker=0.5)) as executor:
     config = ScoreConfig(teacher=sys.argv[3], top_k=8, device="cpu", batch_tokens=1)
-    score([Path(sys.argv[1])], Path(sys.argv[2]), config, stream=executor.stream)
+    score([Path(sys.argv[1])], Path(sys.argv[2]), config, runtime=Runtime(stream=executor.stream))
 """
 
 
@@ -140,21 +141,21 @@ def test_kill_minus_nine_loses_nothing_that_was_written(
         wait_for(lambda: run.poll() is not None or any(file.stat().st_size for file in store.glob("*.targets")))
         children = psutil.Process(run.pid).children(recursive=True)
         run.kill()
-    for process in children:  # of the Ray that it had: they would go, but later
+    for process in children:  # its Ray's processes, which would end by themselves, but later
         with suppress(psutil.NoSuchProcess):
             process.kill()
     written = contents(tmp_path / "out").keys()
     assert 0 < len(written) < 300
     watched = Watched(stream_local)
     settings = ScoreConfig(teacher=teacher, top_k=8, device="cpu", batch_tokens=1)
-    score([corpus], tmp_path / "out", settings, stream=watched)
+    score([corpus], tmp_path / "out", settings, runtime=Runtime(stream=watched))
     assert written.isdisjoint(watched.keys) and len(written) + len(watched.keys) == 300
     score([corpus], tmp_path / "whole", settings)
     same(contents(tmp_path / "out"), contents(tmp_path / "whole"))
 
 
 def wait_for(there: Callable[[], bool]) -> None:
-    """Until something is so, at most two minutes."""
+    """Wait for a condition, at most two minutes."""
     deadline = time.monotonic() + 120
     while not there() and time.monotonic() < deadline:
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""Training: the same student however the work is cut, stopped or laid out, and clear words where it cannot begin."""
+"""Training: the same student however it is split, stopped or laid out; impossible settings fail before it starts."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from distill.models.loading import head_rows, load_tokenizer, tokenizer_size
 from distill.score import score
 from distill.settings import ScoreConfig, TrainConfig
 from distill.train import train
-from generators.contract.stage_protocol import Bar, no_progress
+from generators.contract.stage_protocol import Bar, Runtime
 
 PAIRS = [(f"{i} + {i}?", f"<think>\nTwice {i}.\n</think>\nIt is {2 * i}.") for i in range(24)]
 Corpus = tuple[Path, Path]
@@ -72,7 +72,7 @@ class Killed(Exception):
 
 
 class DyingBar:
-    """Dies at its n-th update, as a killed process would between two steps."""
+    """A progress bar that dies at its n-th update, like a process killed between two steps."""
 
     def __init__(self, updates: int) -> None:
         self.updates = updates
@@ -99,8 +99,8 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
     out.mkdir()
     for updates in (2, 4):
         with pytest.raises(Killed):
-            train(*files, targets, out, settings, progress=DyingBar(updates))
-    counts = train(*files, targets, out, settings, progress=no_progress)
+            train(*files, targets, out, settings, runtime=Runtime(progress=DyingBar(updates)))
+    counts = train(*files, targets, out, settings)
     resumed = load_file(out / "model" / "model.safetensors")
     assert all(torch.equal(weight, resumed[name]) for name, weight in whole.items())
     assert log(out) == log(tmp_path / "whole")
@@ -122,10 +122,10 @@ def test_stored_targets_with_the_whole_vocabulary_train_as_the_online_teacher_do
 ) -> None:
     soft = {"alpha": 0.3, "temperature": 2.0}
     every = targets_of(files, teacher, tmp_path / "score", tokenizer_size(load_tokenizer(teacher)))
-    assert head_rows(teacher) > tokenizer_size(load_tokenizer(teacher))  # padding rows are cut on both ways
+    assert head_rows(teacher) > tokenizer_size(load_tokenizer(teacher))  # both ways cut padding rows
     stored = trained(files, tmp_path / "stored", config(student, soft_targets="stored", **soft), every)
     online = trained(files, tmp_path / "online", config(student, soft_targets="online", teacher=teacher, **soft))
-    assert_close(stored, online, 5e-3)  # logits of 8 bits in the store
+    assert_close(stored, online, 5e-3)  # the store keeps 8 bits of a logit
     assert_same_log(tmp_path / "stored", tmp_path / "online", 1e-2)
 
 
@@ -147,7 +147,7 @@ def test_sampled_targets_train_nearly_as_the_online_teacher_does(
 
 @pytest.fixture
 def stranger(save: Callable[..., str], make_model: Callable[..., Any]) -> str:
-    """Folder of a student with another tokenizer, template and end of turn."""
+    """Return the folder of a student with another tokenizer, template and end of turn."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -191,7 +191,7 @@ def test_spans_with_one_tokenizer_train_as_forward_kl_does(
 def test_alpha_one_measures_the_teacher_and_learns_from_labels_alone(
     files: Corpus, teacher: str, save: Any, make_model: Any, make_tokenizer: Any, tmp_path: Path
 ) -> None:
-    tokenizer = make_tokenizer()  # no padding rows, which a teacher cuts from the softmax and plain SFT keeps
+    tokenizer = make_tokenizer()  # no padding rows: a teacher cuts them from the softmax, plain SFT keeps them
     student = save(make_model(0, vocab_size=len(tokenizer)), tokenizer)
     targets = targets_of(files, teacher, tmp_path / "score", 16)
     plain = trained(files, tmp_path / "plain", config(student, tokens=500))
@@ -209,7 +209,7 @@ def test_it_learns_and_leaves_a_model_anyone_loads(files: Corpus, student: str, 
     assert model.config.vocab_size == head_rows(student) and tokenizer.chat_template
 
 
-def test_rows_that_cannot_be_learnt_are_counted(
+def test_dropped_rows_are_counted(
     write_corpus: Callable[..., Path], student: str, files: Corpus, tmp_path: Path
 ) -> None:
     long, empty = ("q", "a" * 300), [{"role": "user", "content": "no answer"}]
@@ -219,7 +219,7 @@ def test_rows_that_cannot_be_learnt_are_counted(
     assert counts.dropped == {"no_assistant_turn": 1, "too_long": 1}
 
 
-def test_what_cannot_work_is_said_before_training(
+def test_impossible_settings_fail_before_training(
     files: Corpus, student: str, teacher: str, tmp_path: Path, make_tokenizer: Any, make_model: Any, save: Any
 ) -> None:
     empty = tmp_path / "empty.parquet"

@@ -1,6 +1,6 @@
-"""A judge that costs nothing: it knows numbers written as words, replies in many spellings, and fails by the number.
+"""A stub judge engine: it reads numbers written as words, replies in many spellings, and fails for certain numbers.
 
-Of two answers it prefers the one with the larger number, except that it takes the first where a question says `bias`.
+Of two answers it prefers the one with the larger number; if the question says `bias`, it takes the first.
 """
 
 import re
@@ -13,13 +13,13 @@ from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
 REMOTE = True
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()  # noqa: SIM905
 SPELLINGS = ("<verdict>{}</verdict>", '{{"verdict": "{}"}}', "**Verdict:** {}", "So they are:\n\n{}.")
-FAILED, CUT, MUMBLED = 13, 14, 15  # references at which it does not deliver
+FAILED, CUT, MUMBLED = 13, 14, 15  # references for which no verdict comes
 
-asked: list[SampleRequest] = []  # of all engines in this process
+asked: list[SampleRequest] = []  # requests to all engines in this process
 
 
 class Options(Config):
-    """`stop_after`: requests until it is as if somebody pressed Ctrl-C."""
+    """`stop_after`: requests until it behaves as if somebody pressed Ctrl-C."""
 
     EXECUTION = frozenset({"stop_after"})
 
@@ -27,7 +27,7 @@ class Options(Config):
 
 
 class Critic:
-    """Answers at once, the last request first."""
+    """An engine that answers at once, the last request first."""
 
     def __init__(self, stop_after: int | None) -> None:
         self.waiting: list[SampleRequest] = []
@@ -51,18 +51,18 @@ class Critic:
 
 
 def build(model: str, sampling: SamplingConfig, options: Options) -> Critic:
-    """Any model's name will do."""
+    """Build the engine; any model name works."""
     return Critic(options.stop_after)
 
 
 def text_of(name: str, request: SampleRequest) -> str:
-    """What stands between the lines of this name."""
+    """Return the text between the tags of this name."""
     found = re.search(rf"^\[{name} (\w+)\]\n(.*?)\n\[/{name} \1\]$", request.messages[-1]["content"], re.S | re.M)
     return found.group(2) if found else ""
 
 
 def answer(request: SampleRequest) -> Outcome:
-    """What becomes of one question."""
+    """Return the outcome of one question."""
     if "[first " in request.messages[-1]["content"]:
         return replied(request, f"<verdict>{choice(request)}</verdict>")
     reference, candidate = text_of("reference", request), text_of("candidate", request)
@@ -79,7 +79,7 @@ def answer(request: SampleRequest) -> Outcome:
 
 
 def choice(request: SampleRequest) -> str:
-    """Which of two answers it prefers."""
+    """Return the preferred one of two answers."""
     if "bias" in text_of("question", request):
         return "FIRST"
     first, second = (int(re.findall(r"\d+", text_of(name, request))[-1]) for name in ("first", "second"))

@@ -1,7 +1,7 @@
-"""A teacher that costs nothing: it adds numbers, and makes each mistake that a real one makes, by the question asked.
+"""A stub engine: it adds numbers, and makes each mistake that a real model makes, chosen by the question.
 
-As a solver it answers `a + b = ?`; as an editor (its instructions ask for `<reasoning>`) it rewrites what it is given.
-What goes wrong depends on a % 10 and on the sample's index alone.
+As a solver it answers `a + b = ?`; as an editor (instructions that ask for `<reasoning>`) it rewrites its input. The
+mistake depends only on a % 10 and on the sample's index.
 """
 
 import re
@@ -15,13 +15,13 @@ REMOTE = True
 SUM = re.compile(r"(\d+) \+ (\d+) = \?")
 RAW = re.compile(r"<raw_reasoning>\n(.*)\n</raw_reasoning>", re.DOTALL)
 LOOP = "Wait, I should add the numbers once more to be really sure about this sum. "
-GOOD, MALFORMED, WRONG, MIXED, CUT, FAILED, CHATTY, DOUBLED, LOOPED, NO_ANSWER = range(10)
+MALFORMED, WRONG, MIXED, CUT, FAILED, CHATTY, DOUBLED, LOOPED, NO_ANSWER = range(1, 10)  # 0 is a good reply
 
-asked: list[SampleRequest] = []  # of all engines in this process
+asked: list[SampleRequest] = []  # requests to all engines in this process
 
 
 class Options(Config):
-    """`stop_after`: requests until it is as if somebody pressed Ctrl-C."""
+    """`stop_after`: requests until it behaves as if somebody pressed Ctrl-C."""
 
     EXECUTION = frozenset({"stop_after"})
 
@@ -29,7 +29,7 @@ class Options(Config):
 
 
 class Writer:
-    """Answers at once, the last request first."""
+    """An engine that answers at once, the last request first."""
 
     def __init__(self, stop_after: int | None) -> None:
         self.waiting: list[SampleRequest] = []
@@ -53,12 +53,12 @@ class Writer:
 
 
 def build(model: str, sampling: SamplingConfig, options: Options) -> Writer:
-    """Any model's name will do."""
+    """Build the engine; any model name works."""
     return Writer(options.stop_after)
 
 
 def answer(request: SampleRequest) -> Outcome:
-    """What becomes of one sample."""
+    """Return the outcome of one sample."""
     question = request.messages[-1]["content"]
     a, b = map(int, SUM.findall(question)[-1])
     if "<raw_reasoning>" not in question:
@@ -77,14 +77,14 @@ def row(request: SampleRequest, reasoning: str | None, text: str, finish_reason:
 
 
 def solved(a: int, b: int, index: int) -> tuple[str, str]:
-    """(reasoning, answer); each fourth sample is wrong, and one kind of question sends it into a loop."""
+    """Return (reasoning, answer); each fourth sample is wrong, and one kind of question causes a loop."""
     total = a + b + (index % 4 == 3)
     steps = f"I start at {a} and count on, {'one by one ' * (index + 1)}up to {a + b - 1} + 1 = {total}."
     return (LOOP * 20 if a % 10 == LOOPED else f"{steps}\n\n{a} + {b} = {total}."), f"The sum is \\boxed{{{total}}}."
 
 
 def edited(a: int, b: int, question: str, index: int) -> str:
-    """The editor's reply."""
+    """Return the editor's reply."""
     found = RAW.search(question)
     kind, total = a % 10, a + b + (a % 10 == WRONG)
     text = f"I add {b} to {a}.\n\n{' 先把它们加起来。' if kind == MIXED else ''}{a} + {b} = {total}. It holds."
