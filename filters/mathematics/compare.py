@@ -1,7 +1,7 @@
-"""Whether an answer is the reference: equal, different, or undecided, which is then for a slower way to say.
+"""Comparison of an answer with the reference: equal, different, or undecided, which is left to a slower method.
 
-Several answers mean: as many, in any order unless the reference is a tuple, open and closed ends as they are.
-What is tolerated beyond that has a name (LENIENCIES), and none of it is tolerated unless asked for.
+An answer with several values must have as many as the reference, in any order unless the reference is a tuple, and
+with open and closed ends as in the reference. Every further tolerance has a name (LENIENCIES) and is off by default.
 """
 
 from collections.abc import Sequence as Items
@@ -43,154 +43,158 @@ LENIENCIES = {
     "renamed": "another name for the only unknown: f(y) for f(x)",
 }
 TOLERANCE = Fraction(1, 10_000)
-DECIMALS = 6  # a decimal with so many places stands for the number that it is rounded from
+DECIMALS = 6  # a decimal with at least so many places stands for the number it was rounded from
 HUNDRED = Fraction(100)
 
 
-class Outcome(Enum):
-    """What comparing says."""
+class Comparison(Enum):
+    """The result of a comparison."""
 
     EQUAL = "equal"
     DIFFERENT = "different"
     UNDECIDED = "undecided"
 
 
-EQUAL, DIFFERENT, UNDECIDED = Outcome
+EQUAL, DIFFERENT, UNDECIDED = Comparison
 
 
-def outcome(same: bool | None) -> Outcome:
-    """The outcome of a question answered yes, no or not at all."""
+def comparison_of(same: bool | None) -> Comparison:
+    """Return the comparison for a question answered yes, no or not at all."""
     return UNDECIDED if same is None else EQUAL if same else DIFFERENT
 
 
-def all_of(outcomes: Items[Outcome]) -> Outcome:
-    """EQUAL where all are, DIFFERENT where one is."""
-    return next((kind for kind in (DIFFERENT, UNDECIDED) if kind in outcomes), EQUAL)
+def all_of(comparisons: Items[Comparison]) -> Comparison:
+    """Return EQUAL if all are equal, DIFFERENT if one is different, else UNDECIDED."""
+    return next((kind for kind in (DIFFERENT, UNDECIDED) if kind in comparisons), EQUAL)
 
 
-def leniencies_needed(gold: Expression, said: Expression) -> tuple[str, ...] | None:
-    """The fewest leniencies under which both are equal; None where all of them are not enough."""
-    if Comparison(LENIENCIES).compare(gold, said) is not EQUAL:
+def leniencies_needed(reference: Expression, said: Expression) -> tuple[str, ...] | None:
+    """Return the fewest leniencies under which both are equal; None if even all of them are not enough."""
+    if Comparer(LENIENCIES).compare(reference, said) is not EQUAL:
         return None
     for size in (1, 2, 3):
         for names in combinations(LENIENCIES, size):
-            if Comparison(names).compare(gold, said) is EQUAL:
+            if Comparer(names).compare(reference, said) is EQUAL:
                 return names
     return None
 
 
-class Comparison:
-    """Compares a reference with answers under some leniencies."""
+class Comparer:
+    """A comparer of references with answers under some leniencies."""
 
     def __init__(self, leniencies: Items[str] | dict[str, str] = ()) -> None:
         self.percent, self.tolerance, self.units = (name in leniencies for name in ("percent", "tolerance", "units"))
         self.comma, self.renamed = "decimal_comma" in leniencies, "renamed" in leniencies
 
-    def compare(self, gold: Expression, said: Expression) -> Outcome:
-        """The outcome for a whole answer."""
+    def compare(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare whole answers."""
         if self.comma:
-            gold, said = joined_comma(gold), joined_comma(said)
+            reference, said = joined_comma(reference), joined_comma(said)
         if self.renamed:
-            said = renamed(said, gold)
-        return self.either(gold, said)
+            said = renamed(said, reference)
+        return self.either(reference, said)
 
-    def either(self, gold: Expression, said: Expression) -> Outcome:
-        """`1/3 ≈ 0.33` is both: what equals either of them is equal."""
+    def either(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare with either side of an approximation: `1/3 ≈ 0.33` is equal to whatever equals one of its sides."""
         if isinstance(said, Relation) and "~" in said.signs:
-            ways = [self.values(gold, way) for way in approximations(said)]
+            ways = [self.values(reference, way) for way in approximations(said)]
             return EQUAL if EQUAL in ways else all_of(ways)
-        if isinstance(gold, Relation) and "~" in gold.signs:
-            return self.either(approximations(gold)[0], said)
-        return self.values(gold, said)
+        if isinstance(reference, Relation) and "~" in reference.signs:
+            return self.either(approximations(reference)[0], said)
+        return self.values(reference, said)
 
-    def values(self, gold: Expression, said: Expression) -> Outcome:
-        """The outcome for values of any kind."""
-        if gold == said:
+    def values(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare values of any kind."""
+        if reference == said:
             return EQUAL
-        if isinstance(gold, Words) or isinstance(said, Words):
+        if isinstance(reference, Words) or isinstance(said, Words):
             return DIFFERENT
-        if is_equation(gold) and is_equation(said):
-            assert isinstance(gold, Relation) and isinstance(said, Relation)
-            return self.equations(gold, said)
-        gold, said = solved(gold), solved(said)
-        if isinstance(gold, Relation) or isinstance(said, Relation) or Join in (type(gold), type(said)):
-            return self.relations(gold, said)
-        if isinstance(gold, Sequence) or isinstance(said, Sequence):
-            return self.sequences(gold, said)
-        if isinstance(gold, Matrix) or isinstance(said, Matrix):
-            return self.matrices(gold, said)
-        return self.quantities(gold, said)
+        if is_equation(reference) and is_equation(said):
+            assert isinstance(reference, Relation) and isinstance(said, Relation)
+            return self.equations(reference, said)
+        reference, said = solved(reference), solved(said)
+        if isinstance(reference, Relation) or isinstance(said, Relation) or Join in (type(reference), type(said)):
+            return self.relations(reference, said)
+        if isinstance(reference, Sequence) or isinstance(said, Sequence):
+            return self.sequences(reference, said)
+        if isinstance(reference, Matrix) or isinstance(said, Matrix):
+            return self.matrices(reference, said)
+        return self.quantities(reference, said)
 
-    def equations(self, gold: Relation, said: Relation) -> Outcome:
-        """y = 2x + 1 and 2x - y + 1 = 0 are one; x = 5 and n = 5 both say 5."""
-        simple = is_label(gold.sides[0]) and is_label(said.sides[0])
+    def equations(self, reference: Relation, said: Relation) -> Comparison:
+        """Compare equations: y = 2x + 1 and 2x - y + 1 = 0 are equal; so are x = 5 and n = 5, which both state 5."""
+        simple = is_label(reference.sides[0]) and is_label(said.sides[0])
         if simple:
-            found = self.values(gold.sides[-1], said.sides[-1])
-            if found is not DIFFERENT or not (unknowns(gold.sides[-1]) or unknowns(said.sides[-1])):
+            found = self.values(reference.sides[-1], said.sides[-1])
+            if found is not DIFFERENT or not (unknowns(reference.sides[-1]) or unknowns(said.sides[-1])):
                 return found
-        if len(gold.sides) > 2 or len(said.sides) > 2:
+        if len(reference.sides) > 2 or len(said.sides) > 2:
             return UNDECIDED
-        if all(self.values(*pair) is EQUAL for pair in zip(gold.sides, said.sides, strict=True)):
+        if all(self.values(*pair) is EQUAL for pair in zip(reference.sides, said.sides, strict=True)):
             return EQUAL
-        one, other = difference(gold), difference(said)
+        one, other = difference(reference), difference(said)
         if proportional(one, other):
             return EQUAL
-        if simple and gold.sides[0] == said.sides[0]:
+        if simple and reference.sides[0] == said.sides[0]:
             return DIFFERENT
         shared = sorted(unknowns(one) & unknowns(other))
         return DIFFERENT if any(numeric.roots_differ(one, other, name) for name in shared) else UNDECIDED
 
-    def relations(self, gold: Expression, said: Expression) -> Outcome:
-        """Sets of numbers as intervals; other inequalities are equal side by side, or for another way to decide."""
-        one, other = as_intervals(gold), as_intervals(said)
+    def relations(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare sets of numbers as intervals, other inequalities side by side; those that differ stay undecided."""
+        one, other = as_intervals(reference), as_intervals(said)
         if one is not None and other is not None:
-            return self.intervals(gold, said)
-        if isinstance(gold, Relation) and isinstance(said, Relation):
-            same = gold.signs == said.signs and len(gold.sides) == len(said.sides)
-            same = same and all(self.values(*pair) is EQUAL for pair in zip(gold.sides, said.sides, strict=True))
+            return self.intervals(reference, said)
+        if isinstance(reference, Relation) and isinstance(said, Relation):
+            same = reference.signs == said.signs and len(reference.sides) == len(said.sides)
+            same = same and all(self.values(*pair) is EQUAL for pair in zip(reference.sides, said.sides, strict=True))
             return EQUAL if same else UNDECIDED
-        sets, values = (one, said) if one is not None else (other, gold)
+        sets, values = (one, said) if one is not None else (other, reference)
         return DIFFERENT if sets and is_no_set(values) and any(low != high for low, _, high, _ in sets) else UNDECIDED
 
-    def intervals(self, gold: Expression, said: Expression) -> Outcome:
-        """Two sets of numbers, end by end; what is no such set differs from one."""
-        one, other = as_intervals(gold), as_intervals(said)
+    def intervals(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare two sets of numbers end by end; a value that is not such a set differs from one."""
+        one, other = as_intervals(reference), as_intervals(said)
         if one is None or other is None:
             return DIFFERENT
-        return outcome(same_intervals(one, other, lambda *ends: self.scalars(*ends) is EQUAL))
+        return comparison_of(same_intervals(one, other, lambda *ends: self.scalars(*ends) is EQUAL))
 
-    def sequences(self, gold: Expression, said: Expression) -> Outcome:
-        """Lists, points, sets: as many items, in order only where the reference is a point."""
-        if not isinstance(gold, Sequence) or not isinstance(said, Sequence):
-            return self.one_of_several(gold, said)
-        if {gold.brackets, said.brackets} & {"[)", "(]", "[]"} and gold.brackets != said.brackets:
-            return self.intervals(gold, said)
-        if "{}" in (gold.brackets, said.brackets) and "()" in (gold.brackets, said.brackets):
+    def sequences(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare lists, points and sets: as many items, and in order only if the reference is a point."""
+        if not isinstance(reference, Sequence) or not isinstance(said, Sequence):
+            return self.one_of_several(reference, said)
+        if {reference.brackets, said.brackets} & {"[)", "(]", "[]"} and reference.brackets != said.brackets:
+            return self.intervals(reference, said)
+        if "{}" in (reference.brackets, said.brackets) and "()" in (reference.brackets, said.brackets):
             return DIFFERENT
-        one, other = unique(gold), unique(said)
+        one, other = unique(reference), unique(said)
         if len(one) != len(other):
             return DIFFERENT
-        if gold.brackets == "" and said.brackets == "()" and any(isinstance(item, Relation) for item in gold.items):
+        if (
+            reference.brackets == ""
+            and said.brackets == "()"
+            and any(isinstance(item, Relation) for item in reference.items)
+        ):
             return DIFFERENT
-        if gold.brackets not in ("", "{}"):
-            return all_of([self.either(*pair) for pair in zip(gold.items, said.items, strict=True)])
+        if reference.brackets not in ("", "{}"):
+            return all_of([self.either(*pair) for pair in zip(reference.items, said.items, strict=True)])
         return self.any_order(one, list(other))
 
-    def one_of_several(self, gold: Expression, said: Expression) -> Outcome:
-        """One value against several: a set of one, or another number of answers."""
-        several, one = (gold, said) if isinstance(gold, Sequence) else (said, gold)
+    def one_of_several(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare one value with several: equal to a set of one, different from any other number of values."""
+        several, one = (reference, said) if isinstance(reference, Sequence) else (said, reference)
         assert isinstance(several, Sequence)
         if isinstance(one, Matrix | Words) or several.brackets not in ("", "{}"):
             return UNDECIDED if isinstance(one, Matrix) or not is_number(one) else DIFFERENT
         items = unique(several)
         if len(items) == 1:
-            return self.either(items[0], one) if several is gold else self.either(one, items[0])
+            return self.either(items[0], one) if several is reference else self.either(one, items[0])
         return DIFFERENT
 
-    def any_order(self, gold: Items[Expression], left: list[Expression]) -> Outcome:
-        """Each item of one is equal to its own item of the other."""
+    def any_order(self, reference: Items[Expression], left: list[Expression]) -> Comparison:
+        """Match each item of the reference with its own item of the answer."""
         undecided = False
-        for item in gold:
+        for item in reference:
             found = [self.either(item, other) for other in left]
             if EQUAL in found:
                 del left[found.index(EQUAL)]
@@ -200,89 +204,89 @@ class Comparison:
                 return DIFFERENT
         return UNDECIDED if undecided else EQUAL
 
-    def matrices(self, gold: Expression, said: Expression) -> Outcome:
-        """Cell by cell; a matrix against something else is for another way to decide."""
-        if not isinstance(gold, Matrix) or not isinstance(said, Matrix):
-            return DIFFERENT if is_number(gold) or is_number(said) else UNDECIDED
-        if [len(row) for row in gold.rows] != [len(row) for row in said.rows]:
+    def matrices(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare cell by cell; a matrix against anything but a number is undecided."""
+        if not isinstance(reference, Matrix) or not isinstance(said, Matrix):
+            return DIFFERENT if is_number(reference) or is_number(said) else UNDECIDED
+        if [len(row) for row in reference.rows] != [len(row) for row in said.rows]:
             return DIFFERENT
-        return all_of([self.scalars(*pair) for pair in zip(parts_of(gold), parts_of(said), strict=True)])
+        return all_of([self.scalars(*pair) for pair in zip(parts_of(reference), parts_of(said), strict=True)])
 
-    def quantities(self, gold: Expression, said: Expression) -> Outcome:
-        """Values with units. A reference without one leaves it open; % and ° are numbers as well."""
-        if not isinstance(gold, Quantity):
+    def quantities(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare values with units. A reference without a unit accepts any; % and ° are also numbers."""
+        if not isinstance(reference, Quantity):
             if not isinstance(said, Quantity):
-                return self.scalars(gold, said)
-            if unknowns(gold) and said.unit not in "%°":  # the m of 5 m may be a unit
+                return self.scalars(reference, said)
+            if unknowns(reference) and said.unit not in "%°":  # the m of 5 m may be a unit
                 return UNDECIDED
-            found = self.scalars(gold, said.value)
-            return self.scalars(gold, said) if found is DIFFERENT and said.unit in "%°" else found
+            found = self.scalars(reference, said.value)
+            return self.scalars(reference, said) if found is DIFFERENT and said.unit in "%°" else found
         if not isinstance(said, Quantity):
-            return self.without_unit(gold, said)
-        (kind, factor), (other_kind, other_factor) = kind_of(gold.unit), kind_of(said.unit)
+            return self.without_unit(reference, said)
+        (kind, factor), (other_kind, other_factor) = kind_of(reference.unit), kind_of(said.unit)
         if kind == other_kind:
-            return self.scalars(scaled(gold.value, factor), scaled(said.value, other_factor))
+            return self.scalars(scaled(reference.value, factor), scaled(said.value, other_factor))
         if kind.startswith("other:_") or other_kind.startswith("other:_"):
             return DIFFERENT if kind.startswith("other:_") and other_kind.startswith("other:_") else UNDECIDED
         if kind.startswith("other:") or other_kind.startswith("other:"):  # eggs and brown eggs
-            return self.scalars(gold.value, said.value)
+            return self.scalars(reference.value, said.value)
         return DIFFERENT
 
-    def without_unit(self, gold: Quantity, said: Expression) -> Outcome:
-        """A number where the reference has a unit."""
-        kind, _ = kind_of(gold.unit)
-        if unknowns(said) - unknowns(gold):  # the m of 5 m may be a unit
+    def without_unit(self, reference: Quantity, said: Expression) -> Comparison:
+        """Compare a number with a reference that has a unit."""
+        kind, _ = kind_of(reference.unit)
+        if unknowns(said) - unknowns(reference):  # the m of 5 m may be a unit
             return UNDECIDED
-        if gold.unit == "%":
-            found = self.scalars(gold, said)
-        elif kind == "angle" and self.scalars(Product((gold.value, ANGLE)), said) is EQUAL:
+        if reference.unit == "%":
+            found = self.scalars(reference, said)
+        elif kind == "angle" and self.scalars(Product((reference.value, ANGLE)), said) is EQUAL:
             return EQUAL
         else:
-            found = self.scalars(gold.value, said) if kind in NOTATION else DIFFERENT
+            found = self.scalars(reference.value, said) if kind in NOTATION else DIFFERENT
         if found is DIFFERENT and self.units:
-            return self.scalars(gold.value, said)
+            return self.scalars(reference.value, said)
         return found
 
-    def scalars(self, gold: Expression, said: Expression) -> Outcome:
-        """Two values without units."""
-        if gold == said:
+    def scalars(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare two values without units."""
+        if reference == said:
             return EQUAL
-        one, other = rational(gold), rational(said)
+        one, other = rational(reference), rational(said)
         if one is not None and other is not None:
-            return outcome(one == other or self.nearly(one, other) or rounds_to(one, said) or rounds_to(other, gold))
-        same = same_value(gold, said)
-        apart = numeric.differ(gold, said) if same is not False else True
+            return comparison_of(
+                one == other or self.nearly(one, other) or rounds_to(one, said) or rounds_to(other, reference)
+            )
+        same = same_value(reference, said)
+        apart = numeric.differ(reference, said) if same is not False else True
         if same and not apart:
             return EQUAL
         if not apart:
             return UNDECIDED
-        return EQUAL if self.near_values(gold, said) else DIFFERENT
+        return EQUAL if self.near_values(reference, said) else DIFFERENT
 
-    def near_values(self, gold: Expression, said: Expression) -> bool:
-        """Whether a decimal on one side stands for the value on the other."""
-        if unknowns(gold) or unknowns(said):
+    def near_values(self, reference: Expression, said: Expression) -> bool:
+        """Return whether a decimal on one side stands for the value on the other."""
+        if unknowns(reference) or unknowns(said):
             return False
-        one, other = numeric.real_value(gold), numeric.real_value(said)
+        one, other = numeric.real_value(reference), numeric.real_value(said)
         if one is None or other is None:
             return False
         left, right = Fraction(one.middle.real), Fraction(other.middle.real)
-        return self.nearly(left, right) or rounds_to(left, said) or rounds_to(right, gold)
+        return self.nearly(left, right) or rounds_to(left, said) or rounds_to(right, reference)
 
-    def nearly(self, gold: Fraction, said: Fraction) -> bool:
-        """Whether the leniencies for numbers make them equal."""
-        if self.percent and gold and said / gold in (HUNDRED, 1 / HUNDRED):
+    def nearly(self, reference: Fraction, said: Fraction) -> bool:
+        """Return whether the leniencies for numbers make them equal."""
+        if self.percent and reference and said / reference in (HUNDRED, 1 / HUNDRED):
             return True
-        return self.tolerance and abs(gold - said) <= TOLERANCE * abs(gold)
+        return self.tolerance and abs(reference - said) <= TOLERANCE * abs(reference)
 
 
 def rounds_to(value: Fraction, written: Expression) -> bool:
-    """Whether `written` is a decimal of six places or more, and that is what the value is when rounded to them."""
-    sign, number = 1, written
-    if isinstance(number, Quantity):
-        number = number.value
+    """Return whether `written` is a decimal of six or more places to which the value rounds."""
+    number = written.value if isinstance(written, Quantity) else written
     if not isinstance(number, Number) or number.places is None or number.places < DECIMALS:
         return False
-    return abs(value - sign * number.value) <= Fraction(1, 2 * 10**number.places)
+    return abs(value - number.value) <= Fraction(1, 2 * 10**number.places)
 
 
 def scaled(value: Expression, factor: Fraction) -> Expression:
@@ -290,7 +294,7 @@ def scaled(value: Expression, factor: Fraction) -> Expression:
 
 
 def unique(several: Sequence) -> tuple[Expression, ...]:
-    """The items; of a set each once."""
+    """Return the items; those of a set without repeats."""
     return tuple(dict.fromkeys(several.items)) if several.brackets != "()" else several.items
 
 
@@ -303,19 +307,19 @@ def is_equation(value: Expression) -> bool:
 
 
 def is_no_set(value: Expression) -> bool:
-    """Whether a value is a number, some numbers or an equation: nothing that a set of numbers with an inside equals."""
+    """Return whether a value is a number, numbers or an equation, none of which equals a set with an interior."""
     if isinstance(value, Sequence):
         return all(map(is_no_set, value.items))
     return is_equation(value) or not isinstance(value, Relation | Join | Name | Call)
 
 
 def difference(equation: Relation) -> Expression:
-    """left - right."""
+    """Return left - right."""
     return Sum((equation.sides[0], negated(equation.sides[-1])))
 
 
 def approximations(chain: Relation) -> list[Expression]:
-    """The values that a chain with ≈ gives: what stands before the sign, with its equation, and each one after it."""
+    """Return the values in a chain with ≈: the part before the sign, with its equation, and each value after it."""
     first = chain.signs.index("~")
     head: Expression = chain.sides[0]
     if first:
@@ -326,7 +330,7 @@ def approximations(chain: Relation) -> list[Expression]:
 
 
 def is_label(side: Expression) -> bool:
-    """Whether what stands before an equals sign only names what is after it: x, f(x), (p, q), AB, NO/BO, |AB|."""
+    """Return whether the left side of an equation only names the right side: x, f(x), (p, q), AB, NO/BO, |AB|."""
     if isinstance(side, Name | Words) or is_unknown_call(side):
         return True
     if isinstance(side, Sequence):
@@ -339,7 +343,7 @@ def is_label(side: Expression) -> bool:
 
 
 def solved(value: Expression) -> Expression:
-    """The value itself where a label, a calculation or `x in` stands before it."""
+    """Return the value without a label, a calculation or `x in` in front of it."""
     if not isinstance(value, Relation):
         return value
     if value.signs == ("in",):
@@ -352,7 +356,7 @@ def solved(value: Expression) -> Expression:
 
 
 def joined_comma(value: Expression) -> Expression:
-    """1.22 of the list 1, 22."""
+    """Return 1.22 for the list 1, 22."""
     match value:
         case Sequence("", (Number(whole), Number(decimals, None))) if whole.denominator == decimals.denominator == 1:
             digits = str(decimals.numerator)
@@ -360,9 +364,9 @@ def joined_comma(value: Expression) -> Expression:
     return value
 
 
-def renamed(value: Expression, gold: Expression) -> Expression:
-    """The answer with the only unknown of the reference in place of its own only one."""
-    own, others = unknowns(value) - CONSTANTS, unknowns(gold) - CONSTANTS
+def renamed(value: Expression, reference: Expression) -> Expression:
+    """Return the answer with its only unknown renamed to the reference's only unknown."""
+    own, others = unknowns(value) - CONSTANTS, unknowns(reference) - CONSTANTS
     if len(own) != 1 or len(others) != 1 or own == others:
         return value
     return substituted(value, Name(own.pop()), Name(others.pop()))

@@ -1,4 +1,4 @@
-"""What a mathematical answer is once it has been read: a small tree, no text left in it but names and words."""
+"""Expression trees for mathematical answers: no text is left in them except names and words."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An exact number; `places` are its decimals where it was written as a decimal."""
+    """An exact number; `places` is the number of decimals if it was written as a decimal."""
 
     value: Fraction
     places: int | None = None
@@ -15,7 +15,7 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """An unknown, a constant (π, e, i, ∞) or a named thing with its subscript: `x`, `a_1`, `vec(b)`."""
+    """An unknown, a constant (π, e, i, ∞) or a named object with its subscript: `x`, `a_1`, `vec(b)`."""
 
     text: str
 
@@ -29,14 +29,14 @@ class Sum:
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """Two or more factors; a quotient is a factor to the power of -1."""
+    """Two or more factors; a quotient contains a factor to the power of -1."""
 
     factors: tuple["Expression", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """Base and exponent, not expanded; a root is a power of 1/n."""
+    """A base and an exponent, not expanded; a root is a power of 1/n."""
 
     base: "Expression"
     exponent: "Expression"
@@ -44,9 +44,9 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A function of arguments: `f()` for the f of f(x), of which nothing is known, and those with a meaning.
+    """A function applied to arguments: an unknown one, such as `f()` for f(x), or one with a meaning.
 
-    Among these are `abs`, `factorial`, `binom` and `log` (base, argument).
+    The latter include `abs`, `factorial`, `binom` and `log` (base, argument).
     """
 
     function: str
@@ -55,7 +55,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A value and its unit as it was written: `%`, `°`, `$`, `cm^2`, `eggs`; `_8` is a number's base."""
+    """A value and its unit as written: `%`, `°`, `$`, `cm^2`, `eggs`; `_8` is a number base."""
 
     value: "Expression"
     unit: str
@@ -63,7 +63,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Several values between brackets: `()`, `[]`, `[)`, `(]`, `{}` (a set), or none (a list)."""
+    """Several values in brackets: `()`, `[]`, `[)`, `(]`, `{}` (a set), or none (a list)."""
 
     brackets: str
     items: tuple["Expression", ...]
@@ -71,14 +71,14 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """Sets joined by a cup."""
+    """A union of sets."""
 
     parts: tuple["Expression", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Matrix:
-    """Rows of cells."""
+    """The rows of a matrix, each a tuple of cells."""
 
     rows: tuple[tuple["Expression", ...], ...]
 
@@ -103,12 +103,12 @@ Expression = Number | Name | Sum | Product | Power | Call | Quantity | Sequence 
 CONSTANTS = frozenset("πei∞")
 MINUS_ONE = Number(Fraction(-1))
 INFINITY = Name("∞")
-LOG_BASE = Name("log")  # of a logarithm that names none: e or 10
-LETTERS = "letters"  # the function of three letters or more side by side: their product, unless they are a word
+LOG_BASE = Name("log")  # base of a logarithm that names none: e or 10
+LETTERS = "letters"  # function of three or more adjacent letters: their product, unless they are a word
 
 
 def negated(value: Expression) -> Expression:
-    """The value with the other sign; of a quantity the sign goes to its number."""
+    """Return the value with the opposite sign; in a quantity the sign goes to the number."""
     if isinstance(value, Number):
         return Number(-value.value, value.places)
     if isinstance(value, Quantity):
@@ -117,19 +117,19 @@ def negated(value: Expression) -> Expression:
 
 
 def quotient(above: Expression, below: Expression) -> Expression:
-    """above / below, as one number where both are whole."""
+    """Return above / below, as one number if both are numbers."""
     if isinstance(above, Number) and isinstance(below, Number) and below.value:
         return Number(above.value / below.value)
     return Product((above, Power(below, MINUS_ONE)))
 
 
 def is_unknown_call(node: Expression) -> bool:
-    """Whether it is a function of which only the name is known."""
+    """Return whether the node is a function of which only the name is known."""
     return isinstance(node, Call) and node.function.endswith("()")
 
 
 def parts_of(node: Expression) -> tuple[Expression, ...]:
-    """The nodes right below this one."""
+    """Return the direct children of a node."""
     match node:
         case Sum(parts) | Product(parts) | Call(_, parts) | Sequence(_, parts) | Join(parts) | Relation(_, parts):
             return parts
@@ -143,19 +143,19 @@ def parts_of(node: Expression) -> tuple[Expression, ...]:
 
 
 def nodes(node: Expression) -> Iterator[Expression]:
-    """The node and everything below it."""
+    """Yield the node and all its descendants."""
     yield node
     for part in parts_of(node):
         yield from nodes(part)
 
 
 def unknowns(node: Expression) -> set[str]:
-    """The names in it that stand for no constant."""
+    """Return the names in a tree that stand for no constant."""
     return {found.text for found in nodes(node) if isinstance(found, Name)} - CONSTANTS
 
 
 def substituted(node: Expression, old: Expression, new: Expression) -> Expression:
-    """The tree with one node in place of another."""
+    """Return the tree with one node replaced by another."""
     if node == old:
         return new
 

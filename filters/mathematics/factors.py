@@ -1,4 +1,4 @@
-"""The factors of the mathematics that is read: numbers, names, functions, fractions, roots, brackets, powers."""
+"""Parsing of factors: numbers, names, functions, fractions, roots, brackets, powers."""
 
 import re
 from abc import ABC, abstractmethod
@@ -29,21 +29,21 @@ MAX_DIGITS = 1000
 RELATIONS = frozenset(("=", "!=", "<", "<=", ">", ">=", "~", "in"))
 CLOSING = {"(": (")", "]"), "[": ("]", ")"), "{set": ("set}",)}
 FENCES = {r"\lfloor": (r"\rfloor", "floor"), r"\lceil": (r"\rceil", "ceil"), "|": ("|", "abs")}
-CALLED = frozenset("fgh")  # letters before a bracket that name a function, not a factor
+CALLED = frozenset("fgh")  # letters that name a function, not a factor, before a bracket
 MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "array", "smallmatrix"))
 LARGE = frozenset((r"\sum", r"\prod", r"\int"))
 DERIVED = re.compile(r"d(?:\^(\d))?([A-Za-z]*)")
 DERIVED_BY = re.compile(r"d([A-Za-z]+?)(?:\^(\d))?")
 
 
-class Atoms(ABC):
-    """The part of the parser below products; `elements`, `side`, `sum`, `product` and `starts_factor` are above."""
+class FactorParser(ABC):
+    """The part of the parser below products; the abstract methods are the part above."""
 
     def __init__(self, found: list[Token]) -> None:
         self.tokens = found
         self.place = 0
         self.depth = 0
-        self.fences = 0  # open |
+        self.fences = 0  # number of open |
 
     @abstractmethod
     def elements(self) -> list[Expression]: ...
@@ -65,7 +65,7 @@ class Atoms(ABC):
         return self.tokens[self.place] if self.place < len(self.tokens) else END
 
     def at(self, *signs: str) -> bool:
-        """Whether one of the signs comes next."""
+        """Return whether one of the signs comes next."""
         token = self.next
         return token.kind == "sign" and token.text in signs
 
@@ -75,7 +75,7 @@ class Atoms(ABC):
         return token
 
     def accept(self, *signs: str) -> str | None:
-        """The sign, passed over, if it comes next."""
+        """Consume and return the next sign if it is one of these."""
         return self.take().text if self.at(*signs) else None
 
     def expect(self, *signs: str) -> str:
@@ -84,12 +84,12 @@ class Atoms(ABC):
         return sign
 
     def factor_signed(self) -> Expression:
-        """A factor after a sign: 2 * -3."""
+        """Parse a factor after a sign: 2 * -3."""
         return negated(self.factor()) if self.accept("-") else self.factor()
 
     def factor(self) -> Expression:
-        """An atom with its power, factorials, per cent and degree signs."""
-        value = self.atom()
+        """Parse a primary with its power, factorials, percent and degree signs."""
+        value = self.primary()
         while self.at("!", "%", "°", "^", "'", "\N{PRIME}"):
             value = self.postfix(value, self.take().text)
         return value
@@ -106,7 +106,7 @@ class Atoms(ABC):
         return Power(value, self.exponent())
 
     def degrees(self) -> bool:
-        """Whether a degree sign stands as exponent, passed over."""
+        """Consume a degree sign in the exponent; return whether there was one."""
         if self.accept("°"):
             return True
         if self.at("{") and [token.text for token in self.tokens[self.place + 1 : self.place + 3]] == ["°", "}"]:
@@ -115,15 +115,15 @@ class Atoms(ABC):
         return False
 
     def exponent(self) -> Expression:
-        """What follows a ^: a group, or a signed atom; towers are read from the right."""
+        """Parse the exponent after ^: a group or a signed primary; power towers associate to the right."""
         minus = self.accept("-")
-        value = self.atom()
+        value = self.primary()
         if self.accept("^"):
             value = Power(value, self.deeper(self.exponent))
         return negated(value) if minus else value
 
     def deeper(self, read: Callable[[], Expression]) -> Expression:
-        """What `read` gives, one level further down; there is an end to levels."""
+        """Call `read` one nesting level deeper; raise Unreadable beyond MAX_DEPTH."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise Unreadable("nested too deeply")
@@ -131,10 +131,10 @@ class Atoms(ABC):
         self.depth -= 1
         return value
 
-    def atom(self) -> Expression:
-        return self.deeper(self.read_atom)
+    def primary(self) -> Expression:
+        return self.deeper(self.read_primary)
 
-    def read_atom(self) -> Expression:
+    def read_primary(self) -> Expression:
         token = self.take()
         match token.kind:
             case "number":
@@ -164,7 +164,7 @@ class Atoms(ABC):
         return Number(Fraction(text), len(decimals) if point and decimals.isdigit() else None)
 
     def name(self, text: str) -> Expression:
-        """A letter with its subscript; f, g and h before a bracket are functions."""
+        """Parse a letter with its subscript; f, g and h before a bracket are functions."""
         while self.accept("'", "\N{PRIME}"):
             text += "'"
         if self.accept("_"):
@@ -178,13 +178,13 @@ class Atoms(ABC):
         return Name(text)
 
     def index(self) -> str:
-        """A subscript as text."""
+        """Return a subscript as text."""
         if not self.at("{"):
             return self.take().text
         return " ".join(token.text for token in self.raw_group())
 
     def raw_group(self) -> list[Token]:
-        """The tokens of a group without its braces, not read; or the next token."""
+        """Return the unparsed tokens of a group without its braces, or the next token."""
         if not self.accept("{"):
             return [self.take()]
         start, depth = self.place, 1
@@ -196,12 +196,12 @@ class Atoms(ABC):
         return self.tokens[start : self.place - 1]
 
     def word(self, text: str) -> Expression:
-        """Letters side by side are a product, and its last may have a subscript; three or more may also be a word."""
+        """Parse adjacent letters as a product, the last with a subscript perhaps; three or more may be a word."""
         factors = (*map(Name, text[:-1]), self.name(text[-1]))
         return Product(factors) if len(factors) < 3 else Call(LETTERS, factors)
 
     def function(self, name: str) -> Expression:
-        """`\\sin^2 x`, `\\log_{10}(2)`, `\\max(1, 2)`: without brackets the argument goes up to the next sign."""
+        """Parse `\\sin^2 x`, `\\log_{10}(2)`, `\\max(1, 2)`; an argument without brackets extends to the next sign."""
         base = self.group() if self.accept("_") else None
         power = self.exponent() if self.accept("^") else None
         if self.accept("("):
@@ -222,7 +222,7 @@ class Atoms(ABC):
         return value
 
     def large(self, sign: str) -> Expression:
-        """A sum, product or integral over the product that follows; its bounds are arguments like any other."""
+        """Parse a sum, product or integral over the following product; its bounds become ordinary arguments."""
         bounds: list[Expression] = []
         while bound := self.accept("_", "^"):
             if bound == "_" and self.accept("{"):
@@ -234,7 +234,7 @@ class Atoms(ABC):
         return Call(sign, (*bounds, self.product()))
 
     def group(self) -> Expression:
-        """An argument of a command: `{...}`, or the next digit or letter."""
+        """Parse an argument of a command: `{...}`, or the next digit or letter."""
         if self.accept("{"):
             value = self.side()
             self.expect("}")
@@ -247,10 +247,10 @@ class Atoms(ABC):
             return Number(Fraction(int(digits[0])))
         if self.next.kind == "word":
             raise Unreadable("letters after a command")
-        return self.atom()
+        return self.primary()
 
     def bracketed(self, sign: str) -> Expression:
-        """What begins with a sign."""
+        """Parse a primary that begins with a sign."""
         match sign:
             case r"\frac":
                 return self.fraction()
@@ -272,7 +272,7 @@ class Atoms(ABC):
         return Call(function, (value,))
 
     def fraction(self) -> Expression:
-        """A quotient, or a derivative."""
+        """Parse a quotient or a derivative."""
         start = self.place
         above, below = ("".join(t.text for t in self.raw_group() if t.text not in "{}") for _ in range(2))
         if (over := DERIVED.fullmatch(above)) and (by := DERIVED_BY.fullmatch(below)):
@@ -284,7 +284,7 @@ class Atoms(ABC):
         return quotient(self.group(), self.group())
 
     def root(self) -> Expression:
-        """√x, \\sqrt[n]{x}, sqrt(x)."""
+        """Parse √x, \\sqrt[n]{x}, sqrt(x)."""
         degree: Expression = Number(Fraction(2))
         if self.accept("["):
             degree = self.sum()
@@ -292,7 +292,7 @@ class Atoms(ABC):
         return Power(self.group(), quotient(Number(Fraction(1)), degree))
 
     def braces(self) -> Expression:
-        """A group of LaTeX: what it holds, or a list."""
+        """Parse a LaTeX group: its single element, or a list."""
         if self.accept("}"):
             raise Unreadable("an empty group")
         items = self.elements()
@@ -300,7 +300,7 @@ class Atoms(ABC):
         return items[0] if len(items) == 1 else Sequence("", tuple(items))
 
     def brackets(self, sign: str) -> Expression:
-        """A value in brackets, or a point, an interval, a set."""
+        """Parse a value in brackets, or a point, an interval, a set."""
         if sign == "{set" and self.accept("set}"):
             return Name("∅")
         fences, self.fences = self.fences, 0
@@ -316,7 +316,7 @@ class Atoms(ABC):
         return Sequence(sign + closing, tuple(items))
 
     def matrix(self, environment: str) -> Expression:
-        """Cells with & between them, rows with \\\\."""
+        """Parse cells separated by & and rows separated by \\\\."""
         if environment not in MATRICES:
             raise Unreadable(environment)
         rows: list[tuple[Expression, ...]] = []
@@ -333,13 +333,13 @@ class Atoms(ABC):
 
 
 def times(left: Expression, right: Expression) -> Expression:
-    """The product, flat."""
+    """Return the flat product."""
     factors = left.factors if isinstance(left, Product) else (left,)
     return Product((*factors, right))
 
 
 def call(name: str, base: Expression | None, arguments: tuple[Expression, ...]) -> Expression:
-    """Logarithms as (base, argument), exp as a power of e; other functions by name."""
+    """Return a logarithm as (base, argument), exp as a power of e, any other function by name."""
     if name == "exp" and len(arguments) == 1:
         return Power(Name("e"), arguments[0])
     if name in ("log", "ln", "lg") and len(arguments) == 1:

@@ -1,4 +1,4 @@
-"""Sets of real numbers: inequalities in one unknown, intervals and what a cup joins, all as lists of intervals."""
+"""Sets of real numbers as lists of intervals: inequalities in one unknown, intervals, and unions of them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,7 +10,7 @@ TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Interval(NamedTuple):
-    """Two ends, each with whether it belongs to the set; ends at infinity never do."""
+    """Two ends, each with whether it belongs to the set; infinite ends never do."""
 
     low: Expression
     closed_low: bool
@@ -19,7 +19,7 @@ class Interval(NamedTuple):
 
 
 def as_intervals(value: Expression) -> list[Interval] | None:
-    """The intervals that a value stands for; None where it is no such set."""
+    """Return the intervals that a value stands for; None if it is not such a set."""
     if isinstance(value, Join):
         parts = [as_intervals(part) for part in value.parts]
         return None if None in parts else [interval for part in parts if part for interval in part]
@@ -35,7 +35,7 @@ def as_intervals(value: Expression) -> list[Interval] | None:
 
 
 def joined_inequalities(value: Sequence) -> list[Interval] | None:
-    """`x < 1 or x > 3` is both parts."""
+    """Return the union of listed inequalities: `x < 1 or x > 3` is both parts."""
     if not all(isinstance(item, Relation) and len(item.signs) == 1 for item in value.items):
         return None
     parts = [inequality(item) for item in value.items if isinstance(item, Relation)]
@@ -43,7 +43,7 @@ def joined_inequalities(value: Sequence) -> list[Interval] | None:
 
 
 def inequality(relation: Relation) -> list[Interval] | None:
-    """x < 2, 2 > x, 1 <= x < 3, x != 2."""
+    """Return the intervals of x < 2, 2 > x, 1 <= x < 3 or x != 2."""
     signs, sides = list(relation.signs), list(relation.sides)
     if len(signs) == 1 and isinstance(sides[1], Name) and not unknowns(sides[0]) and signs[0] in TURNED:
         signs, sides = [TURNED[signs[0]]], sides[::-1]
@@ -59,7 +59,7 @@ def inequality(relation: Relation) -> list[Interval] | None:
 
 
 def one_ended(sign: str, end: Expression) -> list[Interval] | None:
-    """What x `sign` `end` says of x."""
+    """Return the set of all x with x `sign` `end`."""
     below, above = Interval(MINUS_INFINITY, False, end, sign == "<="), Interval(end, sign == ">=", INFINITY, False)
     return {"<": [below], "<=": [below], ">": [above], ">=": [above], "!=": [below, above]}.get(sign)
 
@@ -67,7 +67,7 @@ def one_ended(sign: str, end: Expression) -> list[Interval] | None:
 def same_intervals(
     one: list[Interval], other: list[Interval], equal: Callable[[Expression, Expression], bool]
 ) -> bool | None:
-    """Whether the lists hold the same intervals, in any order; other lists may still be the same set."""
+    """Return whether the lists hold the same intervals in any order; None if they may still be the same set."""
     left = list(other)
     for interval in one:
         match = next((i for i, candidate in enumerate(left) if same_interval(interval, candidate, equal)), None)
@@ -78,6 +78,6 @@ def same_intervals(
 
 
 def same_interval(one: Interval, other: Interval, equal: Callable[[Expression, Expression], bool]) -> bool:
-    """Whether both ends are equal and belong to the set, or not, alike."""
+    """Return whether both ends are equal and equally belong to the set."""
     alike = (one.closed_low, one.closed_high) == (other.closed_low, other.closed_high)
     return alike and equal(one.low, other.low) and equal(one.high, other.high)

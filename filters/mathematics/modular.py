@@ -1,10 +1,11 @@
-"""Decides equality by exact arithmetic at random points modulo large primes (Schwartz 1980, Zippel 1979).
+"""Decision of equality by exact arithmetic at random points modulo large primes (Schwartz 1980, Zippel 1979).
 
 Each prime p is 2m + 1 with m prime, p = 7 (mod 8), and every prime up to 67 is a square modulo p. The squares then
-form a group of prime order m in which every element has exactly one root of every degree, as positive reals have: roots
-of positive numbers keep all their relations, and exponents live in the field of m elements. An unknown is a random
-square; π and e are unknowns too. So two values that differ here are different, unless something was met of which
-only the name is known (`faithful` is then False), and two that agree are equal but for a chance of 2**-120.
+form a group of prime order m in which every element has exactly one root of every degree, as positive reals do. Roots
+of positive numbers therefore keep all their relations, and exponents live in the field of m elements. An unknown is a
+random square; π and e are treated as unknowns. Two values that differ at a point are different, unless something was
+met of which only the name is known (`faithful` is then False); two that agree are equal except with probability
+2**-120.
 """
 
 from fractions import Fraction
@@ -33,7 +34,7 @@ PRIMES = (
     257553850146142758795113368567819290599,
     173231185911127883544137037067420801919,
 )
-# 1 modulo 8 and modulo every odd prime up to 43: there are roots of -1 and of these primes, one chosen of each two.
+# 1 modulo 8 and modulo every odd prime up to 43, so -1 and these primes have roots; one of each two is chosen.
 COMPLEX_PRIME = 103326797731423744146976730271153505201
 SMALL_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67)
 MAX_FACTORIAL = 3000
@@ -43,15 +44,15 @@ ANGLE = Product((Name("π"), Number(Fraction(1, 180))))
 
 
 class Undecidable(Exception):
-    """Nothing can be said at this point, or at all."""
+    """Nothing can be concluded at this point, or at all."""
 
 
 def same_value(one: Expression, other: Expression) -> bool | None:
-    """Whether both are one value; None where this arithmetic cannot tell. True may rest on the choice of a root."""
+    """Return whether both are one value; None if this arithmetic cannot tell. True may rest on the choice of a root."""
     found = 0
     names = {node.text for side in (one, other) for node in nodes(side) if isinstance(node, Name)}
     primes = (COMPLEX_PRIME,) * POINTS if "i" in names else PRIMES
-    proof = not names >= {"π", "e"}  # that these two are independent is not known
+    proof = not names >= {"π", "e"}  # π and e are not known to be independent
     for seed, prime in enumerate(primes):
         point = Point(prime, seed)
         try:
@@ -67,7 +68,7 @@ def same_value(one: Expression, other: Expression) -> bool | None:
 
 
 def proportional(one: Expression, other: Expression) -> bool | None:
-    """Whether one is the other times a number that is not 0: whether two equations `... = 0` are one."""
+    """Return whether one is a non-zero multiple of the other: then two equations `... = 0` are equivalent."""
     ratios = set()
     for seed in range(4):
         point = Point(PRIMES[0], seed)
@@ -82,7 +83,7 @@ def proportional(one: Expression, other: Expression) -> bool | None:
 
 
 def rational(node: Expression) -> Fraction | None:
-    """The value where it is a rational number of bounded size, without roots and names; else None."""
+    """Return the value if it is a rational number of bounded size without roots and names; else None."""
     try:
         return _rational(node)
     except (ZeroDivisionError, OverflowError):
@@ -120,7 +121,7 @@ def _rational(node: Expression) -> Fraction | None:
 
 
 def _power(base: Fraction | None, exponent: Fraction | None) -> Fraction | None:
-    """base ** exponent where it is rational and has few digits."""
+    """Return base ** exponent if it is rational and has few digits."""
     if base is None or exponent is None or exponent.denominator != 1:
         return None
     bits = max(base.numerator.bit_length(), base.denominator.bit_length())
@@ -135,13 +136,13 @@ def bounded(value: Fraction) -> Fraction:
 
 @lru_cache(maxsize=4096)
 def hashed(seed: int, *key: object) -> int:
-    """A number of 160 bits that depends on nothing but the key."""
+    """Return a 160-bit number that depends on the key alone."""
     return int.from_bytes(blake2b(repr((seed, *key)).encode(), digest_size=20).digest())
 
 
 @cache
 def complex_root(prime: int) -> int:
-    """A square root of a small prime, or of -1, modulo COMPLEX_PRIME (Cipolla's algorithm)."""
+    """Return a square root of a small prime, or of -1, modulo COMPLEX_PRIME (Cipolla's algorithm)."""
     p = COMPLEX_PRIME
     shift = next(a for a in range(1, 1000) if pow(a * a - prime, (p - 1) // 2, p) == p - 1)
     square, result, power, exponent = (shift * shift - prime) % p, (1, 0), (shift, 1), (p + 1) // 2
@@ -153,7 +154,7 @@ def complex_root(prime: int) -> int:
 
 
 def times(one: tuple[int, int], other: tuple[int, int], square: int) -> tuple[int, int]:
-    """The product of a + bw and c + dw, w*w = `square`."""
+    """Return the product of a + bw and c + dw, where w*w = `square`."""
     (a, b), (c, d) = one, other
     return (a * c + b * d * square) % COMPLEX_PRIME, (a * d + b * c) % COMPLEX_PRIME
 
@@ -163,11 +164,11 @@ class Point:
 
     def __init__(self, prime: int, seed: int) -> None:
         self.prime, self.seed = prime, seed
-        self.order = (prime - 1) // 2  # of the group of squares
+        self.order = (prime - 1) // 2  # order of the group of squares
         self.faithful = True
 
     def value(self, node: Expression) -> int:
-        """The value modulo the prime."""
+        """Return the value modulo the prime."""
         match node:
             case Number(value):
                 return value.numerator * self.inverse(value.denominator) % self.prime
@@ -216,7 +217,7 @@ class Point:
         if number is not None and number < 0:
             raise Undecidable
         if number is None and not isinstance(base, Name):
-            self.faithful = False  # which of its roots is the positive one cannot be seen from here
+            self.faithful = False  # which of its roots is the positive one is unknown here
         return pow(below, known.numerator * pow(known.denominator, -1, self.order) % self.order, self.prime)
 
     def check_square(self, value: int) -> None:
@@ -224,7 +225,7 @@ class Point:
             raise Undecidable
 
     def unknown_power(self, base: int, exponent: Expression) -> int:
-        """a^x: the exponent is taken modulo the order of the group of squares."""
+        """Return a^x, with the exponent taken modulo the order of the group of squares."""
         if self.prime == COMPLEX_PRIME:
             raise Undecidable
         self.check_square(base)
@@ -232,7 +233,7 @@ class Point:
         return pow(base, Exponent(self.order, self.seed).value(exponent), self.prime)
 
     def complex_power(self, base: Expression, exponent: Fraction) -> int:
-        """Square roots of rational numbers, those of negative ones included, by the roots of their prime factors."""
+        """Return the square root of a rational number, negative ones included, from the roots of its prime factors."""
         number = rational(base)
         if number is None or exponent.denominator != 2:
             raise Undecidable
@@ -248,7 +249,7 @@ class Point:
         return pow(self.inverse(root) if exponent < 0 else root, abs(exponent.numerator), self.prime)
 
     def call(self, function: str, arguments: tuple[Expression, ...]) -> int:
-        """A function of which only is known that equal arguments have equal values, with a few exceptions."""
+        """Return a function's value; equal arguments give equal values, and little else is known of most functions."""
         exact = rational(Call(function, arguments))
         if exact is not None:
             return self.value(Number(exact))
@@ -277,7 +278,7 @@ class Point:
         return result
 
     def logarithm(self, argument: Expression) -> int:
-        """The natural one; of rational numbers the sum over their prime factors."""
+        """Return the natural logarithm; for rational numbers, the sum over their prime factors."""
         self.faithful = False
         if argument == Name("e"):
             return 1
@@ -298,5 +299,5 @@ class Exponent(Point):
     """A point for exponents: modulo the order of the group that the bases are in."""
 
     def unknown_power(self, base: int, exponent: Expression) -> int:
-        """The power of an exponent is a name for itself."""
+        """Return a hash: a power within an exponent is an unknown of its own."""
         return hashed(self.seed, "power", base, self.value(exponent)) % self.prime

@@ -1,4 +1,4 @@
-"""Values as floating-point numbers with a bound on their error: proof that two differ, never that they agree."""
+"""Floating-point values with error bounds (ball arithmetic): proof that two values differ, never that they agree."""
 
 import cmath
 import math
@@ -29,18 +29,18 @@ MARGIN = 1e-6  # far above any rounding
 CONSTANTS = {"π": complex(math.pi), "e": complex(math.e), "i": 1j}
 LOG_BASES = (Name("e"), Number(Fraction(10)))
 POINTS = 6
-RANGES = ((0.5, 2.0), (0.05, 0.9), (3.0, 9.0))  # (start, length) of the stretches that unknowns are taken from
+RANGES = ((0.5, 2.0), (0.05, 0.9), (3.0, 9.0))  # (start, length) of the ranges from which unknowns are taken
 
 
 class Ball(NamedTuple):
-    """All numbers at most `radius` from `middle`."""
+    """All numbers within `radius` of `middle`."""
 
     middle: complex
     radius: float
 
 
 def differ(one: Expression, other: Expression) -> bool | None:
-    """True where the values differ for certain at a point; None where no point can be evaluated."""
+    """Return True if the values certainly differ at some point; None if no point can be evaluated."""
     if LOG_BASE in (*nodes(one), *nodes(other)):
         ways = [differ(*(substituted(side, LOG_BASE, base) for side in (one, other))) for base in LOG_BASES]
         return None if None in ways else all(ways)
@@ -57,7 +57,7 @@ def differ(one: Expression, other: Expression) -> bool | None:
 
 
 def real_value(node: Expression) -> Ball | None:
-    """The value of an expression without unknowns, where it is real."""
+    """Return the value of an expression without unknowns if it is real, else None."""
     try:
         ball = evaluate(node, 0)
     except (Undecidable, ArithmeticError, ValueError):
@@ -67,14 +67,14 @@ def real_value(node: Expression) -> Ball | None:
 
 @lru_cache(maxsize=1024)
 def unknown(name: str, seed: int) -> float:
-    """A positive number that depends on nothing but name and seed."""
+    """Return a positive number that depends on name and seed alone."""
     digest = blake2b(f"{seed}:{name}".encode(), digest_size=6).digest()
     start, length = RANGES[seed % len(RANGES)]
     return start + length * int.from_bytes(digest) / 2**48
 
 
 def evaluate(node: Expression, seed: int) -> Ball:
-    """The ball that holds the value at the point `seed`."""
+    """Return the ball that contains the value at the point `seed`."""
     match node:
         case Number(value):
             return rounded(complex(value.numerator / value.denominator), 0.0)
@@ -105,7 +105,7 @@ def evaluate(node: Expression, seed: int) -> Ball:
 
 
 def rounded(middle: complex, radius: float) -> Ball:
-    """A ball that also covers the rounding of its middle."""
+    """Return a ball that also covers the rounding error of its middle."""
     if not cmath.isfinite(middle):
         raise Undecidable
     return Ball(middle, radius + abs(middle) * EPSILON)
@@ -117,7 +117,7 @@ def multiplied(one: Ball, other: Ball) -> Ball:
 
 
 def power(base: Ball, exponent: Ball) -> Ball:
-    """exp(exponent * log(base)); whole exponents of any base, others of bases away from 0 and the negative axis."""
+    """Return exp(exponent * log(base)): integer powers of any base, others only away from 0 and the negative axis."""
     n = exponent.middle.real
     if exponent.middle.imag == 0 and n == int(n) and abs(n) < 2**20 and base.middle:
         relative = base.radius / abs(base.middle)
@@ -137,7 +137,7 @@ def power(base: Ball, exponent: Ball) -> Ball:
     return rounded(value, abs(value) * 2 * (grown + abs(exponent.middle * log) * EPSILON))
 
 
-# function of a real number -> a bound on its slope there
+# name -> (real function, bound on its slope at a point)
 SMOOTH: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
     "sin": (math.sin, lambda x: 1),
     "cos": (math.cos, lambda x: 1),
@@ -152,7 +152,7 @@ STEPS = {"floor": math.floor, "ceil": math.ceil}
 
 
 def called(function: str, arguments: list[Ball]) -> Ball:
-    """A function of real numbers."""
+    """Return the value of a function of real numbers."""
     if any(ball.middle.imag for ball in arguments):
         raise Undecidable
     values = [ball.middle.real for ball in arguments]
@@ -176,7 +176,7 @@ def called(function: str, arguments: list[Ball]) -> Ball:
 
 
 def instance(function: str, arguments: list[Ball]) -> Ball:
-    """A function of which nothing is known: what differs for one such function is not the same for all of them."""
+    """Return the value for one choice of an unknown function: a difference here rules out equality for all."""
     total = Ball(1, 0.0)
     for place, x in enumerate(arguments):
         bent = multiplied(x, Ball(x.middle + unknown(f"{function} {place}", 0), x.radius))
@@ -185,7 +185,7 @@ def instance(function: str, arguments: list[Ball]) -> Ball:
 
 
 def gamma(argument: Ball) -> Ball:
-    """x! of a number from 0 to 100, whole or not; its slope is below 5 x!."""
+    """Return x! of a number from 0 to 100, integer or not; its slope is below 5 x!."""
     x = argument.middle.real
     if not 0 <= x <= 100:
         raise Undecidable
@@ -194,7 +194,7 @@ def gamma(argument: Ball) -> Ball:
 
 
 def roots_differ(one: Expression, other: Expression, name: str) -> bool:
-    """Whether `one` = 0 and `other` = 0, both linear in `name`, give it different values at a point."""
+    """Return whether `one` = 0 and `other` = 0, both linear in `name`, solve to different values at some point."""
     for seed in range(POINTS):
         try:
             left, right = root(one, name, seed), root(other, name, seed)
@@ -206,7 +206,7 @@ def roots_differ(one: Expression, other: Expression, name: str) -> bool:
 
 
 def root(equation: Expression, name: str, seed: int) -> complex | None:
-    """Where an expression that is linear in `name` is 0; None where it is not linear."""
+    """Return the zero of an expression that is linear in `name`; None if it is not linear."""
     first, second, third = (
         evaluate(substituted(equation, Name(name), Number(Fraction(value))), seed) for value in (1, 2, 3)
     )

@@ -1,7 +1,7 @@
-"""Reads a final answer, LaTeX or plain, into a tree: a recursive descent over its tokens that evaluates nothing.
+"""Parser of a final answer, LaTeX or plain, into a tree: a recursive descent over its tokens that evaluates nothing.
 
-This module holds what an answer is made of: elements with commas, sides of relations, units, sums, products.
-What a product is made of is in filters.mathematics.factors.
+This module handles the upper levels: elements separated by commas, sides of relations, units, sums, products. The
+factors of products are in filters.mathematics.factors.
 """
 
 from fractions import Fraction
@@ -21,17 +21,17 @@ from filters.mathematics.expressions import (
     negated,
     quotient,
 )
-from filters.mathematics.factors import LARGE, RELATIONS, Atoms, times
+from filters.mathematics.factors import LARGE, RELATIONS, FactorParser, times
 from filters.mathematics.tokens import END, Token, Unreadable, tokens
 from filters.mathematics.units import KNOWN, MULTIPLIERS
 
 STARTS = frozenset(("(", "[", "{", r"\sqrt", r"\frac", r"\binom", r"\lfloor", r"\lceil"))
-LONG_WORDS = 4  # so many make a sentence, with numbers or not
+LONG_WORDS = 4  # this many make a sentence, even with numbers
 
 
 @lru_cache(maxsize=4096)
 def read_answer(text: str) -> Expression:
-    """The tree of a final answer; Unreadable where it is not of the mathematics that is read here."""
+    """Return the tree of a final answer; raise Unreadable if it is outside the mathematics that is parsed here."""
     found = tokens(text.strip().rstrip("."))
     if not found:
         raise Unreadable("nothing")
@@ -45,7 +45,7 @@ def read_answer(text: str) -> Expression:
 
 
 def is_prose(found: list[Token]) -> bool:
-    """Whether the answer is words: nothing but letters and punctuation, with one `\\text{}` or two long words."""
+    """Return whether the answer is words: only letters and punctuation, with one `\\text{}` or two long words."""
     long = [token for token in found if token.kind == "word" and len(token.text) > 2]
     if sum(token.spaced for token in long) >= LONG_WORDS:
         return True
@@ -57,27 +57,27 @@ def is_prose(found: list[Token]) -> bool:
 
 
 def with_sign(found: list[Token], places: list[int], sign: str) -> list[Token]:
-    """The tokens with every ± as one sign."""
+    """Return the tokens with every ± replaced by one sign."""
     return [Token("sign", sign) if index in places else token for index, token in enumerate(found)]
 
 
 def items_of(value: Expression) -> tuple[Expression, ...]:
-    """The items of a list without brackets; else the value alone."""
+    """Return the items of a list without brackets; any other value alone."""
     return value.items if isinstance(value, Sequence) and not value.brackets else (value,)
 
 
-class Parser(Atoms):
-    """One pass over the tokens of one answer."""
+class Parser(FactorParser):
+    """A single pass over the tokens of one answer."""
 
     def answer(self) -> Expression:
-        """All of it: one element, or a list of several."""
+        """Parse the whole answer: one element, or a list of several."""
         items = self.elements()
         if self.next is not END:
             raise Unreadable(f"{self.next.text!r} after the answer")
         return items[0] if len(items) == 1 else Sequence("", tuple(items))
 
     def elements(self) -> list[Expression]:
-        """Elements with commas between them; `, and` is one comma."""
+        """Parse elements separated by commas; `, and` is one comma."""
         items = [self.element()]
         while self.accept(","):
             while self.accept(","):
@@ -86,8 +86,8 @@ class Parser(Atoms):
         return items
 
     def element(self) -> Expression:
-        """Sides with relation signs between them."""
-        if self.at(*RELATIONS):  # "= 5", and what is left of "x \\in (0, 1)" when it was cut out of a sentence
+        """Parse sides separated by relation signs."""
+        if self.at(*RELATIONS):  # "= 5", or the rest of "x \\in (0, 1)" that was cut out of a sentence
             self.take()
         sides, signs = [self.side()], []
         while self.at(*RELATIONS):
@@ -96,14 +96,14 @@ class Parser(Atoms):
         return Relation(tuple(signs), tuple(sides)) if signs else sides[0]
 
     def side(self) -> Expression:
-        """A value with its unit; several sets with cups between them."""
+        """Parse a value with its unit, or a union of several sets."""
         parts = [self.quantity()]
         while self.accept("cup"):
             parts.append(self.quantity())
         return Join(tuple(parts)) if len(parts) > 1 else parts[0]
 
     def quantity(self) -> Expression:
-        """A sum, and the words behind it as its unit."""
+        """Parse a sum, with any words after it as its unit."""
         if self.next.kind == "text":
             return self.named_text()
         money = self.accept("€", "£")
@@ -116,7 +116,7 @@ class Parser(Atoms):
         return Quantity(value, unit or money or "") if unit or money else value
 
     def named_text(self) -> Expression:
-        """`\\text{Area}` in front of a relation sign; words among mathematics are not read."""
+        """Parse `\\text{Area}` before a relation sign; words within mathematics are Unreadable."""
         name = Name(self.take().text.lower())
         if self.accept(":"):
             return self.quantity()
@@ -125,7 +125,7 @@ class Parser(Atoms):
         return name
 
     def unit(self) -> str:
-        """Everything up to the end of the element: `cm^2`, `miles per hour`, `N/m`."""
+        """Return everything up to the end of the element: `cm^2`, `miles per hour`, `N/m`."""
         words: list[str] = []
         while self.next.kind in ("text", "word", "name", "number") or self.at("^", "/", "*", "{", "}", "-"):
             words.append(self.take().text)
@@ -134,7 +134,7 @@ class Parser(Atoms):
         return " ".join(words).replace("{ ", "").replace(" }", "").replace(" ^ ", "^").replace(" / ", "/")
 
     def sum(self) -> Expression:
-        """Terms."""
+        """Parse terms."""
         terms = [self.signed()]
         while self.at("+", "-"):
             minus = self.take().text == "-"
@@ -143,14 +143,14 @@ class Parser(Atoms):
         return Sum(tuple(terms)) if len(terms) > 1 else terms[0]
 
     def signed(self) -> Expression:
-        """The first term, with or without a sign."""
+        """Parse the first term, with or without a sign."""
         if self.accept("-"):
             return negated(self.ratio())
         self.accept("+")
         return self.ratio()
 
     def ratio(self) -> Expression:
-        """a, or a : b."""
+        """Parse a, or a : b."""
         value = self.product()
         if not self.accept(":"):
             return value
@@ -160,7 +160,7 @@ class Parser(Atoms):
         return quotient(value, below)
 
     def product(self) -> Expression:
-        """Factors with or without signs between them, from left to right."""
+        """Parse factors, with or without signs between them, from left to right."""
         value = self.factor()
         divided = False
         while True:
@@ -174,7 +174,7 @@ class Parser(Atoms):
                 return value
 
     def implicit(self, value: Expression, divided: bool) -> Expression:
-        """A factor with no sign before it; 2 1/2 is a sum, and what 1/2x means nobody knows."""
+        """Parse a factor with no sign before it; 2 1/2 is a sum, and 1/2x is ambiguous and so Unreadable."""
         number = self.next.kind == "number"
         if number and not isinstance(value, Number) and self.tokens[self.place - 1].text not in (")", "}"):
             raise Unreadable("a number right after a factor")
@@ -192,7 +192,7 @@ class Parser(Atoms):
         return times(value, factor)
 
     def fraction_after(self, factor: Expression, before: int) -> Fraction | None:
-        """The proper fraction that follows a whole number: `\\frac{3}{5}` or `3/5`."""
+        """Return the proper fraction that follows an integer: `\\frac{3}{5}` or `3/5`; None if there is none."""
         if isinstance(factor, Number) and self.tokens[before].kind == "number" and self.accept("/"):
             below = self.factor()
             if is_whole(factor) and isinstance(below, Number) and 0 < factor.value < below.value:
@@ -203,7 +203,7 @@ class Parser(Atoms):
         return None
 
     def starts_factor(self) -> bool:
-        """Whether a factor may follow with no sign before it."""
+        """Return whether a factor may follow with no sign before it."""
         token = self.next
         if token.kind == "sign":
             return token.text in STARTS or (token.text == "|" and not self.fences)

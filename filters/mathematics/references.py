@@ -1,4 +1,4 @@
-"""What looks wrong with a gold answer in mathematics: damage that data sets are known to have."""
+"""Detection of damaged reference answers in mathematics, by the kinds of damage that data sets are known to have."""
 
 import re
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from filters.mathematics.expressions import Sequence, Words
 from filters.mathematics.parser import read_answer
 from filters.mathematics.tokens import Unreadable
 
-# what is looked for -> what it says of the text
+# pattern -> what a match says about the text
 DAMAGE = {
     re.compile("\N{REPLACEMENT CHARACTER}"): "holds a character that was lost in an encoding",
     re.compile(r"&(?:lt|gt|amp|nbsp|quot);"): "holds HTML entities",
@@ -26,7 +26,7 @@ DOLLAR = re.compile(r"(?<!\\)\$")
 
 
 def defects(reference: str) -> Iterator[tuple[str, str]]:
-    """(kind, what is wrong) of a bare gold answer; kinds as in filters.check_references."""
+    """Yield (kind, what is wrong) for a bare reference answer; kinds as in filters.check_references."""
     for pattern, what in DAMAGE.items():
         if pattern.search(reference):
             yield "mangled", f"it {what}"
@@ -37,7 +37,7 @@ def defects(reference: str) -> Iterator[tuple[str, str]]:
     try:
         value = read_answer(reference)
     except Unreadable:
-        return  # Math-Verify may know better; that shows when an answer is judged by it
+        return  # Math-Verify may still parse it, which shows once an answer is judged
     if isinstance(value, Words) and len(value.text.split()) > 6:
         yield "unparsable", "it is a sentence, not an answer"
     if isinstance(value, Sequence) and value.brackets in ("", "{}") and len(value.items) > 1:
@@ -45,7 +45,7 @@ def defects(reference: str) -> Iterator[tuple[str, str]]:
 
 
 def balanced(text: str) -> bool:
-    """Whether every bracket closes; of intervals [0, 1) too."""
+    """Return whether every bracket closes; half-open intervals such as [0, 1) count as balanced."""
     opened: list[str] = []
     for bracket in BRACKET.findall(text):
         bracket = bracket[-1]

@@ -1,8 +1,8 @@
-"""Math-Verify (huggingface/Math-Verify 0.9), for what the exact comparison leaves undecided.
+"""Math-Verify (huggingface/Math-Verify 0.9), for comparisons that exact arithmetic leaves undecided.
 
-It parses both sides into sympy and compares them. Its own time-outs are signals and work in no thread; they are off
-here, because the pool keeps the deadline. What would only burn that deadline (power towers, thousands of digits)
-is told by `too_large` before it is parsed. It is imported when it is first needed: most verdicts need no sympy.
+It parses both sides into sympy and compares them. Its own time-outs use signals and fail outside the main thread; they
+are off here, because the pool enforces the deadline. Input that would only burn that deadline (power towers, thousands
+of digits) is rejected by `too_large` before parsing. The library is imported on first use: most verdicts need no sympy.
 """
 
 import logging
@@ -24,19 +24,19 @@ SHOWN_CHARS = 80
 
 
 def by_math_verify(said: str, reference: str, *, whole: bool) -> Judgement:
-    """Math-Verify's verdict with both sides named. `whole`: all of `said` is the answer, not a text that holds it."""
+    """Return Math-Verify's verdict, quoting both sides; `whole` says that all of `said` is the answer."""
     from math_verify import parse
     from math_verify import verify as equivalent
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its time-outs are off
-    gold = parsed_reference(reference)
-    if not gold:
+    expected = parsed_reference(reference)
+    if not expected:
         return broken(f"the reference {shown(reference)} could not be read as mathematics")
     values = parse(as_box(said) if whole else said, parsing_timeout=None)
     if not values:
         return unparseable("no answer found")
     text = shown(str(values[-1]))
-    if equivalent(list(gold), values, allow_set_relation_comp=True, timeout_seconds=None):
+    if equivalent(list(expected), values, allow_set_relation_comp=True, timeout_seconds=None):
         return correct(f"{text} equals the reference {shown(reference)}")
     if all(isinstance(value, str) for value in values):
         return unparseable(f"{text} could not be read as mathematics")
@@ -45,7 +45,7 @@ def by_math_verify(said: str, reference: str, *, whole: bool) -> Judgement:
 
 @lru_cache(maxsize=256)
 def parsed_reference(reference: str) -> tuple[Any, ...]:
-    """Math-Verify's reading of a bare gold answer; several samples of a prompt share it."""
+    """Return Math-Verify's reading of a bare reference answer; cached, as the samples of a prompt share it."""
     from math_verify import parse
 
     helped = QUANTITY.fullmatch(reference) or delimited(reference)
@@ -53,7 +53,7 @@ def parsed_reference(reference: str) -> tuple[Any, ...]:
 
 
 def as_box(marked: str) -> str:
-    """What a mark holds, in the form that Math-Verify reads as one formula; prose with formulas stays as it is."""
+    """Return a mark's contents in the form that Math-Verify reads as one formula; prose with formulas is kept."""
     if quantity := QUANTITY.fullmatch(marked):
         marked = f"{quantity.group(1)} \\text{{ {quantity.group(2)}}}"
     elif delimited(marked):
@@ -65,17 +65,17 @@ def as_box(marked: str) -> str:
 
 
 def without_delimiters(text: str) -> str:
-    """The text without dollars and `\\(`, every run of white space one blank."""
+    """Return the text without dollars and `\\(`, and with every run of white space as one space."""
     return " ".join(DELIMITER.sub("", text).split())
 
 
 def delimited(text: str) -> bool:
-    """Whether Math-Verify will find formulas in the text without help."""
+    """Return whether Math-Verify will find formulas in the text without help."""
     return any(mark in text for mark in ("$", "\\(", "\\[", "\\boxed"))
 
 
 def too_large(text: str) -> str | None:
-    """Why evaluating `text` would run into the deadline or the memory cap; None where it looks harmless."""
+    """Return why evaluating `text` would exceed the deadline or the memory cap; None if it looks harmless."""
     if MANY_DIGITS.search(text):
         return "holds a number of 200 digits or more"
     exponents = ((int(base), int(power)) for base, power in POWER_IN_EXPONENT.findall(text))
@@ -89,7 +89,7 @@ def too_large(text: str) -> str | None:
 
 
 def power_tower(text: str) -> int:
-    """The largest number of powers of digits nested in each other: 2 for 2^{3^2}, 3 for 9^{9^{9^9}}, 0 for e^{x^2}."""
+    """Return the deepest nesting of powers of digits: 2 for 2^{3^2}, 3 for 9^{9^{9^9}}, 0 for e^{x^2}."""
     deepest, depth, stack = 0, 0, []
     for match in re.finditer(r"\d\s*(?:\^|\*\*)\s*[{(]?|[{}()]", text):
         token = match.group()
@@ -106,5 +106,5 @@ def power_tower(text: str) -> int:
 
 
 def shown(text: str) -> str:
-    """The text as a reason quotes it."""
+    """Return the text as a reason quotes it."""
     return text if len(text) <= SHOWN_CHARS else text[: SHOWN_CHARS - 3] + "..."

@@ -1,4 +1,4 @@
-"""Cuts LaTeX or plain mathematics into tokens, leaving out what only lays it out."""
+"""Tokenizer for LaTeX and plain mathematics; it drops mere layout."""
 
 import re
 from typing import NamedTuple
@@ -10,15 +10,15 @@ MAX_TOKENS = 1000
 
 
 class Unreadable(ValueError):
-    """The text is not of the mathematics that is read here."""
+    """The text is outside the mathematics that is parsed here."""
 
 
 class Token(NamedTuple):
-    """kind: number, name, word (letters in a row), text (of \\text{}), function, command or sign."""
+    """A token; kind is number, name, word (adjacent letters), text (\\text{}), function, command, begin, end, sign."""
 
     kind: str
     text: str
-    spaced: bool = False  # white space stood before it
+    spaced: bool = False  # whether white space precedes it
 
 
 END = Token("end", "")
@@ -116,7 +116,7 @@ LINKS = frozenset(("and", "or", ", and", ", or", ",", "and/or"))
 
 
 def tokens(text: str) -> list[Token]:
-    """The tokens of a text; characters and commands that mean nothing here make it Unreadable."""
+    """Return the tokens of a text; raise Unreadable for characters without a meaning here."""
     found: list[Token] = []
     position, spaced = 0, False
     while position < len(text):
@@ -135,7 +135,7 @@ def tokens(text: str) -> list[Token]:
 
 
 def read(match: re.Match[str], spaced: bool) -> list[Token]:
-    """The tokens that one match stands for."""
+    """Return the tokens for one match."""
     kind = match.lastgroup
     word = match.group()
     match kind:
@@ -172,12 +172,12 @@ def read(match: re.Match[str], spaced: bool) -> list[Token]:
 
 
 def split_command(word: str, spaced: bool) -> list[Token]:
-    """`\\piG` of a text whose blanks were taken away: the name of a letter, and a letter."""
+    """Return the tokens of a command that lost its space: `\\piG` is a named letter and a letter."""
     return [Token("name", NAMES[word[:-1]], spaced), *letters(word[-1], False)] if word[:-1] in NAMES else []
 
 
 def letters(word: str, spaced: bool) -> list[Token]:
-    """Letters in a row: a link, a function, a name, or a word whose meaning depends on what stands around it."""
+    """Return the tokens of adjacent letters: a link, a function, a name, or a word to be read in context."""
     if word in SIGNS:
         return [Token("sign", SIGNS[word], spaced)]
     if word in FUNCTIONS and word not in KNOWN:  # without a backslash, min and sec are units
@@ -188,7 +188,7 @@ def letters(word: str, spaced: bool) -> list[Token]:
 
 
 def text_tokens(content: str, spaced: bool) -> list[Token]:
-    """What stands in `\\text{}`: a link between answers, mathematics after all, or words."""
+    """Return the tokens in `\\text{}`: a link between answers, mathematics after all, or words."""
     words = content.strip(" ~")
     if not words:
         return []

@@ -1,8 +1,8 @@
-"""Units of measurement: which spellings are one unit, and by which factor two of one kind differ."""
+"""Units of measurement: the spellings of each unit and the conversion factors within each kind."""
 
 from fractions import Fraction
 
-# kind -> names (the first is how it is told), factor to the kind's first unit
+# kind -> (spellings, factor to the kind's first unit)
 KINDS: dict[str, list[tuple[str, Fraction]]] = {
     "length": [
         ("m meter meters metre metres", Fraction(1)),
@@ -41,7 +41,7 @@ MULTIPLIERS = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion":
 
 
 def kind_of(unit: str) -> tuple[str, Fraction]:
-    """(kind, factor within it) of a unit; one that is not known here is a kind of its own."""
+    """Return (kind, factor within the kind) of a unit; an unknown unit is a kind of its own."""
     plain = unit.lower().replace(" ", "").removesuffix(".")
     base, caret, power = plain.partition("^")
     if base in KNOWN and caret and power.isdigit() and len(power) == 1:

@@ -1,1 +1,1 @@
-"""Runs programs that nobody has read: `local.LocalSandbox` on this machine, or anybody's `program.Sandbox`."""
+"""Sandboxes for untrusted programs: `local.LocalSandbox`, or any other implementation of `program.Sandbox`."""

@@ -1,6 +1,6 @@
-"""What a forked process of the sandbox does: give up its rights, run one program, end.
+"""The forked process of the sandbox: it gives up its rights, runs one program and ends.
 
-Called by `keeper` in the child of its fork, never elsewhere: it does not return.
+`zygote` calls it in the child of a fork and nowhere else: it does not return.
 """
 
 import atexit
@@ -21,18 +21,18 @@ from filters.sandbox.isolation.syscalls import drop_capabilities
 from filters.sandbox.proxies import Line, run_tests
 from filters.sandbox.rpc import Server
 
-STDIN, STDOUT, STDERR, CHANNEL, REPLIES, JOB = range(6)  # descriptors of a program; then what it is sent with
-STACK_MIB = 128  # deep recursion of compiled functions
+STDIN, STDOUT, STDERR, CHANNEL, REPLIES, JOB = range(6)  # a program's descriptors; JOB carries its source
+STACK_MIB = 128  # for deep recursion in compiled functions
 FILE = "program.py"
 
 
 def run(job: dict[str, Any], box: str, readable: list[str], level: str, descriptors: list[int]) -> None:
-    """Become the program. `descriptors` in the order above; REPLIES and JOB are read here and closed."""
+    """Become the program. `descriptors` are in the order above; JOB is read and closed here."""
     source = json.loads(os.pread(descriptors[JOB], os.fstat(descriptors[JOB]).st_size, 0))
     for number, descriptor in enumerate(descriptors[:JOB]):
-        os.dup2(descriptor, number + 64)  # first out of the way of one another
+        os.dup2(descriptor, number + 64)  # first to free numbers, so that no dup2 overwrites another
     for number in range(JOB):
-        os.dup2(number + 64, number)  # Python's streams, unused so far, are over the first three
+        os.dup2(number + 64, number)  # Python's own streams, unused so far, use the first three
     os.closerange(JOB, 1 << 16)
     lock_down(job["limits"], box, readable, level)
     sys.argv = [FILE]
@@ -44,17 +44,17 @@ def run(job: dict[str, Any], box: str, readable: list[str], level: str, descript
         status = exit_status(request.code)
     except BaseException:
         report()
-    if os.getpid() != me:  # a fork of the program's that ran on into this
+    if os.getpid() != me:  # a fork of the program that continued into this function
         os._exit(status)
     leave(status)
 
 
 def lock_down(limits: dict[str, int], box: str, readable: list[str], level: str) -> None:
-    """Limits, then the file system, then system calls; nothing of it can be undone from here."""
+    """Set limits, then restrict the file system, then system calls; none of it can be undone."""
     os.setsid()
     os.chdir(box)
     os.environ.update(HOME=box, TMPDIR=box, PWD=box)
-    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # to end at the output's limit, not go on with an OSError
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # end at the output limit instead of continuing with an OSError
     set_limits(limits, level)
     drop_capabilities()
     version = landlock.abi()
@@ -65,7 +65,7 @@ def lock_down(limits: dict[str, int], box: str, readable: list[str], level: str)
 
 
 def set_limits(limits: dict[str, int], level: str) -> None:
-    """Those that the kernel keeps for a process; the keeper and its owner keep the rest."""
+    """Set the limits that the kernel enforces per process; the zygote and its owner enforce the others."""
     memory, output = limits["memory_mib"] << 20, limits["output_mib"] << 20
     wanted = {
         resource.RLIMIT_AS: memory,
@@ -75,7 +75,7 @@ def set_limits(limits: dict[str, int], level: str) -> None:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_STACK: STACK_MIB << 20,
     }
-    if level == "namespaces":  # elsewhere it would count everything else this user runs
+    if level == "namespaces":  # elsewhere it would count all processes of this user
         wanted[resource.RLIMIT_NPROC] = limits["processes"]
     for kind, value in wanted.items():
         hard = resource.getrlimit(kind)[1]
@@ -90,7 +90,7 @@ def execute(source: str, namespace: dict[str, Any]) -> None:
 
 
 def run_script(job: dict[str, Any]) -> int:
-    """As `python program.py` does."""
+    """Run the source as `python program.py` does."""
     os.close(CHANNEL)
     os.close(REPLIES)
     main = ModuleType("__main__")
@@ -101,13 +101,13 @@ def run_script(job: dict[str, Any]) -> int:
 
 
 def run_calls(job: dict[str, Any]) -> int:
-    """Answer the requests of the channel."""
+    """Answer the requests on the channel."""
     me = os.getpid()
     server = Server(open_channel(REPLIES, "wb"))
 
     def execute_here(namespace: dict[str, Any]) -> None:
         execute(job["source"], namespace)
-        if os.getpid() != me:  # a fork of the program's has nothing to say
+        if os.getpid() != me:  # a fork of the program must not reply
             os._exit(0)
 
     from_tests = stat.S_ISSOCK(os.fstat(CHANNEL).st_mode)
@@ -117,7 +117,7 @@ def run_calls(job: dict[str, Any]) -> int:
 
 
 def run_assert_block(job: dict[str, Any]) -> int:
-    """The tests of another sandbox's program, which is at the other end of the channel."""
+    """Run the tests for the program of another sandbox, which is at the other end of the channel."""
     line = Line(open_channel(CHANNEL, "wb"), open_channel(CHANNEL, "rb"))
     verdict = run_tests(job["prelude"], job["source"], job["entry_point"], line)
     with open_channel(REPLIES, "wb") as replies:
@@ -126,16 +126,16 @@ def run_assert_block(job: dict[str, Any]) -> int:
 
 
 def open_channel(descriptor: int, mode: str) -> BinaryIO:
-    """A buffered file over a descriptor that stays open."""
+    """Return a buffered file over a descriptor that stays open."""
     raw = io.FileIO(descriptor, mode.replace("b", ""), closefd=False)
-    return io.BufferedReader(raw) if "r" in mode else io.BufferedWriter(raw)  # type: ignore[return-value]
+    return io.BufferedReader(raw) if "r" in mode else io.BufferedWriter(raw)
 
 
 MODES = {"script": run_script, "calls": run_calls, "tests": run_assert_block}
 
 
 def exit_status(code: object) -> int:
-    """What `sys.exit(code)` means to the system."""
+    """Return the exit status that `sys.exit(code)` gives."""
     if code is None or isinstance(code, int):
         return (code or 0) & 0xFF
     print(code, file=sys.stderr)
@@ -143,7 +143,7 @@ def exit_status(code: object) -> int:
 
 
 def report() -> None:
-    """The traceback to stderr; what breaks on that, too, is let go."""
+    """Print the traceback to stderr; errors while printing are dropped."""
     try:
         traceback.print_exc(limit=-20)
     except BaseException:
@@ -151,7 +151,7 @@ def report() -> None:
 
 
 def leave(status: int) -> None:
-    """End as an interpreter does, waiting for threads and running atexit, without its slow dismantling."""
+    """End as an interpreter does, waiting for threads and running atexit, without its slow teardown."""
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()

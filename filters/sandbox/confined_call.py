@@ -1,4 +1,4 @@
-"""One function of our own on text that we do not trust, in a fork of this process that can do nothing but answer."""
+"""A call of a trusted function on untrusted text, in a fork of this process that can do nothing but reply."""
 
 import json
 import os
@@ -13,11 +13,13 @@ PR_SET_PDEATHSIG = 1
 MESSAGE_CHARS = 300
 
 
-def confined(action: Callable[[], Any], readable: Sequence[str], confine: bool = True) -> Any:
-    """The JSON value of `action()`; OSError where the kernel has no Landlock, RuntimeError where it raised or ended.
+def confined_call(action: Callable[[], Any], readable: Sequence[str], confine: bool = True) -> Any:
+    """Return the JSON value of `action()`.
 
-    The fork reads `readable` and writes nothing; it starts nothing and reaches no network. For a process of one
-    thread, such as a verifier's; the pool keeps its time and, by the limits that a fork inherits, its memory.
+    The fork reads `readable`, writes nothing, starts nothing and reaches no network. The caller must be a
+    single-threaded process, such as a verifier's; the pool enforces the time limit and, through inherited limits, the
+    memory limit.
+    Raises OSError if the kernel has no Landlock, RuntimeError if the action raised or the fork ended.
     """
     if confine and not landlock.abi():
         raise OSError("Landlock is not in this kernel or is off")
@@ -37,7 +39,7 @@ def confined(action: Callable[[], Any], readable: Sequence[str], confine: bool =
 
 
 def answer(action: Callable[[], Any], readable: Sequence[str], confine: bool, parent: int, sender: int) -> None:
-    """The fork's part; ends the process."""
+    """Run the action in the fork, reply, and end the process."""
     try:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:

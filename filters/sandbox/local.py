@@ -1,17 +1,17 @@
-"""The sandbox of this machine: as strong as its kernel allows, a few milliseconds a program.
+"""The sandbox of this machine: as strong as its kernel allows, at a few milliseconds per program.
 
     with LocalSandbox() as sandbox:
-        outcome = sandbox.run(Program("print(int(input()) + 1)", stdin=b"1"), Limits())
+        result = sandbox.run(Program("print(int(input()) + 1)", stdin=b"1"), Limits())
 
-Levels, the strongest that the kernel allows, tried once at the start:
+Isolation levels, strongest first; the first that the kernel allows is chosen once, at the start:
 
-- `namespaces`: namespaces of its own (user, pid, mount, network, IPC, host name), seccomp, rlimits;
-- `landlock`: Landlock, seccomp, rlimits, for containers and kernels that allow no user namespaces;
-- `none`: rlimits alone. Refused unless the caller asks for it by the name of what it gives up.
+- `namespaces`: its own namespaces (user, pid, mount, network, IPC, UTS), seccomp, rlimits;
+- `landlock`: Landlock, seccomp, rlimits, for containers and kernels that do not allow user namespaces;
+- `none`: rlimits alone. Refused unless the caller passes `without_isolation`.
 
-Not covered: a hole in the kernel itself, and what can be learned from timing. At level `landlock` a program can
-learn whether a path exists (not what it holds, nor what a folder lists), it sees the machine's own user, and the
-caps on disk, files and processes are watched every 20 ms instead of kept by the kernel. Linux alone.
+Not covered: vulnerabilities of the kernel itself, and timing side channels. At level `landlock` a program can learn
+whether a path exists (but neither read it nor list its folder), it runs as the machine's own user, and the caps on
+disk, files and processes are polled every 20 ms instead of being enforced by the kernel. Linux only.
 """
 
 import os
@@ -21,17 +21,17 @@ import weakref
 from collections.abc import Sequence
 from types import TracebackType
 
-from filters.sandbox.program import Limits, Outcome, Program
-from filters.sandbox.zygote_process import Files, KeeperProcess, watch
+from filters.sandbox.program import Limits, Program, ProgramResult
+from filters.sandbox.zygote_process import Files, ZygoteProcess, watch
 
 LEVELS = ("namespaces", "landlock")
 
 
 class LocalSandbox:
-    """Programs on this machine, one at a time; any thread may call. Ends with `close`, or with this process.
+    """A sandbox that runs programs on this machine, one at a time, called from any thread.
 
-    `packages`: folders that programs may also read and import from. No level that works here is an OSError that
-    says what the kernel refused. `isolation` is the level reached.
+    It ends with `close` or with this process. `packages`: folders that programs may also read and import from.
+    `isolation` is the level reached. Raises OSError, with the kernel's refusals, if no level works here.
     """
 
     def __init__(
@@ -39,49 +39,49 @@ class LocalSandbox:
     ) -> None:
         self._packages = [os.path.realpath(folder) for folder in packages]
         self._lock = threading.Lock()
-        self._keepers: dict[str, KeeperProcess] = {}
-        self._finalizer = weakref.finalize(self, close_all, self._keepers)
+        self._zygotes: dict[str, ZygoteProcess] = {}
+        self._finalizer = weakref.finalize(self, close_all, self._zygotes)
         refusals = []
         for level in (*levels, *(["none"] if without_isolation else [])):
             try:
-                self._keepers["program"] = KeeperProcess(level, self._packages)
+                self._zygotes["program"] = ZygoteProcess(level, self._packages)
                 self.isolation = level
                 return
             except OSError as error:
                 refusals.append(f"{level}: {error}")
         raise OSError(f"no way to isolate a program works on this machine ({'; '.join(refusals)})")
 
-    def run(self, program: Program, limits: Limits) -> Outcome:
-        """How the program ended, or its tests where it has some; OSError where the sandbox itself fails."""
+    def run(self, program: Program, limits: Limits) -> ProgramResult:
+        """Return how the program ended, or its tests if it has any; raise OSError if the sandbox itself fails."""
         with self._lock:
             return self._run_alone(program, limits) if program.tests is None else self._run_tests(program, limits)
 
-    def _run_alone(self, program: Program, limits: Limits) -> Outcome:
+    def _run_alone(self, program: Program, limits: Limits) -> ProgramResult:
         mode = "script" if program.calls is None else "calls"
         with Files({"source": program.source}, program.stdin, program.calls or b"") as files:
-            keeper = self._keeper("program")
-            keeper.start(mode, files.descriptors(), limits)
-            watch([keeper])
-            return keeper.outcome(files)
+            zygote = self._zygote("program")
+            zygote.start(mode, files.descriptors(), limits)
+            watch([zygote])
+            return zygote.result(files)
 
-    def _run_tests(self, program: Program, limits: Limits) -> Outcome:
-        """The program in one keeper, its tests in another, and a socket pair between them."""
+    def _run_tests(self, program: Program, limits: Limits) -> ProgramResult:
+        """Run the program in one zygote and its tests in another, connected by a socket pair."""
         tests = {"source": program.tests, "prelude": program.prelude, "entry_point": program.entry_point}
-        keeper, tester = self._keeper("program"), self._keeper("tests")
+        zygote, tester = self._zygote("program"), self._zygote("tests")
         ends = socket.socketpair()
         with Files({"source": program.source}) as files, Files(tests) as tests_files:
             with ends[0], ends[1]:
-                keeper.start("calls", files.descriptors(ends[0].fileno(), ends[0].fileno()), limits)
+                zygote.start("calls", files.descriptors(ends[0].fileno(), ends[0].fileno()), limits)
                 tester.start("tests", tests_files.descriptors(ends[1].fileno()), limits)
-            watch([tester, keeper])
-            said, ended = tester.outcome(tests_files), keeper.outcome(files)
+            watch([tester, zygote])
+            said, ended = tester.result(tests_files), zygote.result(files)
         return said if ended.ending in ("exit", "stopped") else replace_ending(said, ended)
 
-    def _keeper(self, part: str) -> KeeperProcess:
-        """The keeper of a part; a new one where the last was lost."""
-        if part not in self._keepers or self._keepers[part].lost:
-            self._keepers[part] = KeeperProcess(self.isolation, self._packages)
-        return self._keepers[part]
+    def _zygote(self, part: str) -> ZygoteProcess:
+        """Return the zygote for a part, a new one if the last was lost."""
+        if part not in self._zygotes or self._zygotes[part].lost:
+            self._zygotes[part] = ZygoteProcess(self.isolation, self._packages)
+        return self._zygotes[part]
 
     def close(self) -> None:
         """End the sandbox's processes."""
@@ -94,12 +94,12 @@ class LocalSandbox:
         self.close()
 
 
-def replace_ending(said: Outcome, ended: Outcome) -> Outcome:
-    """What the tests said, when the program under test came to a limit of its own."""
-    return Outcome(ended.ending, ended.exit_code, said.stdout, ended.stderr, said.replies, said.seconds)
+def replace_ending(said: ProgramResult, ended: ProgramResult) -> ProgramResult:
+    """Return the tests' result with the ending of the program under test, which exceeded a limit."""
+    return ProgramResult(ended.ending, ended.exit_code, said.stdout, ended.stderr, said.replies, said.seconds)
 
 
-def close_all(keepers: dict[str, KeeperProcess]) -> None:
+def close_all(zygotes: dict[str, ZygoteProcess]) -> None:
     """End the processes."""
-    for keeper in keepers.values():
-        keeper.close()
+    for zygote in zygotes.values():
+        zygote.close()

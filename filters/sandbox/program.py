@@ -1,6 +1,6 @@
-"""What a sandbox is given and what it gives back; a remote one has the same two ends.
+"""The input and output of a sandbox, shared by local and remote ones.
 
-A program never meets the answers that are expected of it: a sandbox is handed inputs and hands back bytes.
+A program never sees the expected answers: a sandbox receives inputs and returns bytes.
 """
 
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ Ending = Literal["exit", "stopped", "time limit", "memory limit", "process limit
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one program may use, all its processes together unless said otherwise."""
+    """The resources that one program may use, all its processes together unless stated otherwise."""
 
     time_s: float = 4.0  # wall clock
-    memory_mib: int = 1024  # resident; and the address space of each of its processes
-    processes: int = 64  # threads among them
+    memory_mib: int = 1024  # resident in total; also the address space of each process
+    processes: int = 64  # including threads
     disk_mib: int = 64
-    files: int = 1024  # files and folders in its folder
+    files: int = 1024  # files and folders in its own folder
     open_files: int = 256  # of each process
     output_mib: int = 16  # each of stdout, stderr and the replies
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Python source, and how it is used.
+    """Python source and how it is run.
 
     - `calls` is None: it runs as `__main__` with `stdin`.
-    - `calls`: it is imported, then each call, a JSON line of `calls.request`, is answered by a line of `replies`.
-    - `tests`: it is imported, and this source runs in *another* sandbox, after `prelude`, where the program's names
-      are stand-ins that pass each call on to it. `entry_point` is what HumanEval's `check(candidate)` is called with.
+    - `calls`: it is imported, then each call, a JSON line of `rpc.request_line`, is answered by a line of `replies`.
+    - `tests`: it is imported, and this source runs in *another* sandbox, after `prelude`, where the program's names are
+      proxies that forward each call to it. `entry_point` is the function that HumanEval's `check(candidate)` receives.
     """
 
     source: str
@@ -41,21 +41,21 @@ class Program:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a program, or the tests of one, ended."""
+class ProgramResult:
+    """How a program, or its tests, ended."""
 
     ending: Ending
-    exit_code: int  # of the process; negative: the signal that ended it
+    exit_code: int  # of the process; negative for the signal that killed it
     stdout: bytes
     stderr: bytes
-    replies: bytes  # JSON lines: the answers to `calls`, or what the tests said
+    replies: bytes  # JSON lines: the answers to `calls`, or the verdict of the tests
     seconds: float
 
 
 class Sandbox(Protocol):
-    """Runs one program at a time; may be used from any thread."""
+    """A runner of one program at a time, usable from any thread."""
 
-    isolation: str  # the level reached: namespaces, landlock, none, or a remote sandbox's own word for it
+    isolation: str  # the level reached: namespaces, landlock, none, or a remote sandbox's own name for it
 
-    def run(self, program: Program, limits: Limits) -> Outcome:
-        """The outcome, of the tests where there are any; OSError where the sandbox itself fails."""
+    def run(self, program: Program, limits: Limits) -> ProgramResult:
+        """Return the result, of the tests if there are any; raise OSError if the sandbox itself fails."""

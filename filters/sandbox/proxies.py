@@ -1,8 +1,8 @@
-"""The tests' side of an assert block: the program's names, each a stand-in that passes its uses on to the program.
+"""The tests' side of an assert block: proxies for the program's names, which forward each use to the program.
 
-The test code runs in a process of its own, in a sandbox of its own: the expected values, the comparisons and the
-verdict are there, and the program has no way to it but the values it gives back. What the tests compare are builtin
-objects made here from JSON, so an object that equals everything, a patched `json`, or an exit passes nothing.
+The test code runs in its own process in its own sandbox. The expected values, the comparisons and the verdict are all
+there, and the program can influence them only through the values it returns. The tests compare builtin objects made
+here from JSON, so an object that equals everything, a patched `json`, or an exit does not pass.
 """
 
 import builtins
@@ -21,22 +21,22 @@ EXITS = ("SystemExit", "KeyboardInterrupt", "GeneratorExit")
 
 
 class ProgramGone(BaseException):
-    """The program ended or broke off; no `except Exception` of the tests may swallow it."""
+    """The program ended or broke the protocol; a BaseException, so that no `except Exception` of tests swallows it."""
 
 
 class Unsupported(TypeError):
-    """The tests do what stand-ins cannot pass on; the program is not to blame."""
+    """The tests use something that proxies cannot forward; the program is not at fault."""
 
 
 class Line:
-    """The line to the program: one request, one reply."""
+    """The connection to the program: one request, one reply."""
 
     def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
         self.requests, self.replies = requests, replies
         self.broken: str | None = None
 
     def receive(self) -> dict[str, Any]:
-        """The next reply; ProgramGone when there is none or it is not one."""
+        """Return the next reply; raise ProgramGone if there is none or it is malformed."""
         if self.broken is None:
             try:
                 line = self.replies.readline()
@@ -49,7 +49,7 @@ class Line:
         raise ProgramGone(self.broken)
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The reply; an exception that the program raised is raised here."""
+        """Return the reply to a request; an exception that the program raised is raised here."""
         line = json.dumps(request).encode() + b"\n"
         try:
             self.requests.write(line)
@@ -65,21 +65,21 @@ class Line:
         return reply
 
     def value(self, data: Any) -> Any:
-        """A value of the program's; ProgramGone where it sent what is none."""
+        """Return a value sent by the program; raise ProgramGone if it cannot be decoded."""
         try:
-            return decode(data, self.stand_in)
+            return decode(data, self.proxy)
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             self.broken = f"its reply is no value: {error}"
             raise ProgramGone(self.broken) from error
 
-    def stand_in(self, data: dict[str, Any]) -> "StandIn":
-        """The stand-in for an object that the program keeps."""
+    def proxy(self, data: dict[str, Any]) -> "Proxy":
+        """Return the proxy for an object that the program keeps."""
         number, kind = data["object"]
-        return StandIn(self, int(number), str(kind))
+        return Proxy(self, int(number), str(kind))
 
 
-class StandIn:
-    """An object of the program's. Equal to itself alone: what it would say of equality is not asked."""
+class Proxy:
+    """A proxy for an object of the program. It equals only itself: the program's own idea of equality is not asked."""
 
     def __init__(self, line: Line, number: int, kind: str) -> None:
         self._line, self._number, self._kind = line, number, kind
@@ -88,7 +88,7 @@ class StandIn:
         return f"<an object of the program's, of type {self._kind}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, StandIn) and other._number == self._number
+        return isinstance(other, Proxy) and other._number == self._number
 
     def __hash__(self) -> int:
         return hash(self._number)
@@ -102,7 +102,7 @@ class StandIn:
         return self._line.value(reply.get("value"))
 
     def _take_changes(self, arguments: tuple[Any, ...], after: Any) -> None:
-        """Do to our containers what the call did to the program's copies of them."""
+        """Apply to our containers the changes that the call made to the program's copies."""
         for mine, theirs in zip(arguments, after if isinstance(after, list) else (), strict=False):
             if isinstance(mine, list) and isinstance(theirs, list):
                 mine[:] = theirs
@@ -119,7 +119,7 @@ class StandIn:
         try:
             method = self._line.ask({"get": self._number, "name": name})
         except AttributeError as error:
-            raise TypeError(str(error)) from None  # as for any object without it
+            raise TypeError(str(error)) from None  # the error of any object without the method
         return self._line.value(method.get("value"))(*arguments)
 
     def __bool__(self) -> bool:
@@ -129,7 +129,8 @@ class StandIn:
         return iter(self._line.value(self._line.ask({"items": self._number}).get("value")))
 
     def __len__(self) -> int:
-        return self._special("__len__")
+        length: int = self._special("__len__")
+        return length
 
     def __getitem__(self, key: Any) -> Any:
         return self._special("__getitem__", key)
@@ -145,14 +146,14 @@ class StandIn:
 
 
 def kept(value: Any) -> Any:
-    """How a stand-in goes back to the program that it stands for."""
-    if isinstance(value, StandIn):
+    """Encode a proxy as a reference to the program's object."""
+    if isinstance(value, Proxy):
         return {"object": [value._number, value._kind]}
     raise Unsupported(f"the tests pass a {type(value).__name__} to the program, which is not a plain value")
 
 
 def exception(name: str, message: str) -> Exception:
-    """The builtin exception of that name, else a RuntimeError that says it."""
+    """Return the builtin exception of that name, else a RuntimeError that names it."""
     kind = getattr(builtins, name, None)
     if isinstance(kind, type) and issubclass(kind, Exception):
         try:
@@ -163,7 +164,7 @@ def exception(name: str, message: str) -> Exception:
 
 
 def run_tests(prelude: str, tests: str, entry_point: str | None, line: Line) -> dict[str, Any]:
-    """{"passed": true}, or {"failure": why}, or {"invalid": why} where the tests are at fault, not the program."""
+    """Return {"passed": true}, {"failure": reason}, or {"invalid": reason} if the tests themselves are at fault."""
     linecache.cache[TESTS] = len(tests), None, tests.splitlines(keepends=True), TESTS
     try:
         codes = compile_prelude(prelude), compile(tests, TESTS, "exec")
@@ -187,7 +188,7 @@ def run_tests(prelude: str, tests: str, entry_point: str | None, line: Line) -> 
 
 
 def compile_prelude(source: str) -> CodeType:
-    """The prelude; a prompt may end with a function's first line, whose body was the program's to write."""
+    """Compile the prelude; a prompt may end with a function's first line, whose body the program was to write."""
     try:
         return compile(source, "prelude.py", "exec")
     except SyntaxError:
@@ -195,10 +196,10 @@ def compile_prelude(source: str) -> CodeType:
 
 
 def judge(codes: tuple[CodeType, CodeType], entry_point: str | None, names: dict[str, Any]) -> None:
-    """Run the test code over the stand-ins; what it raises is the verdict.
+    """Run the test code over the proxies; an exception is a failure.
 
-    The program cannot replace what the tests stand on: the functions that the prelude brings along stay, but for
-    the one that is tested, and so do builtins, unless a builtin's name is all that the tests ask of the program.
+    The program cannot replace what the tests rely on. Functions defined by the prelude are kept, except for the tested
+    one, and so are builtins, unless the tests ask the program for nothing but names of builtins.
     """
     prelude, tests = codes
     own = {name: value for name, value in names.items() if not hasattr(builtins, name)}
@@ -208,12 +209,12 @@ def judge(codes: tuple[CodeType, CodeType], entry_point: str | None, names: dict
     if entry_point is not None:
         namespace[entry_point] = namespace["candidate"] = names[entry_point]
     exec(tests, namespace)
-    if entry_point is not None and callable(check := namespace.get("check")) and not isinstance(check, StandIn):
+    if entry_point is not None and callable(check := namespace.get("check")) and not isinstance(check, Proxy):
         check(names[entry_point])
 
 
 def describe(error: BaseException) -> str:
-    """The exception, and the line of the tests that it came from."""
+    """Return the exception and the line of the tests that raised it."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == TESTS]
     where = f" at line {frames[-1].lineno} of the tests: {frames[-1].line}" if frames else ""
     return f"{type(error).__name__}: {error}"[:MESSAGE_CHARS].rstrip(": ") + where[:MESSAGE_CHARS]

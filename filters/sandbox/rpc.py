@@ -1,15 +1,16 @@
-"""The program's side of function tests and assert blocks: requests in, values out, one JSON line each.
+"""The program's side of function tests and assert blocks, an RPC server: requests in, values out, one JSON line each.
 
     {"call": TARGET, "arguments": VALUE, "keywords": VALUE}     call it
-    {"get": TARGET, "name": NAME}                               an attribute
-    {"truth": TARGET}, {"items": TARGET}                        bool() of it; what iterating over it gives
+    {"get": TARGET, "name": NAME}                               get an attribute
+    {"truth": TARGET}, {"items": TARGET}                        bool() of it; the items of iterating over it
 
-A target is a name of the program's (`f`, `Solution.method` for a method of a new object) or the number of an
-object it gave out before. A reply is {"value": VALUE, "arguments": VALUE} (the arguments as the call left them), or
-{"error": TYPE, "message": TEXT}. The first reply is to no request: {"names": VALUE} or {} when the program has loaded.
+A target is a name in the program (`f`, or `Solution.method` for a method of a new object) or the number of an object
+that it returned before. A reply is {"value": VALUE, "arguments": VALUE} (the arguments as the call left them) or
+{"error": TYPE, "message": TEXT}. The first reply answers no request: {"names": VALUE} or {} once the program has
+loaded.
 
-Runs in the program's own process, so that whatever it says is the program's claim: a claim about a value is all
-that one can forge here.
+It runs in the program's own process, so every reply is only the program's claim: a claim about a value is all that can
+be forged here.
 """
 
 import json
@@ -25,7 +26,7 @@ MESSAGE_CHARS = 300
 
 
 class Server:
-    """Answers requests about one program."""
+    """A server of requests to one program."""
 
     def __init__(self, replies: BinaryIO) -> None:
         self.replies = replies
@@ -33,12 +34,12 @@ class Server:
         self.module = ModuleType("solution")
 
     def keep(self, value: Any) -> dict[str, Any]:
-        """A number in place of an object that is no plain value."""
+        """Return a number that represents an object that is not a plain value."""
         self.objects.append(value)
         return {"object": [len(self.objects) - 1, type(value).__name__]}
 
     def load(self, execute: Callable[[dict[str, Any]], None], tell_names: bool) -> bool:
-        """Import the program; say its names, if they are asked for, or why it failed."""
+        """Import the program; send its names if asked for, or why it failed. Return whether it loaded."""
         sys.modules["solution"] = self.module
         reply = self.attempt(lambda: execute(vars(self.module)))
         if "error" not in reply and tell_names:
@@ -48,7 +49,7 @@ class Server:
         return "error" not in reply
 
     def listed(self, value: Any) -> Any:
-        """A global's value; iterators and what cannot be encoded are left where they are."""
+        """Encode a global's value; iterators and values that cannot be encoded stay in this process."""
         try:
             return self.keep(value) if hasattr(type(value), "__next__") else encode(value, self.keep)
         except Exception:
@@ -61,7 +62,7 @@ class Server:
             self.say(self.attempt(lambda request=request: self.answer(request)))  # type: ignore[misc]
 
     def attempt(self, action: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:
-        """The action's reply, or the exception as one; a program that exits has not answered."""
+        """Return the action's reply, or its exception as a reply; a program that exits has not answered."""
         try:
             return action() or {}
         except BaseException as error:
@@ -72,7 +73,7 @@ class Server:
             return {"error": type(error).__name__, "message": message}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The value asked for, encoded."""
+        """Return the requested value, encoded."""
         if "get" in request:
             return {"value": encode(getattr(self.target(request["get"]), request["name"]), self.keep)}
         if "truth" in request:
@@ -88,11 +89,11 @@ class Server:
         return reply
 
     def given(self, data: dict[str, Any]) -> Any:
-        """An object that was handed out and comes back."""
+        """Return an object that was sent out and comes back."""
         return self.objects[data["object"][0]]
 
     def target(self, name: str | int) -> Any:
-        """What a request speaks of."""
+        """Return the object that a request names."""
         if isinstance(name, int):
             return self.objects[name]
         namespace = vars(self.module)
@@ -106,7 +107,7 @@ class Server:
         return getattr(namespace[holder](), attribute)
 
     def say(self, reply: dict[str, Any]) -> None:
-        """One line, at once."""
+        """Write one line at once."""
         try:
             line = DUMPS(reply)
         except (RecursionError, ValueError, TypeError) as error:
@@ -115,9 +116,9 @@ class Server:
         self.replies.flush()
 
 
-DUMPS = json.dumps  # taken before the program can replace it, which would only harm itself
+DUMPS = json.dumps  # bound before the program can replace it, which would only harm itself
 
 
 def request_line(target: str, arguments: list[Any]) -> bytes:
-    """The request for a call, for whoever holds the inputs."""
+    """Return the request for a call, made by the side that holds the inputs."""
     return json.dumps({"call": target, "arguments": encode(arguments)}).encode() + b"\n"

@@ -1,8 +1,8 @@
-"""Python's plain values as JSON and back, types kept: a tuple is not a list, 1.0 is not 1, a set is a set.
+"""Encoding of Python's plain values as JSON and back, types kept: a tuple is not a list, 1.0 is not 1, a set is a set.
 
-Used on both sides of the sandbox, so it imports nothing of the toolkit. Only the type's own methods are called,
-never the object's: what an object claims to equal or to be called counts for nothing. Sizes are linear in the
-value: big integers travel in base 16, because base 10 takes minutes.
+Both sides of the sandbox use it, so it imports nothing else from the toolkit. Only methods of the builtin types are
+called, never the object's own: what an object claims to equal or to be named is ignored. The encoding is linear in
+the size of the value; big integers travel in base 16, because base 10 takes minutes.
 """
 
 import itertools
@@ -14,19 +14,19 @@ from typing import Any
 
 SAFE_INTEGER = 1 << 63
 CONTAINERS: tuple[Any, ...] = (tuple, set, frozenset)
-MOST_ITEMS = 1_000_000  # of an iterator, which might have no end
+MOST_ITEMS = 1_000_000  # most items taken from an iterator, which may be infinite
 VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
 ITERATORS: tuple[type, ...] = (GeneratorType, map, filter, zip, enumerate, reversed, *VIEWS)
-Keep = Callable[[Any], Any]  # what stands for an object that is not a plain value
+Keep = Callable[[Any], Any]  # encodes an object that is not a plain value
 
 
 def refuse(value: object) -> Any:
-    """For `keep` where only plain values will do."""
+    """Raise TypeError; the `keep` for places where only plain values are allowed."""
     raise TypeError(f"{type(value).__name__} is not a plain value")
 
 
 def encode(value: Any, keep: Keep = refuse) -> Any:
-    """The value as JSON's own types; `keep` says what to put for anything else."""
+    """Return the value in JSON's own types; `keep` encodes anything that is not a plain value."""
     kind = type(value)
     if value is None or kind is bool or kind is str or kind is float:
         return value
@@ -48,7 +48,7 @@ def encode(value: Any, keep: Keep = refuse) -> Any:
 
 
 def encode_rare(value: Any, kind: type, keep: Keep) -> Any:
-    """Values that few programs give back."""
+    """Encode the values that few programs return."""
     if kind is complex:
         return {"complex": [value.real, value.imag]}
     if kind is bytes or kind is bytearray:
@@ -67,7 +67,7 @@ def encode_rare(value: Any, kind: type, keep: Keep) -> Any:
 
 
 def decode(data: Any, kept: Keep = refuse) -> Any:
-    """The value that `encode` was given, of builtin types alone; `kept` reads what `keep` had put."""
+    """Return the encoded value, made of builtin types alone; `kept` decodes what `keep` encoded."""
     if isinstance(data, list):
         return [decode(item, kept) for item in data]
     if not isinstance(data, dict):
@@ -84,7 +84,7 @@ def decode(data: Any, kept: Keep = refuse) -> Any:
 
 
 def decode_rare(name: str, content: Any, kept: Keep) -> Any:
-    """The inverse of `encode_rare` and of big integers."""
+    """Decode what `encode_rare` encodes, and big integers."""
     if name == "int":
         return int(content, 16)
     if name in ("complex", "range", "Fraction"):
@@ -98,5 +98,5 @@ def decode_rare(name: str, content: Any, kept: Keep) -> Any:
 
 
 def data_of(name: str, content: Any) -> dict[str, Any]:
-    """An object that is somebody else's to read."""
+    """Return the encoded object that `kept` is to decode."""
     return {name: content}

@@ -1,11 +1,12 @@
-"""The sandbox's own process: an interpreter that is started once, shut in once, and forked for each program.
+"""The zygote process of the sandbox: an interpreter that starts once, isolates itself once, and forks for each program.
 
-Started by `local` as `python -I -S -c START`, with the folders to import from, the level, the descriptor of
-its socket, the folders a program may read, and (level landlock) the folder where programs get theirs. Requests are
-JSON lines with the descriptors of `cell`; replies are JSON lines: first {"ready": level} or {"refused": why}, then
-{"ending", "exit_code", "seconds"} a program. The byte "!" in the middle of a program is the order to end it.
+`zygote_process` starts it as `python -I -S -c START` with these arguments: the folders to import from, the isolation
+level, the descriptor of its socket, the folders that a program may read, and (level landlock) the folder for the
+programs' own folders. Requests are JSON lines with the descriptors of `child`. Replies are JSON lines: first
+{"ready": level} or {"refused": reason}, then {"ending", "exit_code", "seconds"} for each program. The byte "!" while a
+program runs is the order to end it.
 
-It ends when the other end of its socket does, and takes every process of its programs with it.
+The zygote ends when the other end of its socket closes, and takes every process of its programs with it.
 """
 
 import contextlib
@@ -21,11 +22,11 @@ import tempfile
 import time
 from typing import Any, NoReturn
 
-from filters.sandbox import child as cell
+from filters.sandbox import child
 from filters.sandbox.isolation import landlock, namespaces, seccomp
 from filters.sandbox.isolation.syscalls import PR_SET_CHILD_SUBREAPER, PR_SET_DUMPABLE, drop_bounding_set, prctl
 
-# What programs import most: loaded before the fork, it costs them nothing.
+# The modules that programs import most: loaded before the fork, they cost a program nothing.
 PRELOADED = (
     *("abc", "bisect", "collections.abc", "copy", "dataclasses", "datetime", "decimal", "enum", "fractions"),
     *("functools", "heapq", "hashlib", "itertools", "math", "operator", "queue", "random", "re", "statistics"),
@@ -36,7 +37,7 @@ WATCH_S = 0.02
 
 
 def main() -> None:
-    """Shut in, then serve until the socket closes."""
+    """Isolate this process, then serve until the socket closes."""
     level, number, readable, boxes = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4]), sys.argv[5]
     owner = socket.socket(fileno=number)
     os.environ.clear()
@@ -52,71 +53,71 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     say(owner, {"ready": level})
-    Keeper(owner, level, readable, boxes).serve()
+    Zygote(owner, level, readable, boxes).serve()
 
 
 def shut_in(level: str, readable: list[str], owner: socket.socket) -> None:
-    """Enter the level; OSError where the kernel refuses."""
+    """Enter the isolation level; raise OSError if the kernel refuses."""
     if level == "namespaces":
         namespaces.enter(readable)
-        child = os.fork()
-        if child:  # process 1 of the new namespace goes on; this one only ends with it
+        pid = os.fork()
+        if pid:  # process 1 of the new namespace continues; this process only ends with it
             owner.close()
-            os.waitpid(child, 0)
+            os.waitpid(pid, 0)
             os._exit(0)
     elif level == "landlock" and not landlock.abi():
         raise OSError("Landlock is not in this kernel or is off")
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    prctl(PR_SET_DUMPABLE, 0)  # no program may look into this process
+    prctl(PR_SET_DUMPABLE, 0)  # no program may inspect this process
     drop_bounding_set()
     rehearse(level, readable)
 
 
 def rehearse(level: str, readable: list[str]) -> None:
-    """Lock a process down as a program's will be, so that what the kernel refuses is known now."""
+    """Lock down a test process as a program's will be, so that a refusal by the kernel shows at the start."""
     landlock.abi()
     if level != "none":
-        seccomp.assembled(os.uname().machine, None)  # kept, so that no program's process has to
+        seccomp.assembled(os.uname().machine, None)  # cached before the fork, so that no program's process assembles it
     limits = {"memory_mib": 1024, "output_mib": 1, "cpu_s": 10, "open_files": 64, "processes": 64}
     receiver, sender = os.pipe()
-    child = os.fork()
-    if not child:
+    pid = os.fork()
+    if not pid:
         try:
-            cell.lock_down(limits, "/", readable, level)
+            child.lock_down(limits, "/", readable, level)
         except BaseException as error:
             os.write(sender, str(error).encode())
         os._exit(0)
     os.close(sender)
-    os.waitpid(child, 0)
+    os.waitpid(pid, 0)
     with os.fdopen(receiver, "rb") as said:
         if reason := said.read():
             raise OSError(reason.decode())
 
 
 def say(owner: socket.socket, line: dict[str, Any]) -> None:
-    """One JSON line."""
-    with contextlib.suppress(OSError):  # the owner has gone; the next read says so
+    """Write one JSON line."""
+    with contextlib.suppress(OSError):  # the owner is gone; the next read reports it
         owner.sendall(json.dumps(line).encode() + b"\n")
 
 
-class Keeper:
-    """Runs one program after the other."""
+class Zygote:
+    """A server that runs one program after another."""
 
     def __init__(self, owner: socket.socket, level: str, readable: list[str], boxes: str) -> None:
         self.owner, self.level, self.readable, self.boxes = owner, level, readable, boxes
 
     def serve(self) -> None:
-        """Until the owner closes."""
+        """Serve until the owner closes the socket."""
         while True:
             line, descriptors = self.request()
             if not line:
                 self.leave()
-            if line != b"!":  # an order that came after the program had ended
+            if line != b"!":  # a late order: the program had already ended
                 say(self.owner, self.run(json.loads(line), descriptors))
 
     def request(self) -> tuple[bytes, list[int]]:
-        """The next request; an empty one when there are no more."""
-        data, descriptors, _, _ = socket.recv_fds(self.owner, 1 << 16, len(range(cell.JOB + 1)))
+        """Return the next request and its descriptors; an empty request at the end."""
+        data, descriptors, _, _ = socket.recv_fds(self.owner, 1 << 16, len(range(child.JOB + 1)))
         while data not in (b"", b"!") and not data.endswith(b"\n"):
             if not (more := self.owner.recv(1 << 16)):
                 return b"", []
@@ -124,44 +125,44 @@ class Keeper:
         return data.lstrip(b"!") or data[:1], list(descriptors)
 
     def run(self, job: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
-        """Fork, wait, end what is left, clean up, and say how it went."""
+        """Fork, wait, kill what is left, clean up, and return the reply."""
         box = self.make_box(job["limits"])
         started = time.monotonic()
-        child = os.fork()
-        if not child:
+        pid = os.fork()
+        if not pid:
             try:
                 self.owner.close()
-                cell.run(job, box, self.readable, self.level, descriptors)
+                child.run(job, box, self.readable, self.level, descriptors)
             finally:
                 os._exit(70)
         for descriptor in descriptors:
             os.close(descriptor)
-        ending = self.wait(child, started + job["limits"]["time_s"], job["limits"], box)
+        ending = self.wait(pid, started + job["limits"]["time_s"], job["limits"], box)
         seconds = time.monotonic() - started
-        code = os.waitstatus_to_exitcode(self.end(child))
+        code = os.waitstatus_to_exitcode(self.end(pid))
         self.remove_box(box)
         if ending == "exit" and code == -signal.SIGXFSZ:
             ending = "output limit"
         return {"ending": ending, "exit_code": code, "seconds": seconds}
 
     def make_box(self, limits: dict[str, int]) -> str:
-        """The program's own folder."""
+        """Create the program's own folder."""
         if self.level == "namespaces":
             namespaces.mount_box(limits["disk_mib"], limits["files"])
             return namespaces.BOX
         return tempfile.mkdtemp(dir=self.boxes)
 
     def remove_box(self, box: str) -> None:
-        """Leave nothing of it."""
+        """Remove the program's folder and everything in it."""
         if self.level == "namespaces":
             namespaces.unmount_box()
         else:
             shutil.rmtree(box, onerror=make_writable)
 
-    def wait(self, child: int, deadline: float, limits: dict[str, int], box: str) -> str:
-        """Why the program ended: by itself, at a limit, or as the owner said."""
+    def wait(self, pid: int, deadline: float, limits: dict[str, int], box: str) -> str:
+        """Return why the program ended: by itself, at a limit, or on the owner's order."""
         poll = select.poll()
-        handle = os.pidfd_open(child)
+        handle = os.pidfd_open(pid)
         poll.register(handle, select.POLLIN)
         poll.register(self.owner, select.POLLIN)
         try:
@@ -172,7 +173,7 @@ class Keeper:
                 if events:
                     if self.owner.recv(1):
                         return "stopped"
-                    self.end(child)
+                    self.end(pid)
                     self.leave()
                 if self.level != "namespaces" and is_full(box, limits):
                     return "disk limit"
@@ -181,44 +182,44 @@ class Keeper:
             os.close(handle)
 
     def leave(self) -> NoReturn:
-        """The owner has gone."""
+        """Clean up and exit, because the owner is gone."""
         if self.level != "namespaces":
             shutil.rmtree(self.boxes, onerror=make_writable)
         os._exit(0)
 
-    def end(self, child: int) -> int:
-        """Kill all that the program started, wait for it, give the program's own status.
+    def end(self, pid: int) -> int:
+        """Kill everything the program started, reap it, and return the program's own wait status.
 
-        One call kills them all, new forks included: everything in the pid namespace but this process, or the
-        process group, which seccomp lets no process of a program leave. Without seccomp some may have left it;
-        as orphans they become children of this process, and are killed one by one.
+        A single call kills all of it, new forks included: everything in the pid namespace except this process, or the
+        process group, which seccomp lets no process of a program leave. Without seccomp some may have left it; as
+        orphans they become children of this process and are killed one by one.
         """
         statuses: dict[int, int] = {}
         if self.level == "namespaces":
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
         else:
-            for kill in (os.killpg, os.kill):  # it may not have come to be a group yet
+            for kill in (os.killpg, os.kill):  # the process may not have become a group leader yet
                 with contextlib.suppress(ProcessLookupError):
-                    kill(child, signal.SIGKILL)
+                    kill(pid, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while True:
-                if self.level == "none" and child in statuses:
+                if self.level == "none" and pid in statuses:
                     kill_children()
                 process, status = os.waitpid(-1, 0)
                 statuses[process] = status
-        return statuses[child]
+        return statuses[pid]
 
 
 def kill_children() -> None:
-    """Kill whatever has this process as its parent."""
+    """Kill every pid of this process."""
     with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as children:
         for process in children.read().split():
             os.kill(int(process), signal.SIGKILL)
 
 
 def is_full(box: str, limits: dict[str, int]) -> bool:
-    """Whether a program has written more than it may, where no file system of its own holds it to that."""
+    """Return whether a program has exceeded its disk limits; needed where no file system of its own enforces them."""
     files, size = 0, 0
     for folder, folders, names in os.walk(box):
         files += len(folders) + len(names)
@@ -231,7 +232,7 @@ def is_full(box: str, limits: dict[str, int]) -> bool:
 
 
 def make_writable(function: Any, path: str, error: Any) -> None:
-    """Try again what a program's own permissions forbade."""
+    """Retry a removal that the program's own file permissions prevented."""
     with contextlib.suppress(OSError):
         os.chmod(os.path.dirname(path), 0o700)
         os.chmod(path, 0o700)

@@ -1,7 +1,7 @@
-"""The owner's side of `keeper`: starts it, hands it programs, watches what they use, reads what they wrote.
+"""The owner's side of `zygote`: it starts the zygote, hands it programs, watches their usage and reads their output.
 
-What a program writes goes to files in memory that end at the output's limit, so that neither 5 MB of input that
-nobody reads nor 2 MB of output can block anything.
+A program writes to in-memory files that end at the output limit, so neither 5 MB of unread input nor 2 MB of output
+can block anything.
 """
 
 import contextlib
@@ -22,19 +22,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from filters.sandbox.program import Ending, Limits, Outcome
+from filters.sandbox.program import Ending, Limits, ProgramResult
 
 START = "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); from filters.sandbox.zygote import main; main()"
 SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/share/zoneinfo", "/etc/ld.so.cache")
 TOOLKIT = str(Path(__file__).resolve().parents[2])
 WATCH_S = 0.02
-GRACE_S = 5.0  # for a keeper to end a program after its time
+GRACE_S = 5.0  # for a zygote to end a program after its time limit
 START_S = 30.0
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Files:
-    """The descriptors of one program (`cell`): in memory, read when it has ended."""
+    """The descriptors of one program (see `child`): in-memory files, read after it has ended."""
 
     def __init__(self, job: dict[str, Any], stdin: bytes = b"", channel: bytes = b"") -> None:
         contents = {"stdin": stdin, "stdout": b"", "stderr": b"", "channel": channel, "replies": b""}
@@ -47,12 +47,12 @@ class Files:
                 os.lseek(self.numbers[name], 0, os.SEEK_SET)
 
     def descriptors(self, channel: int | None = None, replies: int | None = None) -> list[int]:
-        """In `cell`'s order; sockets may stand in for the channel and the replies."""
+        """Return the descriptors in `child`'s order; sockets may replace the channel and the replies."""
         stdin, stdout, stderr, ours, answers, job = self.numbers.values()
         return [stdin, stdout, stderr, channel or ours, replies or answers, job]
 
     def read(self, name: str) -> bytes:
-        """All that was written."""
+        """Return everything written to one of them."""
         number = self.numbers[name]
         return os.pread(number, os.fstat(number).st_size, 0)
 
@@ -64,12 +64,12 @@ class Files:
             os.close(number)
 
 
-class KeeperProcess:
-    """One keeper and the program that it runs. A level that the kernel refuses is an OSError."""
+class ZygoteProcess:
+    """One zygote and the program that it runs; raises OSError for an isolation level that the kernel refuses."""
 
     def __init__(self, level: str, packages: Sequence[str]) -> None:
         self.lost = False
-        self.broken: Ending | None = None  # the limit that this side saw broken
+        self.broken: Ending | None = None  # the limit that this side saw exceeded
         self.reply: dict[str, Any] | None = None
         self.deadline, self.limits = 0.0, Limits()
         self.boxes = tempfile.mkdtemp(prefix="distill-sandbox-") if level != "namespaces" else ""
@@ -82,21 +82,22 @@ class KeeperProcess:
         self.own = set(tree(self.process.pid))
 
     def receive(self, timeout_s: float) -> dict[str, Any] | None:
-        """The next line; None, and lost, where there is none."""
+        """Return the next line; None, and mark the zygote as lost, if there is none."""
         self.socket.settimeout(timeout_s)
         try:
             while not self.unread.endswith(b"\n"):
                 if not (data := self.socket.recv(1 << 16)):
-                    raise ConnectionError("the keeper has ended")
+                    raise ConnectionError("the zygote has ended")
                 self.unread += data
         except OSError:
             self.lost = True
             return None
         line, self.unread = self.unread, b""
-        return json.loads(line)
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
     def start(self, mode: str, descriptors: list[int], limits: Limits) -> None:
-        """Hand it a program."""
+        """Hand the zygote a program."""
         self.reply = self.broken = None
         self.limits = limits
         caps = asdict(limits) | {"cpu_s": math.ceil(limits.time_s) + 1}
@@ -108,21 +109,21 @@ class KeeperProcess:
             self.lost = True
 
     def done(self) -> bool:
-        """Whether it has nothing left to say."""
+        """Return whether the program has ended or the zygote is lost."""
         return self.reply is not None or self.lost
 
     def take(self) -> None:
-        """The reply that is there."""
+        """Read the pending reply."""
         self.reply = self.receive(START_S)
 
     def stop(self, broken: Ending | None = None) -> None:
-        """Have the program ended now; `broken` is the limit that it has broken."""
+        """Order the program to end now; `broken` is the limit that it exceeded."""
         self.broken = self.broken or broken
         with contextlib.suppress(OSError):
             self.socket.sendall(b"!")
 
     def check(self) -> None:
-        """Stop a program that uses more than it may; a keeper that does not come back is killed."""
+        """Stop a program that exceeds a limit; kill a zygote that does not reply in time."""
         if time.monotonic() > self.deadline:
             self.lost = True
             self.kill()
@@ -133,21 +134,21 @@ class KeeperProcess:
             elif sum(map(threads_of, processes)) > self.limits.processes:
                 self.stop("process limit")
 
-    def outcome(self, files: Files) -> Outcome:
-        """How the program ended; ConnectionError where its keeper was lost."""
+    def result(self, files: Files) -> ProgramResult:
+        """Return how the program ended; raise ConnectionError if its zygote was lost."""
         if self.reply is None:
             self.kill()
             raise ConnectionError("the sandbox's process was lost while the program ran")
         streams = (files.read("stdout"), files.read("stderr"), files.read("replies"))
         ending = self.broken or self.reply["ending"]
-        return Outcome(ending, self.reply["exit_code"], *streams, self.reply["seconds"])
+        return ProgramResult(ending, self.reply["exit_code"], *streams, self.reply["seconds"])
 
     def kill(self) -> None:
-        """End it at once, with all that it started."""
+        """End the zygote and everything it started."""
         self.lost = True
         self.socket.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(GRACE_S)  # the closed socket tells it to clean up and go
+            self.process.wait(GRACE_S)  # the closed socket makes it clean up and exit
         for process in [*tree(self.process.pid), self.process.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, 9)
@@ -159,7 +160,7 @@ class KeeperProcess:
 
 
 def launch(level: str, packages: Sequence[str], boxes: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
-    """A keeper and the socket to it: the same Python, without its site, environment and working folder."""
+    """Start a zygote and return it with its socket; it is the same Python without site, environment and folder."""
     ours, theirs = socket.socketpair()
     readable = json.dumps(readable_folders(packages))
     python = os.path.realpath(sys.executable)
@@ -173,39 +174,39 @@ def launch(level: str, packages: Sequence[str], boxes: str) -> tuple[subprocess.
             pass_fds=[theirs.fileno()],
             env={},
             cwd="/",
-            start_new_session=True,  # whoever kills our session leaves it time to clean up
+            start_new_session=True,  # a kill of our session leaves it time to clean up
         )
     return process, ours
 
 
 def readable_folders(packages: Sequence[str]) -> list[str]:
-    """What a program may read: this Python's library, the system's libraries, the packages; outer folders first."""
+    """Return the paths a program may read: Python's and the system's libraries, the packages; outer folders first."""
     base = os.path.realpath(sys.base_prefix)
     library = (f"{base}/lib", f"{base}/lib64", os.path.realpath(sysconfig.get_path("stdlib")))
     return sorted({path for path in (*SYSTEM, *library, *packages) if os.path.exists(path)})
 
 
-def watch(keepers: Sequence[KeeperProcess]) -> None:
-    """Wait for all; when the first has come to its end, the others are stopped."""
-    first = keepers[0]
-    while waiting := [keeper for keeper in keepers if not keeper.done()]:
+def watch(zygotes: Sequence[ZygoteProcess]) -> None:
+    """Wait for all zygotes; when the first is done, stop the programs of the others."""
+    first = zygotes[0]
+    while waiting := [zygote for zygote in zygotes if not zygote.done()]:
         poll = select.poll()
-        for keeper in waiting:
-            poll.register(keeper.socket, select.POLLIN)
+        for zygote in waiting:
+            poll.register(zygote.socket, select.POLLIN)
         ready = {number for number, _ in poll.poll(1000 * WATCH_S)}
-        for keeper in waiting:
-            if keeper.socket.fileno() in ready:
-                keeper.take()
+        for zygote in waiting:
+            if zygote.socket.fileno() in ready:
+                zygote.take()
             else:
-                keeper.check()
+                zygote.check()
         if first in waiting and first.done():
-            for keeper in keepers:
-                if not keeper.done():
-                    keeper.stop()
+            for zygote in zygotes:
+                if not zygote.done():
+                    zygote.stop()
 
 
 def tree(root: int) -> Iterator[int]:
-    """The processes below one, from /proc; none where it cannot be read."""
+    """Yield the descendants of a process, from /proc; none if it cannot be read."""
     with contextlib.suppress(OSError):
         for thread in os.listdir(f"/proc/{root}/task"):
             with contextlib.suppress(OSError), open(f"/proc/{root}/task/{thread}/children", encoding="ascii") as file:
@@ -215,7 +216,7 @@ def tree(root: int) -> Iterator[int]:
 
 
 def resident_mib(process: int) -> float:
-    """Resident memory; 0 when it has just ended."""
+    """Return the resident memory of a process in MiB; 0 if it has just ended."""
     try:
         with open(f"/proc/{process}/statm", "rb") as statm:
             return int(statm.read().split()[1]) * PAGE / 2**20
@@ -224,7 +225,7 @@ def resident_mib(process: int) -> float:
 
 
 def threads_of(process: int) -> int:
-    """Threads; 0 when it has just ended."""
+    """Return the number of threads of a process; 0 if it has just ended."""
     try:
         return len(os.listdir(f"/proc/{process}/task"))
     except OSError:

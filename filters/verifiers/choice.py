@@ -1,8 +1,8 @@
-"""The option chosen in a multiple-choice question must be the reference's, whether letter or value was said.
+"""The chosen option of a multiple-choice question must be the reference's, whether given as a letter or as a value.
 
-The reference is a letter, or the value of an option, which holds however the options were shuffled, or JSON:
+The reference is a letter, or the value of an option (which holds however the options were shuffled), or JSON:
 {"answer": LETTER OR VALUE, "options": [VALUE, ...]}. Without `options` they are read from the prompt's last message,
-one a line: `A. ...`, `(B) ...`, `C: ...`.
+one per line: `A. ...`, `(B) ...`, `C: ...`.
 """
 
 import json
@@ -10,7 +10,7 @@ import re
 
 from filters.text.final_answer import final_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
-from filters.verifiers.exact import normalised
+from filters.verifiers.exact import normalized
 
 LETTER = re.compile(r"^[\s($*{\[]*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*\(?([A-Za-z])\)?(?![A-Za-z])")
 ONLY_LETTER = re.compile(r"^\s*\(?([A-Za-z])\)?[.:]?\s*$")
@@ -23,7 +23,7 @@ TEXT = re.compile(r"^\s*\$?\\(?:text|textbf|mathrm|mathbf)\s*\{(.*)\}\$?\s*$", r
 
 
 def verify(item: Item) -> Judgement:
-    """Takes `\\boxed{}` or `<answer>`, else the last "answer is X", else a letter alone in a line, else a value."""
+    """Judge `\\boxed{}` or `<answer>`, else the last "answer is X", else a letter alone on a line, else a value."""
     try:
         wanted, options = read_reference(item)
     except ValueError as error:
@@ -40,7 +40,7 @@ def verify(item: Item) -> Judgement:
 
 
 def read_reference(item: Item) -> tuple[str, dict[str, str]]:
-    """(the right letter, value -> letter); a ValueError where the reference names no option."""
+    """Return (the right letter, value -> letter); raise ValueError if the reference names no option."""
     reference, options = item.reference or "", prompt_options(item)
     if reference.lstrip().startswith("{"):
         try:
@@ -58,25 +58,25 @@ def read_reference(item: Item) -> tuple[str, dict[str, str]]:
 
 
 def prompt_options(item: Item) -> dict[str, str]:
-    """Value -> letter, from the last message of the prompt."""
+    """Return value -> letter from the last message of the prompt."""
     text = item.messages[-1]["content"] if item.messages else ""
     return {value_of(value): bracketed or plain for bracketed, plain, value in OPTION.findall(text)}
 
 
 def lettered(values: list[str]) -> dict[str, str]:
-    """Value -> letter, in order."""
+    """Return value -> letter, in order."""
     return {value_of(value): chr(ord("A") + place) for place, value in enumerate(values)}
 
 
 def chosen(text: str, marked: str | None, options: dict[str, str]) -> str | None:
-    """The letter, upper case; None where no choice is stated. A value goes before the letter that it begins with."""
+    """Return the chosen letter in upper case; None if none is stated. A value takes precedence over its letter."""
     if marked is not None:
         if letter := options.get(value_of(marked)):
             return letter
         if match := LETTER.match(marked):
             return match.group(1).upper()
     if stated := STATED.findall(text):
-        return stated[-1]
+        return str(stated[-1])
     for line in reversed(text.splitlines()):
         if match := LAST_LINE.match(line):
             return match.group(1)
@@ -85,6 +85,6 @@ def chosen(text: str, marked: str | None, options: dict[str, str]) -> str | None
 
 
 def value_of(text: str) -> str:
-    """A value as options are compared: without emphasis, a stop at its end, or `\\text{}` around it."""
+    """Return a value in the form in which options are compared: without emphasis, a final stop or `\\text{}`."""
     inner = match.group(1) if (match := TEXT.match(text)) else text
-    return normalised(inner.strip().strip("*$").removesuffix("."))
+    return normalized(inner.strip().strip("*$").removesuffix("."))

@@ -1,16 +1,16 @@
-"""Runs the answer's program against the problem's tests (`filters.code.reference` has their forms) in a sandbox.
+"""The answer's program must pass the problem's tests (forms in `filters.code.reference`), run in a sandbox.
 
-The program gets inputs alone. What it gives out, bytes or values as JSON, is compared here. An assert block that is
-more than calls and comparisons runs in a second sandbox, and what it asks of the program goes over a line that
-carries only values (`filters.sandbox.proxies`). So a program that exits, prints a verdict, patches a library or
-returns an object that equals everything does not pass. Every verdict on a program that ran names its isolation.
+The program receives inputs alone. Its output, bytes or values as JSON, is compared here. An assert block that is more
+than calls and comparisons runs in a second sandbox, and its requests to the program go over a connection that carries
+only values (`filters.sandbox.proxies`). A program that exits, prints a verdict, patches a library or returns an object
+that equals everything therefore does not pass. Every verdict on a program that ran names its isolation level.
 
-What it cannot tell: a program that returns the right values for the inputs that are tested and no others. In assert
-blocks alone: tests that compare two things which are both the program's word (`assert f(x) == g(x)`) say little;
-tests that hand the program a function are an `error`, since nothing but values can be passed on; and an object whose
-class extends a builtin one arrives as the builtin, without the methods of its own.
+What it cannot detect: a program that returns the right values for the tested inputs and no others. Further limits of
+assert blocks: tests that compare two values that both come from the program (`assert f(x) == g(x)`) say little; tests
+that pass a function to the program are an `error`, since only values can be passed; and an object whose class extends a
+builtin one arrives as the builtin, without its own methods.
 
-Another sandbox takes this one's place in a verifier of three lines: `verify_in(sandbox, item)`, in a module of yours.
+To use another sandbox, write a verifier of three lines in your own module that calls `verify_in(sandbox, item)`.
 """
 
 import functools
@@ -26,13 +26,13 @@ from filters.code.extract import complete, program_of
 from filters.code.outputs import brief, same_output, same_value
 from filters.code.reference import Case, Reference, limits_of, read_reference
 from filters.sandbox.local import LocalSandbox
-from filters.sandbox.program import Limits, Outcome, Program, Sandbox
+from filters.sandbox.program import Limits, Program, ProgramResult, Sandbox
 from filters.sandbox.rpc import request_line
 from filters.verification.verdicts import Item, Judgement, broken, correct, wrong
 
 MOST_COMPARED = 1 << 16
 REASON_CHARS = 300
-LIMIT_ERRORS = {  # how a limit that the kernel keeps shows in the program's own words
+LIMIT_ERRORS = {  # how a limit enforced by the kernel shows in the program's own error message
     "MemoryError": "memory limit",
     "[Errno 12]": "memory limit",
     "[Errno 28]": "disk limit",
@@ -44,16 +44,16 @@ LIMIT_ERRORS = {  # how a limit that the kernel keeps shows in the program's own
 
 
 class Options(TypedDict, total=False):
-    """`[verify.options.code_tests]`."""
+    """The settings in `[verify.options.code_tests]`."""
 
-    time_limit_s: float  # where the reference has none
+    time_limit_s: float  # used if the reference has none
     memory_mib: int
-    packages: list[str]  # folders that programs may also read and import from, such as the one that holds numpy
-    run_programs_without_isolation: bool  # where the kernel allows none: with your rights, files and network
+    packages: list[str]  # further folders that programs may read and import from, such as the one with numpy
+    run_programs_without_isolation: bool  # if the kernel allows none: with your rights, files and network
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """A ValueError where an option is unknown or its value is not accepted."""
+    """Raise ValueError if an option is unknown or its value is not accepted."""
     if unknown := sorted(set(options) - set(Options.__annotations__)):
         known = ", ".join(Options.__annotations__)
         raise ValueError(f"verifier 'code_tests' has no option {unknown[0]!r}; it has {known}")
@@ -67,7 +67,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 
 def verify(item: Item) -> Judgement:
-    """Judge in this machine's sandbox; where the kernel allows no isolation, nothing runs and the status is `error`."""
+    """Judge in this machine's sandbox; if the kernel allows no isolation, nothing runs and the status is `error`."""
     alone = item.options.get("run_programs_without_isolation", False)
     try:
         sandbox = local_sandbox(tuple(item.options.get("packages", ())), alone)
@@ -78,12 +78,12 @@ def verify(item: Item) -> Judgement:
 
 @functools.cache
 def local_sandbox(packages: tuple[str, ...], without_isolation: bool) -> LocalSandbox:
-    """This process's sandbox."""
+    """Return this process's sandbox."""
     return LocalSandbox(packages=packages, without_isolation=without_isolation)
 
 
 def verify_in(sandbox: Sandbox, item: Item) -> Judgement:
-    """Judge in the sandbox given; one that fails is an `error`, not the program's fault."""
+    """Judge in the given sandbox; its failure is an `error`, not the program's fault."""
     try:
         reference = read_reference(item.reference or "", limits_of(item.options))
     except ValueError as error:
@@ -101,7 +101,7 @@ def verify_in(sandbox: Sandbox, item: Item) -> Judgement:
 
 
 def run_reference(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
-    """The judgement, by the form of the tests."""
+    """Return the judgement for the form of the tests."""
     if reference.tests is not None:
         return run_assert_block(sandbox, source, reference)
     if reference.function is not None:
@@ -110,17 +110,17 @@ def run_reference(sandbox: Sandbox, source: str, reference: Reference) -> Judgem
 
 
 def run_scripts(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
-    """The program once a test, until one fails; all in one time limit."""
+    """Run the program once per test until one fails, all within one time limit."""
     deadline = time.monotonic() + reference.limits.time_s
     for number, case in enumerate(reference.cases, 1):
         limits = replace(reference.limits, time_s=max(0.001, deadline - time.monotonic()))
-        outcome = sandbox.run(Program(source, stdin=case.given.encode(errors="surrogateescape")), limits)
+        result = sandbox.run(Program(source, stdin=case.given.encode(errors="surrogateescape")), limits)
         test = f"test {number} of {len(reference.cases)}"
-        if problem := limit_broken(outcome, reference.limits, last_line(outcome.stderr), test):
+        if problem := limit_broken(result, reference.limits, last_line(result.stderr), test):
             return problem
-        if outcome.exit_code != 0:
-            return wrong(f"{test}: exit code {outcome.exit_code}{after(': ', last_line(outcome.stderr))}")
-        output = outcome.stdout.decode(errors="replace") if reference.checker else outcome.stdout
+        if result.exit_code != 0:
+            return wrong(f"{test}: exit code {result.exit_code}{after(': ', last_line(result.stderr))}")
+        output = result.stdout.decode(errors="replace") if reference.checker else result.stdout
         verdict = judge_case(sandbox, reference, case, output, same_output, test)
         if verdict is not None:
             return verdict
@@ -128,16 +128,16 @@ def run_scripts(sandbox: Sandbox, source: str, reference: Reference) -> Judgemen
 
 
 def run_calls(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
-    """All calls in one process, in order."""
+    """Run all calls in one process, in order."""
     assert reference.function is not None
     requests = b"".join(request_line(reference.function, case.given) for case in reference.cases)
-    outcome = sandbox.run(Program(source, calls=requests), reference.limits)
-    replies = list(read_lines(outcome.replies))
+    result = sandbox.run(Program(source, calls=requests), reference.limits)
+    replies = list(read_lines(result.replies))
     failure = next((said_error(reply) for reply in replies if "error" in reply), "")
-    if problem := limit_broken(outcome, reference.limits, failure, f"after {max(0, len(replies) - 1)} calls"):
+    if problem := limit_broken(result, reference.limits, failure, f"after {max(0, len(replies) - 1)} calls"):
         return problem
     if len(replies) <= len(reference.cases):
-        reason = failure or f"it ended with exit code {outcome.exit_code} before all tests had run"
+        reason = failure or f"it ended with exit code {result.exit_code} before all tests had run"
         return wrong(f"test {max(1, len(replies))} of {len(reference.cases)}: {reason}")
     first: Judgement | None = None
     for cases in readings(reference.cases):
@@ -150,7 +150,7 @@ def run_calls(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
 
 
 def readings(cases: tuple[Case, ...]) -> Iterator[tuple[Case, ...]]:
-    """The cases as they stand; then as APPS means them, which writes each value as a list of one."""
+    """Yield the cases as written, then as APPS means them: it writes each value as a list of one."""
     yield cases
     if all(isinstance(case.expected, list) and len(case.expected) == 1 for case in cases):
         yield tuple(Case(case.given, case.expected[0]) for case in cases)
@@ -159,7 +159,7 @@ def readings(cases: tuple[Case, ...]) -> Iterator[tuple[Case, ...]]:
 def judge_replies(
     sandbox: Sandbox, reference: Reference, cases: tuple[Case, ...], replies: list[dict[str, Any]]
 ) -> Judgement:
-    """Each call's reply against its case."""
+    """Compare each call's reply with its case."""
     for number, (case, reply) in enumerate(zip(cases, replies, strict=False), 1):
         test = f"test {number} of {len(cases)}"
         if "value" not in reply:
@@ -173,7 +173,7 @@ def judge_replies(
 def judge_case(
     sandbox: Sandbox, reference: Reference, case: Case, output: Any, same: Any, test: str
 ) -> Judgement | None:
-    """None where the output is right."""
+    """Return None if the output is right, else the judgement."""
     if reference.checker is not None:
         return check(sandbox, reference, case, output, test)
     if same(output, case.expected, reference.tolerance):
@@ -183,19 +183,19 @@ def judge_case(
 
 
 def check(sandbox: Sandbox, reference: Reference, case: Case, output: Any, test: str) -> Judgement | None:
-    """The checker's word, from a sandbox of its own; None where it is True."""
+    """Return None if the checker, run in its own sandbox, returns True; else the judgement."""
     assert reference.checker is not None
     request = {"call": "check", "arguments": [*map(plain, (case.given, output, case.expected))]}
-    outcome = sandbox.run(Program(reference.checker, calls=json.dumps(request).encode() + b"\n"), reference.limits)
-    replies = list(read_lines(outcome.replies))
+    result = sandbox.run(Program(reference.checker, calls=json.dumps(request).encode() + b"\n"), reference.limits)
+    replies = list(read_lines(result.replies))
     if len(replies) < 2 or "value" not in replies[1]:
-        said = said_error(replies[-1]) if replies else outcome.ending
+        said = said_error(replies[-1]) if replies else result.ending
         return broken(f"{test}: the reference's checker failed: {said}")
     return None if replies[1]["value"] is True else wrong(f"{test}: the checker refuses {brief(output)}")
 
 
 def plain(value: Any) -> Any:
-    """A JSON value in the encoding of `filters.sandbox.values`; a program's own value is in it already."""
+    """Return a JSON value in the encoding of `filters.sandbox.values`; a program's own value is already in it."""
     if isinstance(value, list):
         return [plain(item) for item in value]
     if isinstance(value, dict) and not (len(value) == 1 and isinstance(next(iter(value.values())), list | str)):
@@ -204,7 +204,7 @@ def plain(value: Any) -> Any:
 
 
 def run_assert_block(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
-    """By calls alone where the block is plain; else, or where that decides nothing, the block runs too."""
+    """Judge by calls alone if the block is plain; run the block if it is not, or if the calls decide nothing."""
     asserts = plain_asserts(reference.tests or "", reference.entry_point)
     judgement = run_plain_asserts(sandbox, source, reference, asserts) if asserts else None
     return judgement or run_tests_apart(sandbox, source, reference)
@@ -213,11 +213,11 @@ def run_assert_block(sandbox: Sandbox, source: str, reference: Reference) -> Jud
 def run_plain_asserts(
     sandbox: Sandbox, source: str, reference: Reference, asserts: list[PlainAssert]
 ) -> Judgement | None:
-    """The judgement; None where a value is not one that can be compared here."""
+    """Return the judgement; None if a value cannot be compared here."""
     calls = b"".join(request_line(each.name, each.arguments) for each in asserts)
-    outcome = sandbox.run(Program(source, calls=calls), reference.limits)
-    replies = list(read_lines(outcome.replies))
-    if len(outcome.replies) > MOST_COMPARED:  # it could be made of keys that collide
+    result = sandbox.run(Program(source, calls=calls), reference.limits)
+    replies = list(read_lines(result.replies))
+    if len(result.replies) > MOST_COMPARED:  # it could consist of colliding keys
         return None
     for each, reply in zip(asserts, replies[1:], strict=False):
         try:
@@ -231,31 +231,31 @@ def run_plain_asserts(
         if len(replies) > len(asserts):
             return correct(f"all {len(asserts)} asserts passed")
     failure = next((said_error(reply) for reply in replies if "error" in reply), "")
-    if problem := limit_broken(outcome, reference.limits, failure, "in the assert block"):
+    if problem := limit_broken(result, reference.limits, failure, "in the assert block"):
         return problem
-    return wrong(failure or f"it ended with exit code {outcome.exit_code} before the tests did")
+    return wrong(failure or f"it ended with exit code {result.exit_code} before the tests did")
 
 
 def run_tests_apart(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
-    """The verdict of the test code, which runs apart from the program."""
+    """Return the verdict of the test code, which runs apart from the program."""
     program = Program(source, tests=reference.tests, prelude=reference.prelude, entry_point=reference.entry_point)
-    outcome = sandbox.run(program, reference.limits)
-    verdict = next(read_lines(outcome.replies), {})
+    result = sandbox.run(program, reference.limits)
+    verdict = next(read_lines(result.replies), {})
     if verdict.get("passed") is True:
         return correct("all asserts passed")
     failure = str(verdict.get("failure", ""))
-    if problem := limit_broken(outcome, reference.limits, failure, "in the assert block"):
+    if problem := limit_broken(result, reference.limits, failure, "in the assert block"):
         return problem
     if "invalid" in verdict:
         return broken(f"the tests cannot be run apart from the program: {verdict['invalid']}")
     if not verdict:
-        return broken(f"the tests ended with exit code {outcome.exit_code} and no verdict")
+        return broken(f"the tests ended with exit code {result.exit_code} and no verdict")
     return wrong(failure)
 
 
-def limit_broken(outcome: Outcome, limits: Limits, said: str, test: str) -> Judgement | None:
-    """The judgement on a program that came to a limit; out of time is `timeout`, any other limit is `wrong`."""
-    ending: str = outcome.ending
+def limit_broken(result: ProgramResult, limits: Limits, said: str, test: str) -> Judgement | None:
+    """Return the judgement on a program that hit a limit: `timeout` for the time limit, `wrong` for any other."""
+    ending: str = result.ending
     if ending == "exit":
         ending = next((limit for words, limit in LIMIT_ERRORS.items() if words in said), "exit")
     if ending == "exit":
@@ -268,12 +268,12 @@ def limit_broken(outcome: Outcome, limits: Limits, said: str, test: str) -> Judg
 
 
 def passed(tests: int) -> Judgement:
-    """Every test."""
+    """Return the judgement that every test passed."""
     return correct(f"{tests} of {tests} tests passed")
 
 
 def read_lines(replies: bytes) -> Iterator[dict[str, Any]]:
-    """The replies up to the first line that is none; a program may have written anything there."""
+    """Yield the replies up to the first malformed line; a program may have written anything there."""
     for line in replies.splitlines():
         try:
             reply = json.loads(line)
@@ -285,16 +285,16 @@ def read_lines(replies: bytes) -> Iterator[dict[str, Any]]:
 
 
 def said_error(reply: dict[str, Any]) -> str:
-    """`ValueError: its message`."""
+    """Return an error reply as `ValueError: its message`."""
     return f"{reply.get('error', 'no value')}: {reply.get('message', '')}"[:REASON_CHARS].rstrip(": ")
 
 
 def last_line(stderr: bytes) -> str:
-    """The end of a traceback."""
+    """Return the last line of a traceback."""
     written = stderr[-2000:].decode(errors="replace").strip().splitlines()
     return written[-1][:REASON_CHARS] if written else ""
 
 
 def after(separator: str, text: str) -> str:
-    """The text with what separates it from the text before, if there is any."""
+    """Return the text with a separator in front, or nothing if the text is empty."""
     return f"{separator}{text}" if text else ""

@@ -1,4 +1,4 @@
-"""The final answer must be the reference, letter for letter after normalising spaces, width and case."""
+"""The final answer must equal the reference, letter for letter, after normalizing spaces, width and case."""
 
 import unicodedata
 
@@ -7,21 +7,21 @@ from filters.verification.verdicts import Item, Judgement, broken, correct, unpa
 
 
 def verify(item: Item) -> Judgement:
-    """Compares what `\\boxed{}`, `<answer>` or `####` holds, or the whole answer where it has none of them."""
+    """Compare the contents of `\\boxed{}`, `<answer>` or `####`, or the whole answer if it has none of them."""
     if item.reference is None:
         return broken("the prompt has no reference answer")
     answer = final_answer(item)
     if isinstance(answer, Judgement):
         return answer
-    said = normalised(answer.marked or answer.text)
+    said = normalized(answer.marked or answer.text)
     if not said:
         return unparseable("no answer found")
-    expected = normalised(item.reference)
+    expected = normalized(item.reference)
     if said == expected:
         return correct(f"{said[:80]!r} is the reference")
     return wrong(f"got {said[:80]!r}, reference {expected[:80]!r}")
 
 
-def normalised(text: str) -> str:
-    """NFKC, case folded, runs of white space as one space."""
+def normalized(text: str) -> str:
+    """Return the text in NFKC, case folded, with runs of white space as one space."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

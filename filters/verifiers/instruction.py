@@ -1,8 +1,8 @@
 """Every instruction of the prompt must be followed, as IFEval checks it (`filters.text.ifeval` has the 25 kinds).
 
-The reference is an IFEval row as it is: {"instruction_id_list": [KIND, ...], "kwargs": [{...}, ...]}. The score is the
-share of instructions that are followed. Strict, unless the option `loose` is true: then a response counts, too,
-without its emphasis, its first or its last line. Deterministic, and nothing is downloaded.
+The reference is an unchanged IFEval row: {"instruction_id_list": [KIND, ...], "kwargs": [{...}, ...]}. The score is the
+share of instructions that are followed. The reading is strict unless the option `loose` is true; then a response also
+counts without its emphasis, its first line or its last line. Deterministic, and nothing is downloaded.
 """
 
 import json
@@ -16,14 +16,14 @@ from filters.verification.verdicts import Item, Judgement, broken, correct, unpa
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """A ValueError where an option is unknown or its value is not accepted."""
+    """Raise ValueError if an option is unknown or its value is not accepted."""
     for key, value in options.items():
         if key != "loose" or not isinstance(value, bool):
             raise ValueError(f"instruction.{key} is {value!r}; the only option is `loose`, true or false")
 
 
 def verify(item: Item) -> Judgement:
-    """Names every instruction that is not followed and why, and whether it is when read loosely."""
+    """Name every instruction that is not followed and why, and whether the loose reading accepts it."""
     text = item.answer.rpartition(CLOSE)[2].strip()
     try:
         checks = read_checks(item.reference or "")
@@ -37,7 +37,7 @@ def verify(item: Item) -> Judgement:
 
 
 def read_checks(reference: str) -> list[tuple[str, Callable[[str], str | None]]]:
-    """(label, check) of each instruction; one that comes twice is told apart by its place."""
+    """Return (label, check) of each instruction; the label's number distinguishes repeated instructions."""
     try:
         row = json.loads(reference)
         kinds, arguments = row["instruction_id_list"], row["kwargs"]
@@ -50,12 +50,12 @@ def read_checks(reference: str) -> list[tuple[str, Callable[[str], str | None]]]
 
 
 def followed_loosely(check: Callable[[str], str | None], text: str) -> bool:
-    """Whether one of the loose readings follows the instruction."""
+    """Return whether one of the loose readings follows the instruction."""
     return any(version.strip() and check(version) is None for version in loosened(text))
 
 
 def judged(strict: dict[str, str | None], loose: dict[str, str | None], accept_loose: bool) -> Judgement:
-    """The judgement on all instructions."""
+    """Return the judgement on all instructions."""
     deciding = loose if accept_loose else strict
     amiss = {kind: problem for kind, problem in deciding.items() if problem is not None}
     if not amiss:

@@ -1,8 +1,8 @@
 """The language consistency reward of DeepSeek-R1: the share of words that are in the prompt's language.
 
-Of the thinking, or of the answer where there is none (arXiv 2501.12948, section 2.3.2). Words of other scripts are told
-apart one by one, languages of one script (Spanish in an English text) line by line, by their commonest words.
-Mathematics, code, links and quotations belong to no language. Says nothing of whether the answer is right.
+It reads the thinking, or the answer if there is none (arXiv 2501.12948, section 2.3.2). Words of other scripts are told
+apart one by one; languages of one script (Spanish in an English text) line by line, by their most common words.
+Mathematics, code, links and quotations belong to no language. It does not judge whether the answer is right.
 """
 
 import re
@@ -14,7 +14,7 @@ from filters.text.language import LEXICONS, SCRIPTS, language_of, script_of
 from filters.verification.verdicts import Item, Judgement, wrong
 
 LEAST = 0.9  # share from which the status is correct
-SURE_WORDS, SURE_TIMES = 3, 2  # another language's commonest words in a line, and how often its own must be outnumbered
+SURE_WORDS, SURE_TIMES = 3, 2  # another language's common words in a line, and their ratio to the target's
 NO_PROSE = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]*`|https?://\S+|</?[A-Za-z]+>"
     r"|\$\$.*?\$\$|\$[^$\n]*\$|\\\[.*?\\\]|\\\(.*?\\\)|\\[A-Za-z]+\*?(?:\{[^{}]*\})*"
@@ -29,7 +29,7 @@ JAPANESE = ("CJK", "HIRAGANA", "KATAKANA")
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """`target` is the language (none: the prompt's), `least` the share from which the status is correct."""
+    """Check `target`, the language (default: the prompt's), and `least`, the share from which the status is correct."""
     for key, value in options.items():
         if key == "target":
             if value not in KNOWN:
@@ -42,7 +42,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 
 def verify(item: Item) -> Judgement:
-    """The score is the share, the status correct where it is at least `least`."""
+    """Return the share as the score, and the status correct if it is at least `least`."""
     text = item.reasoning or item.answer
     if not text.strip():
         return wrong("there is no text")
@@ -54,14 +54,14 @@ def verify(item: Item) -> Judgement:
 
 
 def prompt_language(messages: Sequence[Mapping[str, str]]) -> str:
-    """The language of the last message; English where a few words do not tell it from others of its script."""
+    """Return the language of the last message; English if a few words do not tell it from others of its script."""
     asked = NO_PROSE.sub(" ", messages[-1]["content"]) if messages else ""
     found = language_of(asked)
     return "en" if found is None or (found in LEXICONS["LATIN"] and speaks("en", asked.lower())) else found
 
 
 def words_in(target: str, text: str) -> tuple[int, int]:
-    """(words in the language, all words)."""
+    """Return (words in the language, all words)."""
     own = total = 0
     for line in text.lower().splitlines():
         scripts = Counter(script for word in WORD.findall(line) if (script := script_of_word(word)))
@@ -71,20 +71,20 @@ def words_in(target: str, text: str) -> tuple[int, int]:
 
 
 def script_of_word(word: str) -> str | None:
-    """The script; None of what may be no word."""
+    """Return the script of a word; None for a run of letters that may not be a word."""
     script = "LATIN" if word.isascii() else script_of(word[0])
     return None if script == "LATIN" and len(word) < LATIN_LETTERS else script
 
 
 def scripts_of(target: str) -> list[str]:
-    """The scripts that a language is written in."""
+    """Return the scripts in which a language is written."""
     if target == "ja":
         return list(JAPANESE)
     return [script for script, code in SCRIPTS.items() if code == target or target in LEXICONS.get(script, ())]
 
 
 def speaks(target: str, line: str) -> bool:
-    """Whether what is written in the language's script is not plainly another language of that script."""
+    """Return whether a line's words in the language's script are not clearly another language of that script."""
     lexicons = next((each for each in LEXICONS.values() if target in each), {})
     words = Counter(re.findall(r"[^\W\d_]+", line))
     common = {code: sum(words[word] for word in each) for code, each in lexicons.items()}

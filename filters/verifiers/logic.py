@@ -1,10 +1,10 @@
-"""Puzzles of reasoning-gym, scored by the task that made them (`pip install distill-toolkit[logic]`).
+"""Puzzles of reasoning-gym, scored by the task that generated them (`pip install distill-toolkit[logic]`).
 
-The reference is the puzzle's entry (question, answer, metadata) as JSON, of which `reference_of(entry)` keeps the
-types that some tasks need (tuples, keys that are no text). The score is the task's own, in [0, 1]; only 1 is correct.
+The reference is the puzzle's entry (question, answer, metadata) as JSON; `reference_of(entry)` keeps the types that
+some tasks need (tuples, non-string keys). The score is the task's own, in [0, 1]; only 1 is correct.
 
-Several of the tasks evaluate the answer, with sympy's `parse_expr` among others, so each is scored in a process that
-can do nothing but answer (`filters.sandbox.confined_call`). Where the kernel has no Landlock, the status is `error`
+Several of the tasks evaluate the answer, with sympy's `parse_expr` among others, so each answer is scored in a process
+that can do nothing but reply (`filters.sandbox.confined_call`). If the kernel has no Landlock, the status is `error`
 unless the option `score_without_isolation` is true.
 """
 
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from filters.sandbox.confined_call import confined
+from filters.sandbox.confined_call import confined_call
 from filters.sandbox.values import decode, encode
 from filters.sandbox.zygote_process import readable_folders
 from filters.text.final_answer import final_answer
@@ -24,24 +24,24 @@ MISSING = "reasoning-gym is not installed; pip install 'distill-toolkit[logic]'"
 
 
 def reference_of(entry: Mapping[str, Any]) -> str:
-    """The `reference` of a prompt made of a reasoning-gym entry."""
+    """Return the `reference` of a prompt made from a reasoning-gym entry."""
     return json.dumps({"entry": encode(dict(entry))})
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """A ValueError where an option is unknown or its value is not accepted."""
+    """Raise ValueError if an option is unknown or its value is not accepted."""
     for key, value in options.items():
         if key != "score_without_isolation" or not isinstance(value, bool):
             raise ValueError(f"logic.{key} is {value!r}; the only option is `score_without_isolation`, true or false")
 
 
 def verify(item: Item) -> Judgement:
-    """Hands the final answer (`<answer>`, `\\boxed{}`, else the whole) to the task that the metadata names."""
+    """Pass the final answer (`<answer>`, `\\boxed{}`, else the whole) to the task that the metadata names."""
     try:
         entry = read_entry(item.reference or "")
         score = scorer(str(entry["metadata"]["source_dataset"]))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        return broken(f"the reference is no entry of reasoning-gym's: {error}")
+        return broken(f"the reference is not a reasoning-gym entry: {error}")
     except ImportError:
         return broken(MISSING)
     answer = final_answer(item)
@@ -51,7 +51,7 @@ def verify(item: Item) -> Judgement:
     if not said:
         return unparseable("no answer found")
     try:
-        value = confined(
+        value = confined_call(
             lambda: float(score(said, entry)), readable(), not item.options.get("score_without_isolation", False)
         )
     except OSError as error:
@@ -64,14 +64,15 @@ def verify(item: Item) -> Judgement:
 
 
 def read_entry(reference: str) -> dict[str, Any]:
-    """The entry, from either form."""
+    """Return the entry, from either form."""
     data = json.loads(reference)
-    return decode(data["entry"]) if isinstance(data, dict) and "entry" in data else data
+    entry: dict[str, Any] = decode(data["entry"]) if isinstance(data, dict) and "entry" in data else data
+    return entry
 
 
 @functools.cache
 def scorer(task: str) -> Any:
-    """The task's `score_answer(answer, entry)`; an unknown task is a ValueError."""
+    """Return the task's `score_answer(answer, entry)`; raise ValueError for an unknown task."""
     from reasoning_gym import get_score_answer_fn
 
     return get_score_answer_fn(task)
@@ -79,5 +80,5 @@ def scorer(task: str) -> Any:
 
 @functools.cache
 def readable() -> list[str]:
-    """What tasks import while they score."""
+    """Return the folders that tasks import from while they score."""
     return readable_folders([path for path in sys.path if path])

@@ -1,7 +1,7 @@
-"""Mathematical answers by exact arithmetic of our own; what it cannot decide, by Math-Verify.
+"""Mathematical answers, compared by our own exact arithmetic, or by Math-Verify where that cannot decide.
 
-Nothing of the text is evaluated as code: it is read into a tree (filters.mathematics.parser), and two trees are
-compared by exact and modular arithmetic (filters.mathematics.compare). Some six of a thousand go to Math-Verify.
+No text is evaluated as code: it is parsed into a tree (filters.mathematics.parser), and two trees are compared by exact
+and modular arithmetic (filters.mathematics.compare). About six in a thousand answers go to Math-Verify.
 """
 
 import re
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
-from filters.mathematics.compare import LENIENCIES, Comparison, Outcome, leniencies_needed
+from filters.mathematics.compare import LENIENCIES, Comparer, Comparison, leniencies_needed
 from filters.mathematics.expressions import LETTERS, Call, Expression, Words, nodes
 from filters.mathematics.parser import read_answer
 from filters.mathematics.references import defects
@@ -18,7 +18,7 @@ from filters.mathematics.tokens import Unreadable
 from filters.text.final_answer import Answer, boxed, final_answer, joined_boxes
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
-SEARCHED_CHARS = 20_000  # of an answer without a mark the end: Math-Verify takes the rightmost match anyway
+SEARCHED_CHARS = 20_000  # at the end of an answer without a mark; Math-Verify takes the rightmost match anyway
 MARKED_CHARS = 4_000
 SHORT_CHARS = 200
 
@@ -36,7 +36,7 @@ LABEL = re.compile(r"(?<![A-Za-z\\])[A-J]\s*[).]")
 
 
 def check_options(options: Mapping[str, Any]) -> None:
-    """The only option is `leniencies`, a list of names of filters.mathematics.compare.LENIENCIES."""
+    """Check the only option, `leniencies`: a list of names in filters.mathematics.compare.LENIENCIES."""
     for key, names in options.items():
         if key != "leniencies":
             raise ValueError(f"math_answer has no option {key!r}; it has 'leniencies'")
@@ -44,18 +44,18 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise ValueError(f"leniencies = {names!r}: it must be a list of {', '.join(map(repr, LENIENCIES))}")
 
 
-def gold_answer(reference: str) -> str:
-    """The answer that a reference stands for (filters.check_references)."""
+def reference_answer(reference: str) -> str:
+    """Return the answer that a reference stands for (filters.check_references)."""
     return bare_reference(reference)
 
 
-def gold_defects(reference: str) -> list[tuple[str, str]]:
-    """What looks wrong with a reference (filters.check_references)."""
+def reference_defects(reference: str) -> list[tuple[str, str]]:
+    """Return what looks wrong with a reference (filters.check_references)."""
     return list(defects(bare_reference(reference)))
 
 
 def verify(item: Item) -> Judgement:
-    """Judges the last answer that the text after the thinking commits itself to, else its final number or formula."""
+    """Judge the last answer that the text after the thinking commits to, else its final number or formula."""
     if not (item.reference or "").strip():
         return broken("the prompt has no reference answer")
     answer = final_answer(item)
@@ -67,7 +67,7 @@ def verify(item: Item) -> Judgement:
 
 
 def bare_reference(reference: str) -> str:
-    """The gold answer without `####`, `\\boxed{}` or dollars around the whole of it."""
+    """Return the reference answer without `####`, `\\boxed{}` or dollars around the whole of it."""
     text = reference.rpartition("####")[2].strip()
     boxes = boxed(text) if "boxed" in text else []
     if len(boxes) > 1:
@@ -80,7 +80,7 @@ def bare_reference(reference: str) -> str:
 
 
 def by_letter(answer: Answer, reference: str) -> Judgement | None:
-    """A judgement where the reference is the letter of a choice and the mark holds `(B) 12`; None otherwise."""
+    """Return a judgement if the reference is the letter of a choice and the mark holds `(B) 12`; else None."""
     expected = CHOICE.fullmatch(reference)
     said = LABELLED.match(answer.marked or "") if expected else None
     if not expected or not said or len(LABEL.findall(answer.marked or "")) != 1:
@@ -91,17 +91,17 @@ def by_letter(answer: Answer, reference: str) -> Judgement | None:
 
 
 def by_value(answer: Answer, reference: str, leniencies: tuple[str, ...] = ()) -> Judgement | None:
-    """The exact comparison's judgement of the first candidate that it can read; None leaves it to Math-Verify."""
+    """Judge the first readable candidate by exact comparison; None leaves the answer to Math-Verify."""
     judgement = None
     for said in candidates(answer):
         judgement = compared(said, reference, leniencies)
         if judgement and judgement.status != "unparseable":
             return judgement
-    return judgement if answer.marked is not None else None  # a sentence that holds no formula may be followed by one
+    return judgement if answer.marked is not None else None  # a formula may follow the sentence that holds none
 
 
 def candidates(answer: Answer) -> Iterator[str]:
-    """The readings of what is the final answer, the last committed one first."""
+    """Yield the possible readings of the final answer, the last committed one first."""
     marked = f"{answer.marked}{answer.unit}" if answer.marked and answer.unit else answer.marked
     for text in (answer.stated, answer.joined, marked, None if answer.marked else formula(answer.text)):
         if text and len(text) <= MARKED_CHARS:
@@ -109,14 +109,14 @@ def candidates(answer: Answer) -> Iterator[str]:
 
 
 def formula(text: str) -> str | None:
-    """A text without a mark that is nothing but a number, or a formula between dollars or the like."""
+    """Return a text without a mark if it is nothing but a number or a delimited formula."""
     if len(text) > SHORT_CHARS or PROSE.search(text):
         return None
     return text if DELIMITER.match(text) or exact_number(text) is not None else None
 
 
 def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgement | None:
-    """A judgement by value; None where a side cannot be read, or the comparison cannot tell."""
+    """Return a judgement by value; None if a side cannot be read or the comparison is undecided."""
     number, expected = exact_number(said), exact_number(reference)
     if number is not None and number == expected:
         return correct(f"{said} equals the reference {reference}")
@@ -129,27 +129,29 @@ def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgemen
 
 
 def by_trees(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgement | None:
-    """The judgement of the two sides as they are read."""
-    gold, got = read_answer(reference), read_answer(said)
-    if isinstance(gold, Words) and len(gold.text) > SHOWN_CHARS:  # a whole solution, not an answer
+    """Return the judgement on the two sides as parsed trees."""
+    expected, got = read_answer(reference), read_answer(said)
+    if isinstance(expected, Words) and len(expected.text) > SHOWN_CHARS:  # a whole solution, not an answer
         return None
-    outcome = Comparison().compare(gold, got)
-    if outcome is not Outcome.DIFFERENT and any(map(is_letters, (*nodes(gold), *nodes(got)))):
-        return None  # equal as products; as words they may be two
-    if outcome is Outcome.EQUAL:
+    found = Comparer().compare(expected, got)
+    if found is not Comparison.DIFFERENT and any(map(is_letters, (*nodes(expected), *nodes(got)))):
+        return None  # they are equal as products, but may be different words
+    if found is Comparison.EQUAL:
         return correct(f"{shown(said)} equals the reference {shown(reference)}")
-    return None if outcome is Outcome.UNDECIDED else not_equal(got, gold, said, reference, leniencies)
+    return None if found is Comparison.UNDECIDED else not_equal(got, expected, said, reference, leniencies)
 
 
 def is_letters(node: Expression) -> bool:
     return isinstance(node, Call) and node.function == LETTERS
 
 
-def not_equal(got: Expression, gold: Expression, said: str, reference: str, leniencies: tuple[str, ...]) -> Judgement:
-    """The judgement on an answer that is not the reference, with the leniencies that would make it so."""
-    if isinstance(got, Words) and not isinstance(gold, Words):
+def not_equal(
+    got: Expression, expected: Expression, said: str, reference: str, leniencies: tuple[str, ...]
+) -> Judgement:
+    """Return the judgement on an answer that differs, naming the leniencies under which it would be equal."""
+    if isinstance(got, Words) and not isinstance(expected, Words):
         return unparseable(f"{shown(said)} could not be read as mathematics")
-    needed = leniencies_needed(gold, got)
+    needed = leniencies_needed(expected, got)
     if needed and set(needed) <= set(leniencies):
         return correct(f"{shown(said)} equals the reference {shown(reference)} with leniency {' and '.join(needed)}")
     hint = f"; equal with leniency {' and '.join(needed)}" if needed else ""
@@ -157,7 +159,7 @@ def not_equal(got: Expression, gold: Expression, said: str, reference: str, leni
 
 
 def exact_number(text: str) -> Fraction | None:
-    """The value of an integer, a decimal (1,234.5; 2e-3; 2\\times10^{-3}) or a fraction of integers; else None."""
+    """Return the value of an integer, decimal (1,234.5; 2e-3; 2\\times10^{-3}) or fraction of integers; else None."""
     text = MARKUP.sub("", text).removesuffix(".")
     if match := NUMBER.fullmatch(text):
         sign, whole, decimals, *exponents = match.groups()
@@ -171,7 +173,7 @@ def exact_number(text: str) -> Fraction | None:
 
 
 def by_symbols(answer: Answer, reference: str) -> Judgement:
-    """Math-Verify's judgement of what the mark holds; of the end of the text where several boxes, or none, hold it."""
+    """Return Math-Verify's judgement on the mark's contents; on the end of the text if it has several boxes or none."""
     whole = answer.marked is not None and answer.boxes <= 1
     said = (answer.marked if whole and answer.marked else answer.text[-SEARCHED_CHARS:]).replace("\\$", "")
     if whole and len(said) > MARKED_CHARS:
@@ -182,5 +184,5 @@ def by_symbols(answer: Answer, reference: str) -> Judgement:
 
 
 def spelled(text: str) -> str:
-    """The text without what only lays it out: formulas that differ in nothing else are equal, readable or not."""
+    """Return the text without mere layout; formulas that differ in nothing else are equal, parsable or not."""
     return LAYOUT.sub("", SIZED_FRACTION.sub(r"\\frac", DELIMITER.sub("", text))).removesuffix(".")

@@ -1,8 +1,8 @@
-"""The format reward of DeepSeek-R1-Zero (arXiv 2501.12948): the tags in order, once, and nothing outside them.
+"""The format reward of DeepSeek-R1-Zero (arXiv 2501.12948): the tags once, in order, and nothing outside them.
 
-`<think>...</think>` and then the answer. Where the reference is "answer", the answer must stand in
-`<answer>...</answer>`. The trace's reasoning is what was between the think tags, so a trace without reasoning, or one
-whose answer is empty, has not kept the format. Says nothing of whether the answer is right.
+The format is `<think>...</think>` followed by the answer. If the reference is "answer", the answer must be in
+`<answer>...</answer>`. The trace's reasoning is the text between the think tags, so a trace without reasoning or with
+an empty answer breaks the format. It does not judge whether the answer is right.
 """
 
 import re
@@ -14,7 +14,7 @@ PLAIN, TAGGED = ["<think>", "</think>"], ["<think>", "</think>", "<answer>", "</
 
 
 def verify(item: Item) -> Judgement:
-    """Correct or wrong; a completion that was cut off is wrong by what it lacks."""
+    """Return correct or wrong; a completion that was cut off is wrong for the tags it lacks."""
     if item.reference not in (None, "", "answer"):
         return broken(f"the reference is {item.reference!r}; it must be 'answer' or empty")
     text = item.answer if item.reasoning is None else f"<think>{item.reasoning}</think>{item.answer}"

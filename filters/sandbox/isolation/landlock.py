@@ -1,4 +1,4 @@
-"""Landlock: the kernel keeps a process, of any user, from all files but those named (Linux 5.13; landlock(7))."""
+"""Landlock: confinement of a process, whatever its user, to named files (Linux 5.13; landlock(7))."""
 
 import ctypes
 import functools
@@ -13,16 +13,16 @@ CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # the same on every arc
 VERSION, PATH_BENEATH = 1, 1
 
 READ = 1 << 0 | 1 << 2 | 1 << 3  # execute, read a file, list a folder
-FILE = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14  # what a rule on a file may allow: execute, write, read, truncate
+FILE = 1 << 0 | 1 << 1 | 1 << 2 | 1 << 14  # rights that a rule on a file may grant: execute, write, read, truncate
 FIRST_RIGHTS = (1 << 13) - 1
-RIGHTS_SINCE = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # by ABI: rename across folders, truncate, device ioctl
+RIGHTS_SINCE = {2: 1 << 13, 3: 1 << 14, 5: 1 << 15}  # ABI -> new right: rename across folders, truncate, device ioctl
 NETWORK = 1 << 0 | 1 << 1  # bind and connect TCP, since ABI 4
 SCOPED = 1 << 0 | 1 << 1  # abstract unix sockets and signals, since ABI 6
 
 
 @functools.cache
 def abi() -> int:
-    """Landlock's version here; 0 where the kernel has none or it is off."""
+    """Return the kernel's Landlock ABI version; 0 if Landlock is missing or off."""
     try:
         return syscall(CREATE_RULESET, None, 0, VERSION, what="landlock")
     except (OSError, AssertionError):
@@ -30,12 +30,12 @@ def abi() -> int:
 
 
 def keeps_signals_in(version: int) -> bool:
-    """Whether signals to processes outside are refused by Landlock itself."""
+    """Return whether Landlock itself refuses signals to processes outside the sandbox."""
     return version >= 6
 
 
 def restrict(readable: Iterable[str], writable: Iterable[str], version: int) -> None:
-    """Leave this process, and what it starts, only these files and folders; needs no_new_privs."""
+    """Restrict this process and its descendants to the given files and folders; requires no_new_privs."""
     rights = FIRST_RIGHTS | sum(bits for since, bits in RIGHTS_SINCE.items() if version >= since)
     attributes = [rights]
     if version >= 4:
@@ -54,7 +54,7 @@ def restrict(readable: Iterable[str], writable: Iterable[str], version: int) -> 
 
 
 def add(ruleset: int, path: str, allowed: int) -> None:
-    """Allow `allowed` on a path and, where it is a folder, on what is in it."""
+    """Allow `allowed` on a path and, if it is a folder, on everything below it."""
     descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not stat.S_ISDIR(os.fstat(descriptor).st_mode):

@@ -1,9 +1,9 @@
-"""A world of its own for a process: user, pid, mount, network, IPC and host name namespaces (namespaces(7)).
+"""Isolation of a process in user, pid, mount, network, IPC and UTS namespaces (namespaces(7)).
 
-The new root is a read-only tmpfs that holds the folders named, read-only, a few devices, and BOX: an empty tmpfs
-a program, capped in bytes and files. There is no /proc, no home, no socket, and the network has no interface up.
-An ordinary user may do all this where the kernel lets users make user namespaces; nothing is left afterwards,
-because mounts and processes end with the namespaces.
+The new root is a read-only tmpfs with the named folders (read-only), a few devices, and BOX, an empty tmpfs for each
+program with a cap on bytes and files. There is no /proc, no home directory and no socket, and no network interface is
+up. An unprivileged user may do all this if the kernel allows user namespaces. Nothing is left behind, because mounts
+and processes end with the namespaces.
 """
 
 import ctypes
@@ -20,19 +20,19 @@ PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 MOUNT_SETATTR, AT_FDCWD, AT_RECURSIVE = 442, -100, 0x8000
 ATTR_READ_ONLY, ATTR_NOSUID, ATTR_NODEV = 1, 2, 4
 DEVICES = ("null", "zero", "full", "random", "urandom")
-STAND_IN = 65534  # nobody
-INSIDE = 1000  # the user a program finds itself to be
+NOBODY = 65534
+INSIDE = 1000  # the uid that a program sees
 
 
 def enter(readable: Sequence[str]) -> None:
-    """Put what this process starts into new namespaces, and itself before a new root; OSError where refused.
+    """Put the children of this process into new namespaces and give it a new root; raise OSError if the kernel refuses.
 
-    The process that calls stays outside the pid namespace: its first child is process 1 there.
+    The calling process itself stays outside the pid namespace: its first child is process 1 there.
     """
     user, group = os.geteuid(), os.getegid()
     if user == 0:
-        os.setresuid(STAND_IN, -1, -1)  # the kernel does not hold the real uid 0 to its number of processes
-    assert LIBC is not None, "Linux alone has namespaces"
+        os.setresuid(NOBODY, -1, -1)  # the kernel exempts real uid 0 from the limit on processes
+    assert LIBC is not None, "namespaces exist on Linux alone"
     checked(LIBC.unshare(NEW_NAMESPACES), "unshare")
     write("/proc/self/setgroups", "deny")
     write("/proc/self/uid_map", f"{INSIDE} {user} 1")
@@ -41,13 +41,13 @@ def enter(readable: Sequence[str]) -> None:
 
 
 def write(path: str, text: str) -> None:
-    """One write of a file of the kernel's."""
+    """Write a kernel file in a single write."""
     with open(path, "w", encoding="ascii") as file:
         file.write(text)
 
 
 def new_root(readable: Sequence[str]) -> None:
-    """Build the root on a tmpfs, bring in what may be read, let go of the old root."""
+    """Build the root on a tmpfs, bind the readable paths, and detach the old root."""
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     mount("root", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,mode=755")
     os.mkdir("/tmp/old")
@@ -59,7 +59,7 @@ def new_root(readable: Sequence[str]) -> None:
     for name in DEVICES:
         bring(f"/dev/{name}", device=True)
     os.mkdir(BOX)
-    if not os.path.lexists("/tmp"):  # something to read may lie there
+    if not os.path.lexists("/tmp"):  # a readable path may lie below it
         os.symlink(BOX, "/tmp")
     os.symlink(BOX, "/dev/shm")
     checked(LIBC.umount2(b"/old", MNT_DETACH) if LIBC else -1, "umount of the old root")
@@ -68,7 +68,7 @@ def new_root(readable: Sequence[str]) -> None:
 
 
 def bring(path: str, device: bool = False) -> None:
-    """Show a file or folder of the old root under its own path; links on the way to it stay links."""
+    """Bind a file or folder of the old root under its own path; symbolic links stay links."""
     if os.path.lexists(path):
         return
     old = f"/old{path}"
@@ -86,25 +86,25 @@ def bring(path: str, device: bool = False) -> None:
 
 
 def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-    """`mount(2)`."""
-    assert LIBC is not None, "Linux alone has these mounts"
+    """Call `mount(2)`."""
+    assert LIBC is not None, "these mounts exist on Linux alone"
     encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
     result = LIBC.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
     checked(result, f"mount {target}")
 
 
 def set_attributes(path: str, attributes: int, flags: int = 0) -> None:
-    """`mount_setattr(2)`, which changes a whole tree at once (Linux 5.12)."""
+    """Call `mount_setattr(2)`, which changes a whole tree at once (Linux 5.12)."""
     wanted = (ctypes.c_uint64 * 4)(attributes, 0, 0, 0)
     syscall(MOUNT_SETATTR, AT_FDCWD, os.fsencode(path), flags, wanted, ctypes.sizeof(wanted), what=f"read-only {path}")
 
 
 def mount_box(disk_mib: int, files: int) -> None:
-    """An empty folder for one program, in memory."""
+    """Mount an empty folder for one program, in memory."""
     mount("box", BOX, "tmpfs", MS_NOSUID | MS_NODEV, f"size={disk_mib}m,nr_inodes={files},mode=700")
 
 
 def unmount_box() -> None:
-    """Let the folder go with all that is in it."""
-    assert LIBC is not None, "Linux alone has these mounts"
+    """Unmount the folder and discard its contents."""
+    assert LIBC is not None, "these mounts exist on Linux alone"
     checked(LIBC.umount2(os.fsencode(BOX), MNT_DETACH), "umount of the box")

@@ -1,15 +1,15 @@
-"""The system calls that a program in the sandbox does not get, as one seccomp filter.
+"""A seccomp filter of the system calls that a sandboxed program may not make.
 
-Refused (EPERM): every socket but a connected pair of streams, which asyncio needs for itself; looking into other
-processes, stopping them, setting their limits; mounts, namespaces and changes of user; System V and POSIX message
-queues, which outlive a process; files in memory, which no limit counts; kernel interfaces with a record of holes
-(bpf, io_uring, userfaultfd, perf, keyrings). `clone3`, whose flags a filter cannot read, does not exist (ENOSYS:
-libraries fall back to `clone`), nor do system calls newer than this file. Another architecture's calls, 32 bit
-ones among them, end the process.
+Refused with EPERM: every socket except a connected pair of streams, which asyncio needs internally; inspecting or
+stopping other processes and setting their limits; mounts, namespaces and changes of user; System V and POSIX message
+queues, which outlive a process; in-memory files, which no limit counts; kernel interfaces with a record of
+vulnerabilities (bpf, io_uring, userfaultfd, perf, keyrings). `clone3`, whose flags a filter cannot read, fails with
+ENOSYS (libraries fall back to `clone`), as do system calls newer than this file. A call of another architecture,
+32-bit calls included, kills the process.
 
-`setsid` and `setpgid` say yes and do nothing: a program stays in the process group that it is killed with.
+`setsid` and `setpgid` report success and do nothing, so a program stays in the process group that it is killed with.
 
-System calls' numbers are Linux's own (asm/unistd_64.h and asm-generic/unistd.h).
+The system call numbers are those of Linux (asm/unistd_64.h and asm-generic/unistd.h).
 """
 
 import ctypes
@@ -21,8 +21,8 @@ from collections.abc import Iterator
 
 from filters.sandbox.isolation.syscalls import LIBC, checked
 
-MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT_ARCH, column below
-NEWEST = 462  # mseal; x32 calls, which begin at 2**30, are above it too
+MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # (AUDIT_ARCH, column in the tables below)
+NEWEST = 462  # mseal; x32 calls, which begin at 2**30, are above it as well
 CLONE_NEW = 0x7E020000 | 0x80  # the flags for new namespaces
 
 REFUSED = {  # name: (number on x86_64, number on aarch64 or None)
@@ -125,7 +125,7 @@ SOCK_STREAM, SOCK_TYPES = 1, 0xF
 
 
 def argument(index: int) -> int:
-    """Offset of the low half of an argument, on a little-endian machine."""
+    """Return the offset of the low half of an argument on a little-endian machine."""
     return 16 + 8 * index
 
 
@@ -133,18 +133,18 @@ Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, op
 
 
 def refuse(number: int) -> Instruction:
-    """Answer with an error number; 0 says yes without doing anything."""
+    """Return the instruction that fails with an error number; 0 reports success without doing anything."""
     return RETURN, 0, 0, ERRNO | number
 
 
 def when(number: int, *body: Instruction) -> Iterator[Instruction]:
-    """What to do with one system call; the body must end in a return."""
+    """Yield the instructions for one system call; the body must end in a return."""
     yield EQUAL, 0, len(body), number
     yield from body
 
 
 def instructions(machine: str, own_process: int | None) -> Iterator[Instruction]:
-    """The filter; with `own_process`, that process may send signals to itself alone."""
+    """Yield the filter; if `own_process` is given, that process may send signals to itself alone."""
     audit, column = MACHINES[machine]
     no, yes = refuse(errno.EPERM), refuse(0)
     allow: Instruction = (RETURN, 0, 0, ALLOW)
@@ -163,7 +163,7 @@ def instructions(machine: str, own_process: int | None) -> Iterator[Instruction]
     yield from when(CLONE[column], (LOAD, 0, 0, argument(0)), (ANY_BIT, 0, 1, CLONE_NEW), no, allow)
     streams = ((LOAD, 0, 0, argument(1)), (AND, 0, 0, SOCK_TYPES), (EQUAL, 1, 0, SOCK_STREAM), no, allow)
     yield from when(SOCKETPAIR[column], *streams)
-    yield from when(PRLIMIT[column], (LOAD, 0, 0, argument(0)), (EQUAL, 1, 0, 0), no, allow)  # 0: its own
+    yield from when(PRLIMIT[column], (LOAD, 0, 0, argument(0)), (EQUAL, 1, 0, 0), no, allow)  # 0: own process
     if own_process is not None:
         for call in (KILL, TKILL, TGKILL):
             yield from when(call[column], (LOAD, 0, 0, argument(0)), (EQUAL, 1, 0, own_process), no, allow)
@@ -171,22 +171,22 @@ def instructions(machine: str, own_process: int | None) -> Iterator[Instruction]
 
 
 class Filter(ctypes.Structure):
-    """struct sock_fprog."""
+    """The C structure sock_fprog."""
 
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
 @functools.cache
 def assembled(machine: str, own_process: int | None) -> Filter:
-    """The filter as the kernel reads it."""
+    """Return the filter in the form that the kernel reads."""
     code = b"".join(struct.pack("=HBBI", *instruction) for instruction in instructions(machine, own_process))
     return Filter(len(code) // 8, code)
 
 
 def install(own_signals_only: bool) -> None:
-    """Filter this process and all that it starts, for good; needs no_new_privs. An unknown machine is an OSError.
+    """Filter this process and everything it starts, for good; requires no_new_privs.
 
-    `own_signals_only` is for kernels that cannot keep signals within the sandbox.
+    `own_signals_only` is for kernels that cannot confine signals to the sandbox. Raises OSError on an unknown machine.
     """
     machine = os.uname().machine
     if LIBC is None or machine not in MACHINES:

@@ -1,4 +1,4 @@
-"""The exact comparison: what it calls equal is equal, what it calls different is different."""
+"""Tests of the exact comparison: what it calls equal is equal, what it calls different is different."""
 
 import random
 import subprocess
@@ -7,18 +7,18 @@ import sys
 import pytest
 import sympy
 
-from filters.mathematics.compare import LENIENCIES, Comparison, Outcome, leniencies_needed
+from filters.mathematics.compare import LENIENCIES, Comparer, Comparison, leniencies_needed
 from filters.mathematics.expressions import Name, Number, Sum, Words
 from filters.mathematics.parser import read_answer
 from filters.mathematics.tokens import Unreadable
 
 
-def outcome(gold: str, said: str, *leniencies: str) -> Outcome:
-    return Comparison(leniencies).compare(read_answer(gold), read_answer(said))
+def compared(reference: str, said: str, *leniencies: str) -> Comparison:
+    return Comparer(leniencies).compare(read_answer(reference), read_answer(said))
 
 
 @pytest.mark.parametrize(
-    ("gold", "said"),
+    ("reference", "said"),
     [
         ("1234567", "1,234,567"),
         ("10{,}000", "10 000"),
@@ -38,12 +38,12 @@ def outcome(gold: str, said: str, *leniencies: str) -> Outcome:
         ("2516_8", "2516_{8}"),
     ],
 )
-def test_numbers_in_all_their_spellings(gold: str, said: str) -> None:
-    assert outcome(gold, said) is Outcome.EQUAL
+def test_numbers_in_all_spellings(reference: str, said: str) -> None:
+    assert compared(reference, said) is Comparison.EQUAL
 
 
 @pytest.mark.parametrize(
-    ("gold", "said"),
+    ("reference", "said"),
     [
         ("\\frac{1}{\\sqrt{2}}", "\\frac{\\sqrt2}{2}"),
         ("\\sqrt{50} + \\sqrt{8}", "7\\sqrt{2}"),
@@ -68,13 +68,13 @@ def test_numbers_in_all_their_spellings(gold: str, said: str) -> None:
         ("1/12", "0.0833333333"),
     ],
 )
-def test_expressions_that_are_equal(gold: str, said: str) -> None:
-    assert outcome(gold, said) is Outcome.EQUAL
-    assert outcome(said, gold) is Outcome.EQUAL
+def test_equal_expressions(reference: str, said: str) -> None:
+    assert compared(reference, said) is Comparison.EQUAL
+    assert compared(said, reference) is Comparison.EQUAL
 
 
 @pytest.mark.parametrize(
-    ("gold", "said"),
+    ("reference", "said"),
     [
         ("12", "13"),
         ("\\frac{1}{3}", "0.333"),
@@ -96,12 +96,12 @@ def test_expressions_that_are_equal(gold: str, said: str) -> None:
         ("\\text{odd}", "\\text{even}"),
     ],
 )
-def test_answers_that_differ(gold: str, said: str) -> None:
-    assert outcome(gold, said) is Outcome.DIFFERENT
+def test_different_answers(reference: str, said: str) -> None:
+    assert compared(reference, said) is Comparison.DIFFERENT
 
 
 @pytest.mark.parametrize(
-    ("gold", "said", "expected"),
+    ("reference", "said", "expected"),
     [
         ("1, 2, 3", "3, 1, 2", True),
         ("1, 2", "1 \\text{ and } 2", True),
@@ -131,32 +131,32 @@ def test_answers_that_differ(gold: str, said: str) -> None:
         ("\\begin{pmatrix} 1 & 2 \\end{pmatrix}", "\\begin{pmatrix} 1 \\\\ 2 \\end{pmatrix}", False),
     ],
 )
-def test_several_answers_are_as_many_in_order_only_where_the_gold_is_a_tuple(
-    gold: str, said: str, expected: bool
-) -> None:
-    assert outcome(gold, said) is (Outcome.EQUAL if expected else Outcome.DIFFERENT)
+def test_several_answers_must_match_in_order_only_for_a_tuple(reference: str, said: str, expected: bool) -> None:
+    assert compared(reference, said) is (Comparison.EQUAL if expected else Comparison.DIFFERENT)
 
 
 @pytest.mark.parametrize(
-    ("gold", "said", "expected"),
+    ("reference", "said", "expected"),
     [
-        ("2^{100000}", "4^{50000}", Outcome.EQUAL),
-        ("9^{9^9}", "9^{9^{9}}", Outcome.EQUAL),
-        ("9^{99999999}", "5", Outcome.DIFFERENT),
-        ("2019! / 2018!", "2019", Outcome.EQUAL),
-        ("2021!", "2021 \\cdot 2020!", Outcome.EQUAL),
-        ("n!", "n \\cdot (n-1)!", Outcome.UNDECIDED),
-        ("9^{9^{9^9}}", "9^{9^{9^{9}}}", Outcome.EQUAL),
-        ("9^{9^{9^9}}", "5", Outcome.UNDECIDED),
-        ("\\log 100", "\\ln 100", Outcome.UNDECIDED),
+        ("2^{100000}", "4^{50000}", Comparison.EQUAL),
+        ("9^{9^9}", "9^{9^{9}}", Comparison.EQUAL),
+        ("9^{99999999}", "5", Comparison.DIFFERENT),
+        ("2019! / 2018!", "2019", Comparison.EQUAL),
+        ("2021!", "2021 \\cdot 2020!", Comparison.EQUAL),
+        ("n!", "n \\cdot (n-1)!", Comparison.UNDECIDED),
+        ("9^{9^{9^9}}", "9^{9^{9^{9}}}", Comparison.EQUAL),
+        ("9^{9^{9^9}}", "5", Comparison.UNDECIDED),
+        ("\\log 100", "\\ln 100", Comparison.UNDECIDED),
     ],
 )
-def test_powers_and_factorials_are_compared_without_being_expanded(gold: str, said: str, expected: Outcome) -> None:
-    assert outcome(gold, said) is expected
+def test_powers_and_factorials_are_compared_without_being_expanded(
+    reference: str, said: str, expected: Comparison
+) -> None:
+    assert compared(reference, said) is expected
 
 
 @pytest.mark.parametrize(
-    ("gold", "said", "needed"),
+    ("reference", "said", "needed"),
     [
         ("50", "0.5", ("percent",)),
         ("0.28", "28", ("percent",)),
@@ -169,22 +169,22 @@ def test_powers_and_factorials_are_compared_without_being_expanded(gold: str, sa
         ("50", "51", None),
     ],
 )
-def test_leniencies_are_off_and_the_one_that_is_needed_has_a_name(
-    gold: str, said: str, needed: tuple[str, ...] | None
+def test_leniencies_are_off_by_default_and_the_needed_ones_are_named(
+    reference: str, said: str, needed: tuple[str, ...] | None
 ) -> None:
-    assert outcome(gold, said) is Outcome.DIFFERENT
-    assert leniencies_needed(read_answer(gold), read_answer(said)) == needed
+    assert compared(reference, said) is Comparison.DIFFERENT
+    assert leniencies_needed(read_answer(reference), read_answer(said)) == needed
     if needed:
-        assert outcome(gold, said, *needed) is Outcome.EQUAL
-        assert outcome(gold, said, *(name for name in LENIENCIES if name not in needed)) is Outcome.DIFFERENT
+        assert compared(reference, said, *needed) is Comparison.EQUAL
+        assert compared(reference, said, *(name for name in LENIENCIES if name not in needed)) is Comparison.DIFFERENT
 
 
-def test_either_of_two_leniencies_takes_a_percentage_without_its_sign() -> None:
-    assert outcome("28\\%", "28") is Outcome.DIFFERENT
-    assert {outcome("28\\%", "28", name) for name in ("percent", "units")} == {Outcome.EQUAL}
+def test_two_leniencies_each_accept_a_percentage_without_its_sign() -> None:
+    assert compared("28\\%", "28") is Comparison.DIFFERENT
+    assert {compared("28\\%", "28", name) for name in ("percent", "units")} == {Comparison.EQUAL}
 
 
-def test_words_and_formulas_are_told_apart() -> None:
+def test_words_are_distinguished_from_formulas() -> None:
     assert read_answer("\\text{No solutions}") == Words("no solutions")
     assert read_answer("x + 1") == Sum((Name("x"), Number(1)))  # type: ignore[arg-type]
     for text in ("", "1 +", "\\frac{1}{", "(1, 2", "\\unknown{x}", "1 2 3", "x y 5"):
@@ -204,7 +204,7 @@ def test_words_and_formulas_are_told_apart() -> None:
         "\\frac" * 900,
     ],
 )
-def test_nesting_and_length_have_an_end(text: str) -> None:
+def test_nesting_and_length_are_limited(text: str) -> None:
     with pytest.raises(Unreadable):
         read_answer(text)
 
@@ -219,22 +219,22 @@ def random_expression(rng: random.Random, depth: int, leaves: list[sympy.Expr]) 
 
 
 @pytest.mark.parametrize("leaves", [list(sympy.symbols("x y")), [sympy.pi, sympy.I], [sympy.E, sympy.cbrt(5)]], ids=str)
-def test_what_sympy_rewrites_stays_equal_and_what_it_changes_differs(leaves: list[sympy.Expr]) -> None:
+def test_sympy_rewrites_stay_equal_and_changed_expressions_differ(leaves: list[sympy.Expr]) -> None:
     rng, decided = random.Random(5), 0
     for _ in range(60):
         expression = random_expression(rng, rng.randint(1, 3), leaves)
         if expression.has(sympy.zoo, sympy.nan):
             continue
         same = rng.choice([sympy.expand, sympy.factor, sympy.together])(expression)
-        found = outcome(sympy.latex(expression), sympy.latex(same))
-        assert found is not Outcome.DIFFERENT, (expression, same)
-        decided += found is Outcome.EQUAL
+        found = compared(sympy.latex(expression), sympy.latex(same))
+        assert found is not Comparison.DIFFERENT, (expression, same)
+        decided += found is Comparison.EQUAL
         changed = same + rng.choice([sympy.Rational(1, 10**9), sympy.sqrt(2) / 1000])
-        assert outcome(sympy.latex(expression), sympy.latex(changed)) is Outcome.DIFFERENT, (expression, changed)
+        assert compared(sympy.latex(expression), sympy.latex(changed)) is Comparison.DIFFERENT, (expression, changed)
     assert decided >= 50
 
 
-def test_the_exact_path_loads_no_sympy() -> None:
+def test_the_exact_comparison_loads_no_sympy() -> None:
     code = (
         "import sys\nfrom filters.verification.verdicts import Item\nfrom filters.verifiers.math_answer import verify\n"
         "assert verify(Item('\\\\boxed{(x-1)(x+1)}', 'x^2-1')).status == 'correct'\n"

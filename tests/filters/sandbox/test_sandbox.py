@@ -13,31 +13,31 @@ import psutil
 import pytest
 
 from filters.sandbox.local import LEVELS, LocalSandbox
-from filters.sandbox.program import Limits, Outcome, Program
+from filters.sandbox.program import Limits, Program, ProgramResult
 from filters.sandbox.rpc import request_line
 from filters.sandbox.zygote_process import tree
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-def run(sandbox: LocalSandbox, source: str, stdin: bytes = b"", **limits: float) -> Outcome:
+def run(sandbox: LocalSandbox, source: str, stdin: bytes = b"", **limits: float) -> ProgramResult:
     settings = Limits(**({"time_s": 10.0} | limits))  # type: ignore[arg-type]
     return sandbox.run(Program(textwrap.dedent(source), stdin=stdin), settings)
 
 
-def said(outcome: Outcome) -> str:
-    assert (outcome.ending, outcome.exit_code) == ("exit", 0), outcome
-    return outcome.stdout.decode()
+def said(result: ProgramResult) -> str:
+    assert (result.ending, result.exit_code) == ("exit", 0), result
+    return result.stdout.decode()
 
 
 def sandbox_mounts() -> list[str]:
-    """Mounts of a sandbox's that are seen from here."""
+    """Return the sandbox mounts visible from this process."""
     return [line for line in Path("/proc/self/mounts").read_text().splitlines() if line.startswith(("box ", "root "))]
 
 
 def alone(sandbox: LocalSandbox) -> bool:
-    """Whether no process of any program is left."""
-    return all(set(tree(keeper.process.pid)) == keeper.own for keeper in sandbox._keepers.values())
+    """Return whether no process of any program is left."""
+    return all(set(tree(zygote.process.pid)) == zygote.own for zygote in sandbox._zygotes.values())
 
 
 def test_a_program_runs_as_it_would_by_itself(sandbox: LocalSandbox) -> None:
@@ -62,9 +62,9 @@ def test_a_program_runs_as_it_would_by_itself(sandbox: LocalSandbox) -> None:
 
 
 @pytest.mark.parametrize(("ending", "code"), [("sys.exit(3)", 3), ("raise KeyError('k')", 1), ("os.abort()", -6)])
-def test_how_a_program_ends_is_told(sandbox: LocalSandbox, ending: str, code: int) -> None:
-    outcome = run(sandbox, f"import os, sys\nprint('said')\nsys.stdout.flush()\n{ending}")
-    assert (outcome.ending, outcome.exit_code, outcome.stdout) == ("exit", code, b"said\n")
+def test_the_ending_of_a_program_is_reported(sandbox: LocalSandbox, ending: str, code: int) -> None:
+    result = run(sandbox, f"import os, sys\nprint('said')\nsys.stdout.flush()\n{ending}")
+    assert (result.ending, result.exit_code, result.stdout) == ("exit", code, b"said\n")
 
 
 def test_programs_share_nothing(sandbox: LocalSandbox) -> None:
@@ -81,7 +81,7 @@ def test_programs_share_nothing(sandbox: LocalSandbox) -> None:
     assert "HOME" in first and "VIRTUAL_ENV" not in first and "PYTHON" not in first
 
 
-def test_what_is_outside_cannot_be_read_or_written(sandbox: LocalSandbox, tmp_path: Path) -> None:
+def test_files_outside_cannot_be_read_or_written(sandbox: LocalSandbox, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("the key")
     source = f"""
@@ -141,7 +141,7 @@ def test_no_socket_leads_out(sandbox: LocalSandbox, tmp_path: Path) -> None:
 
 
 def test_the_kernel_is_out_of_reach(sandbox: LocalSandbox) -> None:
-    """Numbers of x86-64; the capability sets and the calls that would give a way out."""
+    """Check the capability sets and the system calls that would allow an escape, by x86-64 numbers."""
     calls = {"unshare": (272, 0x10000000), "bpf": (321, 0), "userfaultfd": (323, 0), "io_uring": (425, 1)}
     calls |= {"memfd": (319, b"x", 0), "shmget": (29, 0, 4096, 0o1600), "clone3": (435, 0, 0), "newest": (999, 0)}
     calls |= {"mount": (165, b"x", b"/", b"tmpfs"), "ptrace": (101, 16, os.getpid()), "setuid": (105, 0)}
@@ -177,14 +177,14 @@ def test_limits_end_a_program_and_say_which(sandbox: LocalSandbox) -> None:
     assert alone(sandbox)
 
 
-def test_large_input_and_output_block_nothing(sandbox: LocalSandbox) -> None:
+def test_large_input_and_output_do_not_block(sandbox: LocalSandbox) -> None:
     assert said(run(sandbox, "print(1)", b"7" * 5_000_000)) == "1\n"
     assert said(run(sandbox, "import sys; print(sys.stdin.read(), end='')", b"7" * 5_000_000)) == "7" * 5_000_000
-    outcome = run(sandbox, "import sys\nprint('x' * 2000000)\nsys.stderr.write('y' * 2000000)")
-    assert (len(outcome.stdout), len(outcome.stderr)) == (2_000_001, 2_000_000)
+    result = run(sandbox, "import sys\nprint('x' * 2000000)\nsys.stderr.write('y' * 2000000)")
+    assert (len(result.stdout), len(result.stderr)) == (2_000_001, 2_000_000)
 
 
-def test_what_a_program_leaves_running_dies_with_it(sandbox: LocalSandbox) -> None:
+def test_processes_a_program_leaves_running_are_killed(sandbox: LocalSandbox) -> None:
     source = """
     import os, signal, time
     for _ in range(5):
@@ -210,24 +210,24 @@ def test_calls_keep_the_types_of_values(sandbox: LocalSandbox) -> None:
     source = "from fractions import Fraction\ndef f(kind): return eval(kind)\nclass Solution:\n def g(self): return 1"
     kinds = ["(1, [2.0])", "{1: {2, 3}}", "10**40", "float('inf')", "None", "Fraction(1, 3)", "object()", "1/0"]
     calls = b"".join(request_line("f", [kind]) for kind in kinds) + request_line("g", [])
-    outcome = sandbox.run(Program(source, calls=calls), Limits())
-    lines = outcome.replies.decode().splitlines()[1:]
+    result = sandbox.run(Program(source, calls=calls), Limits())
+    lines = result.replies.decode().splitlines()[1:]
     assert lines[0] == '{"value": {"tuple": [1, [2.0]]}}'
     assert lines[1] == '{"value": {"dict": [[1, {"set": [2, 3]}]]}}'
     assert lines[2] == f'{{"value": {{"int": "{hex(10**40)}"}}}}'
     assert '"object"' in lines[6] and "ZeroDivisionError" in lines[7] and lines[8] == '{"value": 1}'
 
 
-def test_any_thread_may_ask(sandbox: LocalSandbox) -> None:
+def test_any_thread_may_call(sandbox: LocalSandbox) -> None:
     with ThreadPoolExecutor(8) as threads:
         outputs = list(threads.map(lambda i: said(run(sandbox, f"print({i})")), range(24)))
     assert outputs == [f"{i}\n" for i in range(24)]
 
 
-def test_a_lost_keeper_is_replaced(sandbox: LocalSandbox) -> None:
-    keeper = sandbox._keepers["program"]
+def test_a_lost_zygote_is_replaced(sandbox: LocalSandbox) -> None:
+    zygote = sandbox._zygotes["program"]
     threading.Timer(
-        0.3, lambda: [os.kill(process, signal.SIGKILL) for process in keeper.own | {keeper.process.pid}]
+        0.3, lambda: [os.kill(process, signal.SIGKILL) for process in zygote.own | {zygote.process.pid}]
     ).start()
     with pytest.raises(ConnectionError, match="lost"):
         run(sandbox, "import time; time.sleep(5)")
@@ -235,7 +235,7 @@ def test_a_lost_keeper_is_replaced(sandbox: LocalSandbox) -> None:
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_closing_leaves_nothing(level: str) -> None:
+def test_closing_leaves_nothing_behind(level: str) -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
     try:
         sandbox = LocalSandbox((level,))
@@ -244,16 +244,16 @@ def test_closing_leaves_nothing(level: str) -> None:
     with sandbox:
         sandbox.run(Program("def f(): return 1", tests="assert f() == 1"), Limits())
         run(sandbox, "open('file', 'w').write('x'); import os; os.mkdir('folder')")
-        processes = [p for keeper in sandbox._keepers.values() for p in (keeper.process.pid, *keeper.own)]
+        processes = [p for zygote in sandbox._zygotes.values() for p in (zygote.process.pid, *zygote.own)]
         assert all(psutil.pid_exists(process) for process in processes)
     assert not any(psutil.pid_exists(process) for process in processes)
     assert not sandbox_mounts()
-    assert not os.path.exists(sandbox._keepers["program"].boxes or "/no such folder")
+    assert not os.path.exists(sandbox._zygotes["program"].boxes or "/no such folder")
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
 
 @pytest.mark.parametrize("level", LEVELS)
-def test_nothing_outlives_an_owner_that_is_killed(level: str, tmp_path: Path) -> None:
+def test_nothing_outlives_a_killed_owner(level: str, tmp_path: Path) -> None:
     script = tmp_path / "owner.py"
     script.write_text(
         f"import sys; sys.path.insert(0, {str(REPOSITORY)!r})\n"
@@ -278,7 +278,7 @@ def test_nothing_outlives_an_owner_that_is_killed(level: str, tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == [script]
 
 
-def test_an_ordinary_user_gets_the_same_levels(tmp_path: Path) -> None:
+def test_an_unprivileged_user_gets_the_same_levels(tmp_path: Path) -> None:
     if os.getuid() != 0:
         pytest.skip("the tests run as an ordinary user already")
     python = next((p for p in ("/usr/bin/python3", "/usr/local/bin/python3") if os.access(p, os.X_OK)), None)
@@ -298,7 +298,7 @@ def test_an_ordinary_user_gets_the_same_levels(tmp_path: Path) -> None:
     assert done.stdout == "namespaces b'True\\n'\nlandlock b'True\\n'\n", done.stderr
 
 
-def test_no_isolation_only_by_its_name() -> None:
+def test_no_isolation_only_on_explicit_request() -> None:
     with pytest.raises(OSError, match="no way to isolate"):
         LocalSandbox(())
     with LocalSandbox((), without_isolation=True) as sandbox:
@@ -308,7 +308,7 @@ def test_no_isolation_only_by_its_name() -> None:
         assert alone(sandbox)
 
 
-def test_programs_may_import_from_folders_that_are_named(tmp_path: Path) -> None:
+def test_programs_may_import_from_named_folders(tmp_path: Path) -> None:
     (tmp_path / "extra_module.py").write_text("value = 7")
     for level in LEVELS:
         with LocalSandbox((level,), packages=[str(tmp_path)]) as sandbox:

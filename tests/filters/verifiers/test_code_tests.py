@@ -11,7 +11,7 @@ import pytest
 from filters.code.asserts import plain_asserts
 from filters.code.reference import read_reference
 from filters.sandbox.local import LocalSandbox
-from filters.sandbox.program import Limits, Outcome, Program
+from filters.sandbox.program import Limits, Program, ProgramResult
 from filters.sandbox.zygote_process import tree
 from filters.verification.pool import Pool
 from filters.verification.verdicts import Item, Judgement
@@ -35,7 +35,7 @@ def judge(sandbox: LocalSandbox, answer: str, reference: Any, **fields: Any) -> 
 
 
 def sandbox_mounts() -> list[str]:
-    """Mounts of a sandbox's that are seen from here."""
+    """Return the sandbox mounts visible from this process."""
     return [line for line in Path("/proc/self/mounts").read_text().splitlines() if line.startswith(("box ", "root "))]
 
 
@@ -45,7 +45,7 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def attack_references(task: str) -> list[dict[str, Any]]:
-    """The tests that the row's task tells of; those of a function in both forms."""
+    """Return the tests for the row's task; a function gets tests in both forms."""
     if task.startswith(("f(x)=x*x", "return value")):
         return [SQUARES, SQUARE_ASSERTS]
     by_start = {
@@ -60,7 +60,7 @@ def attack_references(task: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def ray_socket() -> Iterator[None]:
-    """A listener where Ray has one, unless there is one already."""
+    """Listen on the socket path that Ray uses, unless something already does."""
     if RAY_SOCKET.exists():
         yield
         return
@@ -75,11 +75,11 @@ def ray_socket() -> Iterator[None]:
         folder.rmdir()
 
 
-def test_every_attack_ends_as_expected_and_leaves_nothing(
+def test_every_attack_ends_as_expected_and_leaves_nothing_behind(
     sandbox: LocalSandbox, shared_data: Path, ray_socket: None
 ) -> None:
     descriptors = len(os.listdir("/proc/self/fd"))
-    descriptors += len(sandbox._keepers) == 1  # the tests' keeper starts with the first assert block
+    descriptors += len(sandbox._zygotes) == 1  # the zygote of the tests starts with the first assert block
     for row in rows(shared_data / "sandbox_attacks_dev.jsonl"):
         for reference in attack_references(row["task"]):
             judgement = judge(sandbox, row["code"], reference | {"time_limit_s": 1, "memory_mib": 512})
@@ -90,9 +90,9 @@ def test_every_attack_ends_as_expected_and_leaves_nothing(
                 assert judgement.status in ("wrong", "timeout"), said
             assert "limit" not in row["expect"] or "limit" in judgement.reason, said
             assert judgement.reason.endswith(f"(isolation: {sandbox.isolation})"), said
-            for keeper in sandbox._keepers.values():
-                assert set(tree(keeper.process.pid)) == keeper.own, f"{row['id']} left a process"
-                assert not keeper.boxes or not os.listdir(keeper.boxes), f"{row['id']} left a file"
+            for zygote in sandbox._zygotes.values():
+                assert set(tree(zygote.process.pid)) == zygote.own, f"{row['id']} left a process"
+                assert not zygote.boxes or not os.listdir(zygote.boxes), f"{row['id']} left a file"
     assert not sandbox_mounts()
     assert len(os.listdir("/proc/self/fd")) == descriptors
 
@@ -109,7 +109,7 @@ def test_reference_solutions_pass(any_sandbox: LocalSandbox, shared_data: Path) 
         assert judgement.status == "correct", f"{row['task_id']}: {judgement.reason}"
 
 
-def test_real_completions_get_the_verdict_they_are_labelled_with(any_sandbox: LocalSandbox, shared_data: Path) -> None:
+def test_real_completions_get_the_labelled_verdict(any_sandbox: LocalSandbox, shared_data: Path) -> None:
     problems = {row["task_id"]: row for row in rows(shared_data / "HumanEval.jsonl.gz")}
     for row in rows(shared_data / "humaneval_codegen_dev.jsonl.gz"):
         judgement = judge(any_sandbox, row["completion"], problems[row["task_id"]] | {"time_limit_s": 10})
@@ -182,7 +182,7 @@ def test_assert_blocks(any_sandbox: LocalSandbox, program: str, tests: str, stat
     assert judgement.status == status, judgement
 
 
-def test_helpers_of_the_prompt_are_not_the_programs(any_sandbox: LocalSandbox) -> None:
+def test_the_program_cannot_replace_helpers_of_the_prompt(any_sandbox: LocalSandbox) -> None:
     prompt = "def poly(x):\n    return x - 3\n\ndef find():\n"
     reference = {
         "prompt": prompt,
@@ -194,7 +194,7 @@ def test_helpers_of_the_prompt_are_not_the_programs(any_sandbox: LocalSandbox) -
     assert judge(any_sandbox, "    return 4\ndef poly(x):\n    return 0", reference).status == "wrong"
 
 
-def test_a_checker_decides_where_many_answers_are_right(any_sandbox: LocalSandbox) -> None:
+def test_a_checker_decides_if_many_answers_are_right(any_sandbox: LocalSandbox) -> None:
     checker = "def check(input, output, expected):\n    return sorted(output) == sorted(expected)"
     reference = {"fn_name": "f", "inputs": [[3]], "outputs": [[1, 2, 3]], "checker": checker}
     assert judge(any_sandbox, "def f(n): return [3, 1, 2]", reference).status == "correct"
@@ -226,7 +226,7 @@ def test_the_program_in_an_answer(
     assert judgement.status == status and reason in judgement.reason, judgement
 
 
-def test_in_the_pool_only_the_item_that_breaks_a_limit_is_hit() -> None:
+def test_in_the_pool_a_broken_limit_affects_only_its_item() -> None:
     reference = json.dumps(SQUARES | {"time_limit_s": 0.5})
     answers = [SQUARE, "import time; time.sleep(60)", SQUARE, "def f(x):\n    return 0"]
     with Pool(2, timeout_s=3) as pool:
@@ -238,20 +238,20 @@ def test_in_the_pool_only_the_item_that_breaks_a_limit_is_hit() -> None:
     assert [v.status for v in beyond] == ["timeout", "correct"]
 
 
-def test_another_sandbox_takes_its_place() -> None:
+def test_another_sandbox_can_be_used() -> None:
     class Remote:
         isolation = "a machine of its own"
 
-        def run(self, program: Program, limits: Limits) -> Outcome:
+        def run(self, program: Program, limits: Limits) -> ProgramResult:
             assert program.stdin == b"3\n" and limits.memory_mib == 77
-            return Outcome("exit", 0, b"1\n2\n3\n", b"", b"", 0.1)
+            return ProgramResult("exit", 0, b"1\n2\n3\n", b"", b"", 0.1)
 
     reference = {"inputs": ["3\n"], "outputs": ["1\n2\n3\n"], "memory_mib": 77}
     judgement = code_tests.verify_in(Remote(), Item("print()", json.dumps(reference), bare=True))
     assert judgement.reason == "1 of 1 tests passed (isolation: a machine of its own)"
 
 
-def test_a_sandbox_that_fails_is_no_fault_of_the_programs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_sandbox_is_an_error_not_a_wrong_program(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> LocalSandbox:
         return LocalSandbox(())
 
@@ -274,7 +274,7 @@ def test_options_are_checked(options: dict[str, Any], said: str) -> None:
         code_tests.check_options(options)
 
 
-def test_the_reference_goes_before_the_options() -> None:
+def test_the_reference_overrides_the_options() -> None:
     assert read_reference(json.dumps(SQUARES), Limits(time_s=9)).limits.time_s == 9
     assert read_reference(json.dumps(SQUARES | {"time_limit_s": 2}), Limits(time_s=9)).limits.time_s == 2
 
@@ -310,7 +310,7 @@ def test_which_assert_blocks_are_plain(tests: str, entry_point: str | None, plai
         "import os\ndef f(x): os.write(4, b'{\"value\": 1}'); os._exit(0)",
     ],
 )
-def test_a_plain_assert_block_gets_the_verdict_of_one_that_is_run(any_sandbox: LocalSandbox, program: str) -> None:
+def test_a_plain_assert_block_gets_the_verdict_of_running_it(any_sandbox: LocalSandbox, program: str) -> None:
     tests = "assert f(2) == (2, [2])"
     assert plain_asserts(tests, None) and not plain_asserts(f"pass\n{tests}", None)
     plain, run = (judge(any_sandbox, program, {"test_list": [text]}) for text in (tests, f"pass\n{tests}"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from filters.sandbox.confined_call import confined
+from filters.sandbox.confined_call import confined_call
 from filters.sandbox.isolation import landlock
 from filters.verification.verdicts import Item
 from filters.verifiers import logic
@@ -25,7 +25,7 @@ def test_every_task_accepts_its_own_answer() -> None:
         assert judgement.status == "correct", entry["metadata"]["source_dataset"]
 
 
-def test_the_score_is_the_tasks_own_and_nothing_in_the_answer_runs(tmp_path: Path) -> None:
+def test_the_task_scores_and_nothing_in_the_answer_runs(tmp_path: Path) -> None:
     countdown = entries()[1]
     touch = tmp_path / "touched"
     for answer in ("1", f"__import__('os').system('touch {touch}')", f"open({str(touch)!r}, 'w')"):
@@ -34,7 +34,7 @@ def test_the_score_is_the_tasks_own_and_nothing_in_the_answer_runs(tmp_path: Pat
     assert not touch.exists()
 
 
-def test_without_the_library_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "reasoning_gym", None)
     logic.scorer.cache_clear()
     judgement = logic.verify(Item("1", json.dumps(ENTRY)))
@@ -52,14 +52,14 @@ def test_options_are_checked() -> None:
         logic.check_options({"isolation": False})
 
 
-def test_a_confined_function_can_only_answer(tmp_path: Path) -> None:
+def test_a_confined_call_can_only_reply(tmp_path: Path) -> None:
     if not landlock.abi():
         pytest.skip("this kernel has no Landlock")
     (tmp_path / "file").write_text("text")
-    assert confined(lambda: [1, "a"], []) == [1, "a"]
-    assert confined(lambda: (tmp_path / "file").read_text(), [str(tmp_path)]) == "text"
+    assert confined_call(lambda: [1, "a"], []) == [1, "a"]
+    assert confined_call(lambda: (tmp_path / "file").read_text(), [str(tmp_path)]) == "text"
     for action in ((tmp_path / "file").read_text, (tmp_path / "new").touch, lambda: __import__("socket").socket()):
         with pytest.raises(RuntimeError, match="PermissionError"):
-            confined(action, [])
+            confined_call(action, [])
     with pytest.raises(RuntimeError, match="ended with status 3"):
-        confined(lambda: __import__("os")._exit(3), [])
+        confined_call(lambda: __import__("os")._exit(3), [])

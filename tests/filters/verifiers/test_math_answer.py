@@ -55,7 +55,7 @@ def test_verdicts_and_reasons(answer: str, reference: str, status: str, reason: 
     assert judgement.score == float(status == "correct")
 
 
-def test_a_cut_off_completion_counts_only_when_it_had_answered() -> None:
+def test_a_cut_off_completion_counts_only_if_it_has_an_answer() -> None:
     assert verify(Item("\\boxed{12} as", "12", finish_reason="length")).status == "correct"
     assert verify(Item("so it is 12", "12", finish_reason="length")).reason == "cut off before the final answer"
     assert verify(Item("", "12", reasoning="hm", finish_reason="length")).reason == "thinking never ended"
@@ -92,7 +92,7 @@ def test_ordinary_powers_are_evaluated(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["9^{9^{9^9}}", "9^{99999999}", "\\sqrt{2^{10^{8}}+1}", "2**(10**8)", "1" * 200])
-def test_monsters_are_not(text: str) -> None:
+def test_huge_powers_are_not_evaluated(text: str) -> None:
     assert too_large(text)
 
 
