@@ -105,7 +105,7 @@ def check_vocabularies(student: Any, teacher: Any, student_rows: int, teacher_ro
     differ in a token, or a head with fewer rows than tokens, are a ValueError.
     """
     ours, theirs = ({i: token for token, i in tokenizer.get_vocab().items()} for tokenizer in (student, teacher))
-    size = max(*ours, *theirs) + 1
+    size: int = max(*ours, *theirs) + 1
     for i in range(size):
         if ours.get(i) != theirs.get(i):
             raise ValueError(
