@@ -1,4 +1,4 @@
-"""How far a verifier can be trusted: its errors against labels with their intervals, and where two verifiers differ."""
+"""Audit of a verifier: its error rates against labels, with intervals, and rows on which two verifiers disagree."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from filters.verification.verdicts import Verdict
 
 
 def wilson(found: int, of: int) -> tuple[float, float]:
-    """The 95% interval of a share; of nothing, that is everything between 0 and 1."""
+    """Return the 95% interval of a share; without any trials, everything from 0 to 1."""
     return wilson_interval(found, of) if of else (0.0, 1.0)
 
 
 @dataclass
 class ErrorRates:
-    """Counts of one verifier's verdicts on labelled rows."""
+    """Counts of one verifier's verdicts on labeled rows."""
 
     wrong_accepts: int = 0  # correct here, label false
     labelled_false: int = 0
@@ -35,7 +35,7 @@ class ErrorRates:
 
 
 def rates_table(rates: Mapping[str, ErrorRates]) -> Table:
-    """A line a verifier: both shares with their 95% intervals."""
+    """Return a table with one line per verifier: both error rates with their 95% intervals."""
     table = Table("verifier", box=None)
     for heading in ("wrong accepts", "95%", "wrong refusals", "95%"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -46,7 +46,7 @@ def rates_table(rates: Mapping[str, ErrorRates]) -> Table:
 
 
 def share_of(found: int, of: int) -> tuple[str, str]:
-    """`3/4000 0.07%` and `0.03-0.22%`."""
+    """Return `3/4000 0.07%` and `0.03-0.22%`."""
     if not of:
         return "no such label", ""
     low, high = wilson(found, of)
@@ -54,7 +54,7 @@ def share_of(found: int, of: int) -> tuple[str, str]:
 
 
 def disagreement(row: Mapping[str, Any], verdicts: Mapping[str, Verdict]) -> dict[str, Any] | None:
-    """The row for a person to label, with what each verifier says; None where they agree that it is correct, or not."""
+    """Return the row for a person to label, with each verifier's verdict; None if all agree on correctness."""
     if len({verdict.status == "correct" for verdict in verdicts.values()}) < 2:
         return None
     said = {name: {"status": verdict.status, "reason": verdict.reason} for name, verdict in verdicts.items()}

@@ -1,8 +1,9 @@
-"""Checks gold answers before anything is sampled: one that no answer can match costs every sample of its prompt.
+"""Checks of reference answers before sampling: a reference that no answer can match costs every sample of its prompt.
 
-Two questions to each prompt's own verifier: does it accept the gold as an answer, and can it judge another by it?
-A verifier may say more: `gold_answer(reference)` gives the answer that a reference stands for where that is not the
-reference itself (None: it stands for none, as a JSON object does), `gold_defects(reference)` names what looks wrong.
+Each prompt's own verifier is asked two questions: does it accept the reference as an answer, and can it judge another
+answer by it? A verifier may have two further hooks. `reference_answer(reference)` returns the answer that a reference
+stands for, if that is not the reference itself (None if it stands for no answer, as a JSON object does).
+`reference_defects(reference)` returns what looks wrong with it.
 """
 
 import json
@@ -17,7 +18,7 @@ from rich.table import Table
 
 from filters.grade import CHUNK_ROWS, MISSING, Row, read_rows, value_at
 from filters.verification.pool import Pool, Task
-from filters.verification.verdicts import Item, Verdict, check_options, load_module
+from filters.verification.verdicts import Item, Verdict, check_options, verifier_hook
 from generators.contract.files import write_text
 from generators.contract.stage_protocol import Progress, no_progress
 
@@ -27,20 +28,20 @@ KINDS = (
     "unparsable",
     "refused",
     "multi-valued",
-)  # the last is no fault: as many answers are asked for
-PROBE = "\\boxed{987654321}"  # nobody's answer
+)  # the last is not a fault: as many answers are then required
+PROBE = "\\boxed{987654321}"  # an answer that no reference has
 
 
 class Defect(NamedTuple):
-    """What is wrong with a reference: one of KINDS, and one clause a person understands."""
+    """A defect of a reference: one of KINDS, and a clause that a person understands."""
 
     kind: str
     reason: str
 
 
 @dataclass
-class GoldSummary:
-    """What `check_golds` found: rows, and by verifier the rows with each kind of defect."""
+class ReferenceSummary:
+    """The results of `check_references`: the number of rows and, by verifier, the rows with each kind of defect."""
 
     rows: int = 0
     faulty: int = 0  # with a defect other than several values
@@ -48,51 +49,54 @@ class GoldSummary:
     by_verifier: dict[str, Counter[str]] = field(default_factory=dict)
 
     def table(self) -> Table:
-        """A line a verifier."""
+        """Return a table with one line per verifier."""
         table = Table("verifier", box=None)
-        for heading in ("golds", "fine", *KINDS):
+        for heading in ("references", "fine", *KINDS):
             table.add_column(heading, justify="right", no_wrap=True)
         for name, found in sorted(self.by_verifier.items()):
-            table.add_row(name, *(str(found[kind]) for kind in ("golds", "fine", *KINDS)))
+            table.add_row(name, *(str(found[kind]) for kind in ("references", "fine", *KINDS)))
         return table
 
 
-def check_golds(
+def check_references(
     file: Path,
     out: Path,
     *,
     verifier: str | None = None,
-    gold_field: str = "reference",
+    reference_field: str = "reference",
     timeout_s: float = 5.0,
     workers: int | None = None,
     progress: Progress = no_progress,
-) -> GoldSummary:
-    """Write to `out` one JSON line a defect of a gold in `file` (.jsonl, .jsonl.gz, .parquet; prompts.parquet too).
+) -> ReferenceSummary:
+    """Write one JSON line to `out` for each defect of a reference in `file`, and return a summary.
 
-    Lines hold `row` (from 1), `id` or `prompt_id` where the row has one, `gold`, `verifier`, `defect`, `reason`. A
-    row's verifier is its own `verifier`, else `verifier`; rows without one are counted and passed over. A missing
-    file is a FileNotFoundError, an unknown verifier or a row without the field a ValueError before anything is judged.
+    `file` is .jsonl, .jsonl.gz or .parquet, such as prompts.parquet. Lines hold `row` (from 1), `id` or `prompt_id`
+    if the row has one, `reference`, `verifier`, `defect` and `reason`. A row's verifier is its own `verifier`, else
+    `verifier`; rows without one are counted and skipped. Before anything is judged, a missing file raises
+    FileNotFoundError, and an unknown verifier or a row without the field raises ValueError.
     """
-    total = check_fields(file, verifier, gold_field)
-    summary, lines = GoldSummary(), list[str]()
-    with Pool(workers, timeout_s=timeout_s) as pool, progress("golds", total) as bar:
+    total = check_fields(file, verifier, reference_field)
+    summary, lines = ReferenceSummary(), list[str]()
+    with Pool(workers, timeout_s=timeout_s) as pool, progress("references", total) as bar:
         rows = read_rows(file)
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            for number, row, name, defects in defects_of(pool, chunk, verifier, gold_field):
-                lines += [json.dumps(line(number, row, name, gold_field, defect)) + "\n" for defect in defects]
+            for number, row, name, defects in defects_of(pool, chunk, verifier, reference_field):
+                lines += [json.dumps(line(number, row, name, reference_field, defect)) + "\n" for defect in defects]
                 count(summary, name, defects)
             bar.update(len(chunk))
     write_text("".join(lines), out)
     return summary
 
 
-def check_fields(file: Path, verifier: str | None, gold_field: str) -> int:
-    """The number of rows, once each has the field and a verifier that exists."""
+def check_fields(file: Path, verifier: str | None, reference_field: str) -> int:
+    """Return the number of rows; raise ValueError unless every row has the field and every named verifier exists."""
     total, seen = 0, set[str]()
     for number, row in read_rows(file):
         total += 1
-        if value_at(row, gold_field) is MISSING:
-            raise ValueError(f"{file}: row {number} has no field {gold_field!r}; it has {', '.join(map(repr, row))}")
+        if value_at(row, reference_field) is MISSING:
+            raise ValueError(
+                f"{file}: row {number} has no field {reference_field!r}; it has {', '.join(map(repr, row))}"
+            )
         name = row.get("verifier") or verifier
         if name and name not in seen:
             check_options(name, {})
@@ -105,34 +109,37 @@ def check_fields(file: Path, verifier: str | None, gold_field: str) -> int:
 
 
 def defects_of(
-    pool: Pool, rows: Sequence[tuple[int, Row]], verifier: str | None, gold_field: str
+    pool: Pool, rows: Sequence[tuple[int, Row]], verifier: str | None, reference_field: str
 ) -> Iterator[tuple[int, Row, str, list[Defect]]]:
-    """(row number, row, verifier's name, defects) of each row; the verifier's name is empty where it has none."""
+    """Yield (row number, row, verifier name, defects) for each row; the name is empty if the row has no verifier."""
     named = [(number, row, str(row.get("verifier") or verifier or "")) for number, row in rows]
-    golds = [text_of(value_at(row, gold_field)) for _, row, _ in named]
-    tasks = [tasks_of(name, gold, row) if name else [] for (_, row, name), gold in zip(named, golds, strict=True)]
+    references = [text_of(value_at(row, reference_field)) for _, row, _ in named]
+    tasks = [
+        tasks_of(name, reference, row) if name else []
+        for (_, row, name), reference in zip(named, references, strict=True)
+    ]
     verdicts = iter(pool.run([task for some in tasks for task in some]))
-    for (number, row, name), gold, some in zip(named, golds, tasks, strict=True):
-        yield number, row, name, defects_in(name, gold, list(islice(verdicts, len(some)))) if name else []
+    for (number, row, name), reference, some in zip(named, references, tasks, strict=True):
+        yield number, row, name, defects_in(name, reference, list(islice(verdicts, len(some)))) if name else []
 
 
 def text_of(value: Any) -> str:
-    """The reference as text; a null is an empty one."""
+    """Return the reference as text; a null is empty."""
     return "" if value is None else str(value)
 
 
-def tasks_of(name: str, gold: str, row: Row) -> list[Task]:
-    """The two questions to the verifier: another answer first, then the gold itself, where it is an answer."""
+def tasks_of(name: str, reference: str, row: Row) -> list[Task]:
+    """Return the questions to the verifier: another answer first, then the reference itself if it is an answer."""
     messages = row.get("messages") or ()
-    if not gold.strip():
+    if not reference.strip():
         return [(name, Item(PROBE, None, messages=messages))]
-    own = hook(name, "gold_answer", itself)(gold)
-    tasks = [(name, Item(PROBE, gold, messages=messages))]
-    return tasks if own is None else [*tasks, (name, Item(own, gold, messages=messages, bare=True))]
+    own = hook(name, "reference_answer", itself)(reference)
+    tasks = [(name, Item(PROBE, reference, messages=messages))]
+    return tasks if own is None else [*tasks, (name, Item(own, reference, messages=messages, bare=True))]
 
 
 def itself(reference: str) -> str | None:
-    """The answer that a reference stands for where the verifier does not say: itself, unless it is a JSON object."""
+    """Return the answer a reference stands for by default: the reference itself, unless it is a JSON object."""
     try:
         return None if isinstance(json.loads(reference), dict) else reference
     except ValueError:
@@ -140,31 +147,37 @@ def itself(reference: str) -> str | None:
 
 
 def hook(name: str, function: str, default: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A function that a verifier's module may have."""
-    found: Callable[[str], Any] = getattr(load_module(name), function, default)
-    return found
+    """Return a function that a verifier's module may have, else `default`."""
+    return verifier_hook(name, function) or default
 
 
-def defects_in(name: str, gold: str, verdicts: Sequence[Verdict]) -> list[Defect]:
-    """What is wrong with one gold, by its verifier's verdicts on another answer and on the gold itself."""
+def defects_in(name: str, reference: str, verdicts: Sequence[Verdict]) -> list[Defect]:
+    """Return the defects of one reference, from its verifier's verdicts on another answer and on the reference."""
     probe, *own = verdicts
-    if not gold.strip():  # some verifiers judge without one
+    if not reference.strip():  # some verifiers judge without one
         return [Defect("empty", probe.reason)] if probe.status == "error" else []
-    defects = [Defect(*found) for found in hook(name, "gold_defects", lambda reference: ())(gold)]
+    defects = [Defect(*found) for found in hook(name, "reference_defects", lambda reference: ())(reference)]
     if probe.status in ("error", "timeout"):
         return [*defects, Defect("unparsable", probe.reason)]
     refused = [Defect("refused", f"as an answer it is {v.status}: {v.reason}") for v in own if v.status != "correct"]
     return [*defects, *refused]
 
 
-def line(number: int, row: Row, name: str, gold_field: str, defect: Defect) -> dict[str, Any]:
-    """The line that is written for a defect."""
+def line(number: int, row: Row, name: str, reference_field: str, defect: Defect) -> dict[str, Any]:
+    """Return the output line for a defect."""
     known = {key: row[key] for key in ("id", "prompt_id") if key in row}
-    gold = text_of(value_at(row, gold_field))
-    return {"row": number, **known, "gold": gold, "verifier": name, "defect": defect.kind, "reason": defect.reason}
+    reference = text_of(value_at(row, reference_field))
+    return {
+        "row": number,
+        **known,
+        "reference": reference,
+        "verifier": name,
+        "defect": defect.kind,
+        "reason": defect.reason,
+    }
 
 
-def count(summary: GoldSummary, name: str, defects: Sequence[Defect]) -> None:
+def count(summary: ReferenceSummary, name: str, defects: Sequence[Defect]) -> None:
     """Add a row to the summary."""
     summary.rows += 1
     if not name:
@@ -172,5 +185,5 @@ def count(summary: GoldSummary, name: str, defects: Sequence[Defect]) -> None:
         return
     found = summary.by_verifier.setdefault(name, Counter())
     kinds = {defect.kind for defect in defects}
-    found.update(["golds", *kinds] if kinds else ["golds", "fine"])
+    found.update(["references", *kinds] if kinds else ["references", "fine"])
     summary.faulty += bool(kinds - {"multi-valued"})

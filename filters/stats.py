@@ -1,6 +1,6 @@
-"""Accuracy figures with the uncertainty they have: pass@1 with an interval, pass@k, majority vote, Wilson interval.
+"""Accuracy estimates with their uncertainty: pass@1 with an interval, pass@k, majority vote, Wilson interval.
 
-Arrays are P problems by n samples, True where the sample is correct.
+Arrays are P problems by n samples, True if the sample is correct.
 """
 
 import math
@@ -28,12 +28,11 @@ class Estimate:
 
 
 def pass_at_1(correct: npt.ArrayLike, confidence: float = 0.95) -> Estimate:
-    """Mean over problems of their share of correct samples, with the interval of the central limit theorem.
+    """Return the mean over problems of their share of correct samples, with the interval of the central limit theorem.
 
-    `correct`: (P, n), or (P,) for one sample a problem. Samples of one problem are not independent, so the standard
-    error is that of the P problem means (Miller 2024, arXiv 2411.00640). With fewer than 30 problems, or where all
-    means are equal, the note says that the interval is too narrow; with one sample a problem and few problems Wilson's
-    is better.
+    `correct`: (P, n), or (P,) for one sample per problem. Samples of one problem are not independent, so the standard
+    error is that of the P problem means (Miller 2024, arXiv 2411.00640). With under 30 problems, or if all means are
+    equal, the note says that the interval is too narrow; for few problems with one sample each, Wilson's is better.
     """
     means = problem_means(correct)
     problems, value = len(means), float(means.mean())
@@ -50,18 +49,20 @@ def pass_at_1(correct: npt.ArrayLike, confidence: float = 0.95) -> Estimate:
 
 
 def problem_means(correct: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """(P,) share of correct samples of each problem; no problems or no samples are a ValueError."""
+    """Return the (P,) share of correct samples of each problem; raise ValueError without problems or samples."""
     array = np.asarray(correct, dtype=np.float64)
     array = array[:, None] if array.ndim == 1 else array
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"correct has shape {array.shape}; it must be (problems, samples) with at least one of each")
-    return array.mean(axis=1)
+    means: npt.NDArray[np.float64] = array.mean(axis=1)
+    return means
 
 
 def pass_at_k(correct: npt.ArrayLike, k: int) -> float:
-    """Mean over problems of the chance that at least one of k samples, drawn without repeats from the n, is correct.
+    """Return the mean over problems of the chance that at least one of k samples is correct.
 
-    `correct`: (P, n). The unbiased estimator 1 - C(n - c, k) / C(n, k) of Chen et al. 2021 (arXiv 2107.03374).
+    `correct`: (P, n); the k samples are drawn without replacement from the n. The unbiased estimator
+    1 - C(n - c, k) / C(n, k) of Chen et al. 2021 (arXiv 2107.03374).
     """
     array = np.atleast_2d(np.asarray(correct, dtype=bool))
     n = array.shape[1]
@@ -71,10 +72,10 @@ def pass_at_k(correct: npt.ArrayLike, k: int) -> float:
 
 
 def cons_at_k(answers: Sequence[Sequence[Hashable | None]], correct: npt.ArrayLike) -> float:
-    """Share of problems whose most frequent answer is correct; equal answers must be equal keys.
+    """Return the share of problems whose most frequent answer is correct; equal answers must be equal keys.
 
-    `answers`, `correct`: (P, n). None is an answer that could not be read and has no vote. A tie between answers counts
-    as the mean of their correctness, that is, as a fair draw.
+    `answers`, `correct`: (P, n). None is an answer that could not be read and has no vote. A tie counts as the mean
+    correctness of the tied answers, that is, as a fair draw.
     """
     array = np.atleast_2d(np.asarray(correct, dtype=bool))
     shape = (len(answers), len(answers[0]) if answers else 0)
@@ -84,7 +85,7 @@ def cons_at_k(answers: Sequence[Sequence[Hashable | None]], correct: npt.ArrayLi
 
 
 def majority(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> float:
-    """1 where the most frequent answer is correct, 0 where it is not or there is none, between them at a tie."""
+    """Return 1 if the most frequent answer is correct, 0 if it is not or there is none, a value between at a tie."""
     votes = Counter(answer for answer in answers if answer is not None)
     if not votes:
         return 0.0
@@ -94,19 +95,19 @@ def majority(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> flo
 
 
 def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a proportion of independent trials (Wilson 1927); sound for few trials and near 0 and 1."""
+    """Return the interval of a proportion of independent trials (Wilson 1927); sound for few trials, near 0 and 1."""
     if not 0 <= successes <= trials or trials == 0:
         raise ValueError(f"{successes} successes in {trials} trials; there must be at least one trial")
     z = quantile(confidence)
     share = successes / trials
     scale = 1 + z * z / trials
-    centre = (share + z * z / (2 * trials)) / scale
+    center = (share + z * z / (2 * trials)) / scale
     margin = z / scale * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    return max(0.0, centre - margin), min(1.0, centre + margin)
+    return max(0.0, center - margin), min(1.0, center + margin)
 
 
 def quantile(confidence: float) -> float:
-    """Two-sided normal quantile: 1.96 for 0.95."""
+    """Return the two-sided normal quantile: 1.96 for 0.95."""
     if not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence}; it must be between 0 and 1")
     return NormalDist().inv_cdf(0.5 + confidence / 2)

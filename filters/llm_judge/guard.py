@@ -1,17 +1,17 @@
-"""Why a text must not be shown to a judging model: it speaks to the judge, forges its marks, or holds no answer.
+"""Screening of texts before a judging model sees them: attempts to address the judge, forged marks, empty answers.
 
-A judge reads what a model under training wrote, and such models find what pleases judges: a lone ":" or "Thought
-process:" was accepted by strong ones ("One Token to Fool LLM-as-a-Judge", arXiv 2507.08794). What is refused here is
-never asked about, and so never accepted. A harmless answer that is refused keeps the rule's verdict.
+A judge reads what a model under training wrote, and such models discover what pleases judges: strong judges accepted a
+lone ":" or "Thought process:" ("One Token to Fool LLM-as-a-Judge", arXiv 2507.08794). A text refused here is never
+shown to a judge, so it is never accepted; a harmless answer that is refused keeps the rule's verdict.
 
-Two strengths: `forgery` for whole texts, in which a mention of a judge is no attack, and `reason_against` for final
-answers, in which nothing but an answer has a place. Both are linear in the text.
+There are two levels: `forgery` for whole texts, in which mentioning a judge is no attack, and `reason_against` for
+final answers, which should hold an answer and nothing else. Both take linear time.
 """
 
 import re
 import unicodedata
 
-FINAL_CHARS = 1000  # of a final answer
+FINAL_CHARS = 1000  # most characters of a final answer
 SHORT_CHARS = 60
 
 FORGERIES = {
@@ -56,36 +56,36 @@ _addresses = {reason: re.compile(pattern, re.MULTILINE) for reason, pattern in A
 
 
 def reason_against(answer: str) -> str | None:
-    """Why a final answer is not shown to a judge; None where it may be."""
+    """Return why a final answer must not be shown to a judge; None if it may be."""
     if len(answer) > FINAL_CHARS:
         return f"it is longer than {FINAL_CHARS} characters"
     if not has_content(answer):
         return "it holds no answer"
-    plain = normalised(answer)
+    plain = normalized(answer)
     if plain.endswith(":") or OPENER.fullmatch(LAYOUT.sub(" ", plain).strip()):
         return "it announces an answer and gives none"
     return forgery(answer) or next((why for why, pattern in _addresses.items() if pattern.search(plain)), None)
 
 
 def forgery(text: str) -> str | None:
-    """Why not even a long text is shown to a judge; None where it may be."""
+    """Return why even a long text must not be shown to a judge; None if it may be."""
     if any(
         unicodedata.category(letter) in ("Cf", "Co", "Cc") and letter not in "\n\r\t\u200c\u200d" for letter in text
     ):
         return "invisible characters"
-    plain = normalised(text)
+    plain = normalized(text)
     if TWO_ALPHABETS.search(plain):
         return "letters of two alphabets in one word"
     return next((reason for reason, pattern in _forgeries.items() if pattern.search(plain)), None)
 
 
 def has_content(text: str) -> bool:
-    """Whether there is a letter, a digit, or a sign such as that of the empty set, beside layout."""
+    """Return whether the text has a letter, a digit, or a symbol such as the empty set, apart from layout."""
     bare = LAYOUT.sub("", text)
     return any(c.isalnum() or (unicodedata.category(c) == "Sm" and not c.isascii()) for c in bare)
 
 
-def normalised(text: str) -> str:
-    """Lower case, full-width letters and their like as plain ones, blanks single, lines kept, nothing joined unseen."""
+def normalized(text: str) -> str:
+    """Return the text in lower case and NFKC, with single spaces and without joiners; line breaks are kept."""
     text = unicodedata.normalize("NFKC", text).translate({0x200C: None, 0x200D: None}).casefold()
     return "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()

@@ -1,8 +1,7 @@
-"""What a judging model is asked, and how its reply is read. Who asks it is `pipelines.judge.stage`.
+"""The prompts for a judging model and the parsing of its replies; `pipelines.judge.stage` does the asking.
 
-Pointwise: does a final answer mean the same as the reference? Pairwise: which of two answers is better? The texts of
-others stand between lines with a code made of all of them, which none of them can know, and `guard` has
-looked at them before.
+Pointwise: does a final answer mean the same as the reference? Pairwise: which of two answers is better? Untrusted texts
+stand between lines with a code derived from all of them, which none of them can know, and `guard` has screened them.
 """
 
 import re
@@ -65,31 +64,31 @@ MARKED = re.compile(
     r"|^[^\w\n\"']*(?:my\s|the\s)?(?:final\s)?(?:verdict|judge?ment|decision)\W{0,6}(?:[:=\u2013-]|\bis\b)([^\n]*)$",
     re.IGNORECASE | re.MULTILINE,
 )
-LINE_ENDS = re.compile(r"[\n.;(,].*", re.DOTALL)  # behind a word, such as a reason for it
+LINE_ENDS = re.compile(r"[\n.;(,].*", re.DOTALL)  # text after a verdict word, such as a reason
 EDGES = " \t\r\n*_`\"'#.!:<>[](){}"
 SHOWN_CHARS = 80
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A final answer to be compared with a reference; `question` only says what they are about."""
+    """A final answer to be compared with a reference; `question` only gives the context."""
 
     question: str
     reference: str
     answer: str
 
     def messages(self) -> list[Message]:
-        """What the judge is asked."""
+        """Return the prompt for the judge."""
         return asked(COMPARE, {"question": self.question, "reference": self.reference, "candidate": self.answer})
 
     def says(self, equivalent: bool) -> str:
-        """The verdict's reason."""
+        """Return the reason of the verdict."""
         relation = "means the same as" if equivalent else "does not mean the same as"
         return f"{shown(self.answer)} {relation} the reference {shown(self.reference)}"
 
 
 def case_of(question: str, item: Item) -> Case | str:
-    """The case that a sample makes, or why a judge must not see it."""
+    """Return the case for a sample, or why a judge must not see it."""
     if not (item.reference or "").strip():
         return "there is no reference answer"
     if item.finish_reason != "stop":
@@ -102,7 +101,7 @@ def case_of(question: str, item: Item) -> Case | str:
 
 
 def committed(found: Answer) -> str:
-    """The final answer alone; where no mark and no sentence says which it is, the last lines."""
+    """Return the final answer alone; the last lines if neither a mark nor a sentence identifies it."""
     marked = f"{found.marked}{found.unit}" if found.marked is not None else None
     stated = next((text for text in (found.stated, found.joined, marked) if text is not None), None)
     if stated is not None or len(found.text) <= FINAL_CHARS:
@@ -111,13 +110,13 @@ def committed(found: Answer) -> str:
 
 
 def question_text(messages: Sequence[Mapping[str, str]]) -> str:
-    """A prompt as one text."""
+    """Return a prompt as one text."""
     alone = len(messages) == 1
     return "\n\n".join(m["content"] if alone else f"{m['role']}: {m['content']}" for m in messages)
 
 
 def asked(instructions: str, texts: Mapping[str, str]) -> list[Message]:
-    """Instructions, and texts between lines that hold a code which stands in none of them."""
+    """Return the instructions and the texts, quoted between lines with a code that occurs in none of them."""
     codes = (content_id([number, instructions, list(texts.items())])[:16] for number in count())
     code = next(code for code in codes if not any(code in text for text in texts.values()))
     quoted = [f"[{name} {code}]\n{text}\n[/{name} {code}]" for name, text in texts.items() if text]
@@ -125,41 +124,41 @@ def asked(instructions: str, texts: Mapping[str, str]) -> list[Message]:
 
 
 def read_pointwise(reply: str) -> bool | None:
-    """Whether the judge finds both equivalent; None where its reply does not clearly say one thing."""
+    """Return whether the judge finds both equivalent; None if its reply does not state exactly one verdict."""
     meant = {POINTWISE.get(word) for word in words_said(reply)}
     return meant.pop() if len(meant) == 1 else None
 
 
 def read_pairwise(reply: str) -> Place | None:
-    """Which place the judge prefers; None where its reply does not clearly say one thing."""
+    """Return the place that the judge prefers; None if its reply does not state exactly one verdict."""
     meant = {PAIRWISE.get(word) for word in words_said(reply)}
     return meant.pop() if len(meant) == 1 else None
 
 
 def words_said(reply: str) -> list[str]:
-    """What a reply gives as its verdict, in lower case, each time that it does; none where its thinking never ends.
+    """Return every verdict that a reply states, in lower case; none if its thinking never ends.
 
-    It stands in a tag; where there is none in JSON, in a box or behind "Verdict:", else alone in the last line.
+    A verdict stands in a tag; if there is no tag, in JSON, in a box or after "Verdict:"; else alone on the last line.
     """
     text = reply.rpartition("</think>")[2].strip()
     if "<think>" in text:
         return []
-    marks = TAGGED.findall(text) or ["".join(groups) for groups in MARKED.findall(text)]  # of the groups one holds it
+    marks = TAGGED.findall(text) or ["".join(groups) for groups in MARKED.findall(text)]  # exactly one group matches
     return [word_of(mark) for mark in marks or [text.rpartition("\n")[2]]]
 
 
 def word_of(mark: str) -> str:
-    """What a mark holds, without its dress and what follows it."""
+    """Return a mark's contents without decoration and without what follows them."""
     return LINE_ENDS.sub("", mark.strip(EDGES)).strip(EDGES).casefold()
 
 
 def pair_messages(question: str, first: str, second: str) -> list[Message]:
-    """What the judge is asked about two answers in this order."""
+    """Return the prompt for the judge about two answers in this order."""
     return asked(CHOOSE, {"question": question, "first": first, "second": second})
 
 
 def guarded_pair(a: str, b: str) -> tuple[str, str] | None:
-    """(preferred, why) where no judge need be asked: both are the same, or one forges marks; None where one must."""
+    """Return (preferred, why) if no judge is needed: both are the same, or one is empty or forged; else None."""
     if a.strip() == b.strip():
         return "tie", "both are the same"
     against = {name: "it is empty" if not text.strip() else forgery(text) for name, text in (("a", a), ("b", b))}
@@ -171,11 +170,14 @@ def guarded_pair(a: str, b: str) -> tuple[str, str] | None:
 
 
 def preferred(forward: Place | None, backward: Place | None) -> str:
-    """a, b or tie of the verdicts on (a, b) and on (b, a): a win is one in both orders, as judges favour a place."""
+    """Return a, b or tie from the verdicts on (a, b) and (b, a).
+
+    A win must hold in both orders, because judges have a position bias.
+    """
     return {("first", "second"): "a", ("second", "first"): "b"}.get((forward or "tie", backward or "tie"), "tie")
 
 
 def shown(text: str) -> str:
-    """A text as a reason shows it."""
+    """Return a text as a reason shows it."""
     line = " ".join(text.split())
     return line if len(line) <= SHOWN_CHARS else f"{line[:SHOWN_CHARS]}..."

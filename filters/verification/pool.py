@@ -1,20 +1,20 @@
-"""Runs verifiers in warm worker processes, each item under one wall-clock deadline and one memory cap.
+"""A pool of warm worker processes that run verifiers, each item under one wall-clock deadline and one memory cap.
 
     with Pool(workers=2, timeout_s=5.0) as pool:
         verdicts = pool.run([("math_answer", item), ...])  # in the order of the items
 
-A worker that breaks a limit is killed and replaced: its item becomes `timeout` or `error`, the items queued
-behind it go to another worker, and no item that has a verdict is judged again. Limits are kept from outside,
-by a thread of this process, because the code that breaks them (big-integer powers, regular expressions)
-holds the worker's interpreter lock and lets no signal handler or thread of its own run. Items of more than MAX_CHARS
-characters are not even sent.
+A worker that exceeds a limit is killed and replaced: its item becomes `timeout` or `error`, the items queued behind it
+go to another worker, and no item that has a verdict is judged again. Limits are enforced from outside, by a thread of
+this process, because the code that exceeds them (big-integer powers, regular expressions) holds the worker's
+interpreter lock, so no signal handler or thread of the worker can run. Items of more than MAX_CHARS characters are not
+even sent.
 
-Works from threads, asyncio (`await asyncio.wrap_future(pool.submit(tasks))`) and Ray actors, and beside torch:
-workers are started by exec, not fork, do not import the caller's `__main__`, and no signal is handled here.
+The pool works from threads, asyncio (`await asyncio.wrap_future(pool.submit(tasks))`) and Ray actors, and together with
+torch: workers are started by exec, not fork, do not import the caller's `__main__`, and no signal is handled here.
 
-Memory: the cap is resident memory, read from /proc every WATCH_S, since RLIMIT_AS alone turns into a
-MemoryError that sympy's and Math-Verify's broad `except` swallow into "wrong". RLIMIT_AS stands HEADROOM_MIB
-higher as a wall against one huge allocation. Without /proc only the deadline is kept.
+Memory: the cap is on resident memory, read from /proc every WATCH_S, since RLIMIT_AS alone turns into a MemoryError
+that broad `except` clauses of sympy and Math-Verify swallow into "wrong". RLIMIT_AS is set HEADROOM_MIB higher as a
+barrier against a single huge allocation. Without /proc only the deadline is enforced.
 """
 
 import contextlib
@@ -37,18 +37,18 @@ from filters.verification.verdicts import Item, Verdict
 
 Task = tuple[str, Item]  # verifier name, item
 
-MAX_CHARS = 8_000_000  # of one item; a completion of 128k tokens has some 500,000
-START_S = 60.0  # for the interpreter to start and for a verifier to be imported: not the item's fault
+MAX_CHARS = 8_000_000  # per item; a completion of 128k tokens has about 500,000
+START_S = 60.0  # for starting the interpreter and importing a verifier, which are not the item's fault
 WATCH_S = 0.05
 HEADROOM_MIB = 1024
 WINDOW = 32  # items sent ahead to one worker
-LIFETIME = 20_000  # items after which a worker is renewed: Math-Verify's caches grow by some 12 KB an item
+LIFETIME = 20_000  # items after which a worker is renewed: Math-Verify's caches grow by about 12 KB per item
 PAGE = os.sysconf("SC_PAGE_SIZE")
 START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from filters.verification.worker import main; main()"
 
 
 def default_workers() -> int:
-    """The cores this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -65,7 +65,7 @@ class Pool:
         self._finalizer = weakref.finalize(self, self._manager.stop)
 
     def submit(self, tasks: Sequence[Task]) -> "Future[list[Verdict]]":
-        """A future of the verdicts, in the order of `tasks`."""
+        """Return a future of the verdicts, in the order of `tasks`."""
         batch = _Batch(len(tasks))
         lines: list[_Task] = []
         for index, (name, item) in enumerate(tasks):
@@ -80,11 +80,11 @@ class Pool:
         return batch.future
 
     def run(self, tasks: Sequence[Task]) -> list[Verdict]:
-        """The verdicts, in the order of `tasks`."""
+        """Return the verdicts, in the order of `tasks`."""
         return self.submit(tasks).result()
 
     def close(self) -> None:
-        """Kill the workers; batches that are not done end with a RuntimeError."""
+        """Kill the workers; unfinished batches end with a RuntimeError."""
         self._finalizer()
 
     def __enter__(self) -> "Pool":
@@ -97,13 +97,13 @@ class Pool:
 
 
 def characters(item: Item) -> int:
-    """The length of all texts of an item."""
+    """Return the total length of an item's texts."""
     texts = (item.answer, item.reference, item.reasoning, *(message["content"] for message in item.messages))
     return sum(len(text) for text in texts if text)
 
 
 def encode(name: str, item: Item) -> tuple[str, bytes]:
-    """(verifier name, the line for the worker): the item's fields in the order of `Item`."""
+    """Return the verifier name and the line for the worker: the item's fields in the order of `Item`."""
     messages = [{"role": m["role"], "content": m["content"]} for m in item.messages]
     said = [item.answer, item.reference, item.reasoning, messages, item.finish_reason, item.bare]
     return name, json.dumps([name, *said, dict(item.options)]).encode() + b"\n"
@@ -134,7 +134,7 @@ class _Task:
 
 
 class _Worker:
-    """One child process and the items sent to it; the first of them is the one it is at."""
+    """One child process and the items sent to it; it is working on the first of them."""
 
     def __init__(self, address_space_mib: int) -> None:
         arguments = [sys.executable, "-c", START, json.dumps(sys.path), str(os.getpid()), str(address_space_mib)]
@@ -145,7 +145,7 @@ class _Worker:
             stdout=subprocess.PIPE,
             bufsize=0,
             env=os.environ | one_thread,
-            start_new_session=True,  # Ctrl-C is ours to handle; and what a verifier started can be killed with it
+            start_new_session=True,  # shields workers from Ctrl-C; killpg then ends their children too
         )
         assert self.process.stdin and self.process.stdout
         self.input, self.output = self.process.stdin.fileno(), self.process.stdout.fileno()
@@ -155,13 +155,13 @@ class _Worker:
         self.unsent, self.unread = b"", b""
         self.started, self.loaded = False, set[str]()
         self.served = 0
-        self.since = time.monotonic()  # when the first of `sent` began
+        self.since = time.monotonic()  # when work on the first of `sent` began
 
     def limit_s(self, timeout_s: float) -> float:
         return timeout_s if self.sent[0].verifier in self.loaded else START_S
 
     def read(self) -> bool:
-        """Take every whole line that is there; False at the end of the pipe, that is, of the process."""
+        """Process every complete line available; return False at the end of the pipe, that is, of the process."""
         while True:
             try:
                 data = os.read(self.output, 1 << 16)
@@ -194,7 +194,7 @@ class _Worker:
         try:
             while self.unsent:
                 self.unsent = self.unsent[os.write(self.input, self.unsent) :]
-        except BrokenPipeError:  # it has ended, which the end of `output` will tell
+        except BrokenPipeError:  # the process has ended, which the end of `output` will show
             self.unsent = b""
         except BlockingIOError:
             pass
@@ -203,11 +203,11 @@ class _Worker:
         try:
             with open(f"/proc/{self.process.pid}/statm", "rb") as statm:
                 return int(statm.read().split()[1]) * PAGE / 2**20
-        except (OSError, IndexError):  # ended in the meantime, or no /proc
+        except (OSError, IndexError):  # it has just ended, or there is no /proc
             return 0.0
 
     def kill(self) -> None:
-        """End it and everything it started; replies that it had already written are still read."""
+        """Kill the process and everything it started; replies already written are still read."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
@@ -220,7 +220,7 @@ class _Worker:
 class _Manager(threading.Thread):
     """The thread that owns the workers.
 
-    It also starts them, because the kernel takes the end of the thread that started a child for its parent's death.
+    It also starts them, because the kernel treats the end of the thread that started a child as its parent's death.
     """
 
     def __init__(self, size: int, timeout_s: float, memory_mib: int) -> None:
@@ -248,7 +248,7 @@ class _Manager(threading.Thread):
             if not self.stopping:
                 self.stopping = True
                 os.write(self.wake_input, b".")
-        if threading.current_thread() is not self:  # a callback of a future runs in this thread
+        if threading.current_thread() is not self:  # a future's callback runs in this very thread
             self.join()
 
     def run(self) -> None:
@@ -256,7 +256,7 @@ class _Manager(threading.Thread):
         try:
             while not self.stopping:
                 self.step()
-        except Exception as failure:  # nobody may wait for ever on a thread that is gone
+        except Exception as failure:  # otherwise callers would wait forever for a dead thread
             error = failure
         with self.lock:
             self.stopping = True
@@ -270,11 +270,11 @@ class _Manager(threading.Thread):
         os.close(self.wake_input)
 
     def step(self) -> None:
-        """Wait for something to happen, take it in, keep the limits, send more."""
+        """Wait for an event, process it, enforce the limits, and send more items."""
         for key, events in self.selector.select(self.patience()):
             if key.fd == self.wake_output:
                 os.read(self.wake_output, 1 << 16)
-            elif key.data in self.workers:  # else it was replaced a moment ago
+            elif key.data in self.workers:  # else it has just been replaced
                 self.serve(key.data, events)
         while self.added:
             self.pending.extend(self.added.popleft())
@@ -292,13 +292,13 @@ class _Manager(threading.Thread):
             self.replace(worker, None)
 
     def patience(self) -> float | None:
-        """Seconds until a limit has to be looked at; None while no worker has anything to do."""
+        """Return the seconds until a limit must be checked; None while no worker has work."""
         now = time.monotonic()
         waits = [w.since + w.limit_s(self.timeout_s) - now for w in self.workers if w.sent]
         return max(0.0, min(*waits, WATCH_S)) if waits else None
 
     def broken_limit(self, worker: _Worker) -> Verdict | None:
-        """What the item it is at becomes, where it has broken a limit; items too short to matter are not looked at."""
+        """Return the verdict on the current item if it exceeded a limit, else None; too short a run is not checked."""
         elapsed = time.monotonic() - worker.since
         if elapsed < min(WATCH_S, self.timeout_s):
             return None
@@ -311,7 +311,7 @@ class _Manager(threading.Thread):
         return Verdict("error", 0.0, f"the verifier was not loaded within {START_S:g} s", elapsed)
 
     def replace(self, worker: _Worker, verdict: Verdict | None) -> None:
-        """Kill a worker; `verdict` is for the item it is at, unless that ended at the last moment."""
+        """Kill a worker; `verdict` is for its current item, unless that item finished at the last moment."""
         culprit = worker.sent[0] if worker.sent else None
         self.workers.remove(worker)
         self.selector.unregister(worker.output)
@@ -328,7 +328,7 @@ class _Manager(threading.Thread):
         self.pending.extendleft(reversed(worker.sent))
 
     def feed(self) -> None:
-        """Top up each worker, starting those that are missing; the last items are spread over all of them."""
+        """Top up each worker and start missing ones; the last items are spread over all workers."""
         while self.pending and len(self.workers) < self.size and len(self.workers) < len(self.pending):
             self.workers.append(worker := _Worker(self.cap_mib + HEADROOM_MIB))
             self.selector.register(worker.output, selectors.EVENT_READ, worker)
@@ -339,7 +339,7 @@ class _Manager(threading.Thread):
             self.watch_input(worker)
 
     def next_tasks(self, most: int) -> list[_Task]:
-        """Up to `most` tasks that somebody still waits for."""
+        """Return up to `most` tasks that someone still waits for."""
         tasks: list[_Task] = []
         while self.pending and len(tasks) < most:
             task = self.pending.popleft()
@@ -348,7 +348,7 @@ class _Manager(threading.Thread):
         return tasks
 
     def watch_input(self, worker: _Worker) -> None:
-        """Ask to be told when there is room in its pipe, while something waits for it."""
+        """Watch for room in the worker's pipe while data waits to be sent."""
         watched = worker.input in self.selector.get_map()
         if worker.unsent and not watched:
             self.selector.register(worker.input, selectors.EVENT_WRITE, worker)
@@ -357,7 +357,7 @@ class _Manager(threading.Thread):
 
 
 def ending(returncode: int) -> str:
-    """`exit code 3` or `signal SIGSEGV`."""
+    """Return `exit code 3` or `signal SIGSEGV`."""
     if returncode >= 0:
         return f"exit code {returncode}"
     with contextlib.suppress(ValueError):

@@ -1,7 +1,8 @@
-"""Combined rewards, as DeepSeek-R1-Zero was trained with (arXiv 2501.12948, sections 2.2.2 and 2.3.2).
+"""Combined rewards, as used to train DeepSeek-R1-Zero (arXiv 2501.12948, sections 2.2.2 and 2.3.2).
 
-A weighted list of verifiers: whether the answer is right, whether the format was kept, whether the language stayed the
-prompt's. The status of a verdict remains that of the prompt's own verifier; its score becomes the weighted mean.
+A reward is a weighted list of verifiers: whether the answer is right, whether the format was kept, whether the language
+stayed the prompt's. The status of a verdict remains that of the prompt's own verifier; its score becomes the weighted
+mean.
 """
 
 from collections import Counter
@@ -14,7 +15,7 @@ from filters.verification.verdicts import Verdict, check_options
 from generators.contract.config import Config
 
 ACCURACY = "accuracy"
-UNJUDGED = ("timeout", "error")  # says nothing of the sample
+UNJUDGED = ("timeout", "error")  # these say nothing about the sample
 
 
 class Reward(Config):
@@ -23,12 +24,12 @@ class Reward(Config):
     name: str
     """A verifier; `accuracy`, or its own name, is the verifier that each prompt names."""
     weight: float = Field(1.0, gt=0, allow_inf_nan=False)
-    """Its share of the score is this over the sum of all."""
+    """Its share of the score is this over the sum of all weights."""
     reference: str | None = None
-    """What a further verifier is handed in place of the prompt's gold answer: think_format takes "answer"."""
+    """The reference for a further verifier in place of the prompt's reference answer: think_format takes "answer"."""
 
     def is_accuracy(self, verifier: str) -> bool:
-        """Whether this part is the prompt's own verifier."""
+        """Return whether this part is the prompt's own verifier."""
         return self.name in (ACCURACY, verifier)
 
 
@@ -36,7 +37,7 @@ Rewards = Sequence[Reward]
 
 
 def check_rewards(rewards: Rewards, verifiers: Iterable[str], options: Mapping[str, Mapping[str, Any]]) -> None:
-    """A ValueError where a part is no verifier or has wrong options, or where a prompt's own verifier is no part."""
+    """Raise ValueError if a part is not a verifier, has wrong options, or if a prompt's own verifier is missing."""
     if not rewards:
         return
     names = [reward.name for reward in rewards]
@@ -55,14 +56,14 @@ def check_rewards(rewards: Rewards, verifiers: Iterable[str], options: Mapping[s
 
 
 def further(rewards: Rewards, verifier: str) -> list[Reward]:
-    """The parts beside the prompt's own verifier."""
+    """Return the parts other than the prompt's own verifier."""
     return [reward for reward in rewards if not reward.is_accuracy(verifier)]
 
 
 def combined(rewards: Rewards, verifier: str, accuracy: Verdict, others: Sequence[Verdict]) -> Verdict:
-    """The verdict with the weighted mean as its score; `others` are those of `further`, in order.
+    """Return the verdict with the weighted mean as its score; `others` are those of `further`, in order.
 
-    A part that timed out or failed is left out of the mean. Where that is the accuracy the score is 0, as it was.
+    A part that timed out or failed is left out of the mean. If the accuracy did, the score stays 0.
     """
     left = iter(others)
     parts = [(reward, accuracy if reward.is_accuracy(verifier) else next(left)) for reward in rewards]
@@ -75,14 +76,14 @@ def combined(rewards: Rewards, verifier: str, accuracy: Verdict, others: Sequenc
 
 
 def part_reason(reward: Reward, verifier: str, verdict: Verdict) -> str:
-    """`0.5 x think_format 0 (empty thinking)`."""
+    """Return `0.5 x think_format 0 (empty thinking)`."""
     name = verifier if reward.is_accuracy(verifier) else reward.name
     value = verdict.status if verdict.status in UNJUDGED else f"{verdict.score:.3g}"
     return f"{reward.weight:g} x {name} {value} ({verdict.reason})"
 
 
 def with_accuracy(score: float, rewards: Rewards, verifier: str) -> float:
-    """The score of a refused sample that is correct after all."""
+    """Return the score of a refused sample that turns out to be correct."""
     total = sum(reward.weight for reward in rewards)
     own = sum(reward.weight for reward in rewards if reward.is_accuracy(verifier))
     return min(1.0, score + own / total) if total else 1.0

@@ -1,9 +1,9 @@
-"""The process in which verifiers run: reads items from a pipe, judges them one by one, tells each verdict at once.
+"""The process in which verifiers run: it reads items from a pipe, judges them one by one, and replies at once.
 
-Started by `filters.verification.pool` with three arguments: the parent's sys.path as JSON (used before this module is
-imported), the parent's process id, and the limit on its address space in MiB. It speaks JSON lines, never
-pickle, so that a verifier taken over by the text it judges cannot run code in the parent. Lines it writes:
-`null` when it has started and each time it has imported a verifier, `[status, score, reason, seconds]` an item.
+`filters.verification.pool` starts it with three arguments: the parent's sys.path as JSON (used before this module is
+imported), the parent's process id, and the address-space limit in MiB. The protocol is JSON lines, never pickle, so a
+verifier subverted by the text it judges cannot run code in the parent. It writes `null` when it has started and each
+time it has imported a verifier, and `[status, score, reason, seconds]` for each item.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def say(replies: BinaryIO, line: object) -> None:
-    """One JSON line, unbuffered. A parent that is gone has nobody left to tell."""
+    """Write one JSON line, unbuffered; exit if the parent is gone."""
     try:
         replies.write(json.dumps(line).encode() + b"\n")
     except BrokenPipeError:
@@ -49,7 +49,7 @@ def say(replies: BinaryIO, line: object) -> None:
 
 
 def load(name: str) -> Verifier | Judgement:
-    """The verifier, or what to answer in its place where it cannot be imported here."""
+    """Return the verifier, or the judgement that replaces it if it cannot be imported here."""
     try:
         return load_verifier(name)
     except BaseException as error:
@@ -57,7 +57,7 @@ def load(name: str) -> Verifier | Judgement:
 
 
 def judge(verifier: Verifier | Judgement, item: Item) -> Judgement:
-    """The verifier's judgement; whatever it raises, SystemExit included, is an error of this item alone."""
+    """Return the verifier's judgement; an exception, even SystemExit, is an error of this item alone."""
     if isinstance(verifier, Judgement):
         return verifier
     try:
@@ -70,12 +70,12 @@ def judge(verifier: Verifier | Judgement, item: Item) -> Judgement:
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: its message`."""
+    """Return `ValueError: its message`."""
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process with its parent, however that ends (Linux; elsewhere the pipe's end does)."""
+    """Have the kernel kill this process when its parent dies (Linux; elsewhere the end of the pipe does it)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     if os.getppid() != parent:  # it died before prctl was reached
@@ -83,14 +83,14 @@ def die_with(parent: int) -> None:
 
 
 def limit_memory(address_space_mib: int) -> None:
-    """A wall beyond the cap that the parent watches: one huge allocation fails before the watch sees it."""
+    """Set a limit above the cap that the parent watches, so one huge allocation fails before the watch sees it."""
     with contextlib.suppress(ValueError, OSError):  # a stricter limit is already set, or the system has none
         resource.setrlimit(resource.RLIMIT_AS, (address_space_mib << 20, address_space_mib << 20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def take_stdio() -> tuple[BinaryIO, BinaryIO]:
-    """The two pipes under private descriptors; what a verifier prints goes to stderr, what it reads is empty."""
+    """Return both pipes under private descriptors; a verifier's prints go to stderr, and its stdin is empty."""
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb", buffering=0)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -300,14 +300,14 @@ def _grade(options: argparse.Namespace) -> None:
 def _check_prompts(options: argparse.Namespace) -> None:
     from functools import partial
 
-    from filters.check_references import check_golds
+    from filters.check_references import check_references
     from pipelines.progress import bar
 
-    summary = check_golds(
+    summary = check_references(
         options.file,
         options.out,
         verifier=options.verifier,
-        gold_field=options.gold_field,
+        reference_field=options.gold_field,
         progress=partial(bar, "check"),
     )
     _print(summary.table())

@@ -44,7 +44,7 @@ def verify(item):
 
 @pytest.fixture
 def awkward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Dotted path of a verifier that does what the answer tells it to: sleep, eat memory, raise, exit."""
+    """Return the dotted path of a verifier that obeys its answer: sleep, eat memory, raise, exit."""
     folder = tmp_path / "modules" / "awkward_verifiers"
     folder.mkdir(parents=True)
     (folder / "__init__.py").touch()
@@ -57,16 +57,16 @@ def awkward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def shared_data() -> Path:
-    """The folder of real data beside the repository."""
+    """Return the folder of real data next to the repository."""
     folder = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip("needs the real data in a folder `shared/data` beside the repository")
+        pytest.skip("needs the real data in the folder `shared/data` next to the repository")
     return folder
 
 
 @pytest.fixture(scope="module", params=LEVELS)
 def sandbox(request: pytest.FixtureRequest) -> Iterator[LocalSandbox]:
-    """A sandbox of each isolation level that this kernel allows."""
+    """Yield a sandbox of each isolation level that this kernel allows."""
     try:
         sandbox = LocalSandbox((request.param,))
     except OSError as error:

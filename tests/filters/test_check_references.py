@@ -5,9 +5,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from filters.check_references import check_golds
+from filters.check_references import check_references
 
-GOLDS = {
+REFERENCES = {
     "12": [],
     "\\frac{1}{2}": [],
     "[0, 1)": [],
@@ -37,11 +37,11 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     return path
 
 
-def test_what_is_wrong_with_a_gold_is_named_before_anything_is_sampled(tmp_path: Path) -> None:
-    file = write(tmp_path / "in.jsonl", [{"gold": gold} for gold in GOLDS])
-    summary = check_golds(file, tmp_path / "out.jsonl", verifier="math_answer", gold_field="gold", workers=1)
+def test_defects_of_references_are_named_before_sampling(tmp_path: Path) -> None:
+    file = write(tmp_path / "in.jsonl", [{"gold": reference} for reference in REFERENCES])
+    summary = check_references(file, tmp_path / "out.jsonl", verifier="math_answer", reference_field="gold", workers=1)
     found = defects(tmp_path / "out.jsonl")
-    assert {gold: sorted(set(found.get(i, []))) for i, gold in enumerate(GOLDS, 1)} == GOLDS
+    assert {reference: sorted(set(found.get(i, []))) for i, reference in enumerate(REFERENCES, 1)} == REFERENCES
     assert (summary.rows, summary.faulty) == (13, 7)
     assert summary.by_verifier["math_answer"]["multi-valued"] == 2
 
@@ -55,7 +55,7 @@ def test_prompts_as_the_stage_writes_them_name_their_own_verifiers(tmp_path: Pat
         {"prompt_id": "e", "verifier": "choice", "reference": '{"answer": "B", "options": ["1", "2"]}'},
     ]
     pl.DataFrame(rows).write_parquet(tmp_path / "prompts.parquet")
-    summary = check_golds(tmp_path / "prompts.parquet", tmp_path / "out.jsonl", workers=1)
+    summary = check_references(tmp_path / "prompts.parquet", tmp_path / "out.jsonl", workers=1)
     (line,) = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert (line["prompt_id"], line["defect"]) == ("c", "unparsable")
     assert line["reason"].startswith("the reference '12' is not a letter")
@@ -69,13 +69,13 @@ def verify(item):
 """
 
 
-def test_a_verifier_that_refuses_its_own_gold_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_verifier_that_refuses_its_own_reference_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "refusing_package").mkdir()
     (tmp_path / "refusing_package" / "__init__.py").touch()
     (tmp_path / "refusing_package" / "never.py").write_text(REFUSING)
     monkeypatch.syspath_prepend(str(tmp_path))
     file = write(tmp_path / "in.jsonl", [{"reference": "12", "verifier": "refusing_package.never"}])
-    check_golds(file, tmp_path / "out.jsonl", workers=1)
+    check_references(file, tmp_path / "out.jsonl", workers=1)
     (line,) = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert (line["defect"], line["reason"]) == ("refused", "as an answer it is wrong: never")
 
@@ -90,17 +90,17 @@ def test_a_verifier_that_refuses_its_own_gold_is_told(tmp_path: Path, monkeypatc
 )
 def test_a_file_that_cannot_be_checked_is_refused(tmp_path: Path, row: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        check_golds(write(tmp_path / "in.jsonl", [row]), tmp_path / "out.jsonl")
+        check_references(write(tmp_path / "in.jsonl", [row]), tmp_path / "out.jsonl")
 
 
-def test_every_gold_of_the_benchmarks_is_accepted_by_its_verifier(tmp_path: Path, shared_data: Path) -> None:
-    golds = [
+def test_every_reference_of_the_benchmarks_is_accepted_by_its_verifier(tmp_path: Path, shared_data: Path) -> None:
+    references = [
         json.loads(line).get("answer")
         for name in ("math500", "aime24", "amc23")
         for path in sorted((shared_data / "benchmarks").glob(f"*{name}*.jsonl"))
         for line in path.read_text().splitlines()
     ]
-    file = write(tmp_path / "in.jsonl", [{"gold": gold} for gold in golds if gold is not None])
-    summary = check_golds(file, tmp_path / "out.jsonl", verifier="math_answer", gold_field="gold")
+    file = write(tmp_path / "in.jsonl", [{"gold": reference} for reference in references if reference is not None])
+    summary = check_references(file, tmp_path / "out.jsonl", verifier="math_answer", reference_field="gold")
     assert summary.rows > 500
     assert not summary.by_verifier["math_answer"].keys() & {"refused", "unparsable"}

@@ -10,7 +10,7 @@ CORRECT = np.random.default_rng(0).random((6, 5)) < np.linspace(0, 1, 6)[:, None
 
 
 @pytest.mark.parametrize("k", range(1, 6))
-def test_pass_at_k_is_the_share_of_draws_with_a_hit(k: int) -> None:
+def test_pass_at_k_is_the_share_of_draws_with_a_correct_sample(k: int) -> None:
     draws = [[any(row[list(draw)]) for draw in itertools.combinations(range(5), k)] for row in CORRECT]
     assert pass_at_k(CORRECT, k) == pytest.approx(np.mean(draws))
 
@@ -30,7 +30,7 @@ def test_more_samples_of_the_same_problems_do_not_narrow_the_interval() -> None:
     assert many.standard_error == pytest.approx(once.standard_error)
 
 
-def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+def test_the_interval_has_its_nominal_coverage() -> None:
     draw = np.random.default_rng(1)
     covered = 0
     for _ in range(1000):
@@ -41,7 +41,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     assert 930 <= covered <= 970
 
 
-def test_figures_that_say_little_say_so() -> None:
+def test_weak_estimates_carry_a_note() -> None:
     assert pass_at_1([[True, False]]).note == "one problem says nothing about others"
     assert "cannot be seen" in (pass_at_1([True] * 50).note or "")
 

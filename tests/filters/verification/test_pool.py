@@ -22,7 +22,7 @@ def tasks(verifier: str, commands: list[str], log: Path | None = None) -> list[t
     return [(verifier, Item(command, reference=str(log) if log else None)) for command in commands]
 
 
-def test_limits_hit_only_the_item_that_breaks_them(awkward: str, tmp_path: Path) -> None:
+def test_a_broken_limit_affects_only_its_item(awkward: str, tmp_path: Path) -> None:
     ill = {
         "sleep 60": ("timeout", "not decided within 1.5 s"),
         "stuck": ("timeout", "not decided within 1.5 s"),
@@ -47,7 +47,7 @@ def test_limits_hit_only_the_item_that_breaks_them(awkward: str, tmp_path: Path)
     assert all(v.seconds < 5 for v in verdicts)
 
 
-def test_a_slow_item_does_not_use_up_the_time_of_those_behind_it(awkward: str) -> None:
+def test_a_slow_item_does_not_use_up_the_time_of_later_ones(awkward: str) -> None:
     with Pool(1, timeout_s=0.6) as pool:
         verdicts = pool.run(tasks(awkward, ["sleep 0.3"] * 6))
     assert [v.status for v in verdicts] == ["correct"] * 6
@@ -80,7 +80,7 @@ def test_items_larger_than_a_pipe_pass(awkward: str) -> None:
     assert [v.reason for v in verdicts] == [str(i) for i in range(5)]
 
 
-def test_items_beyond_all_measure_are_told_so_and_hold_up_nobody(awkward: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_oversized_items_are_refused_without_delaying_others(awkward: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("filters.verification.pool.MAX_CHARS", 1000)
     items = [Item("a"), Item("b" * 1001), Item("c", "r" * 600, "t" * 600), Item("d")]
     with Pool(1) as pool:
@@ -91,7 +91,7 @@ def test_items_beyond_all_measure_are_told_so_and_hold_up_nobody(awkward: str, m
     assert [v.status for v in verdicts] == ["correct", "unparseable", "unparseable", "correct"]
 
 
-def test_text_that_is_no_unicode_passes(awkward: str) -> None:
+def test_text_with_lone_surrogates_passes(awkward: str) -> None:
     with Pool(1) as pool:
         assert [v.reason for v in pool.run(tasks(awkward, ["\ud800", "\x00\n\u2028"]))] == ["\ud800", "\x00\n\u2028"]
 
@@ -103,7 +103,7 @@ def test_an_unknown_verifier_is_an_error_of_its_items(awkward: str) -> None:
     assert "no.such.module" in verdicts[0].reason
 
 
-def test_closing_fails_what_waits_and_refuses_more(awkward: str) -> None:
+def test_closing_fails_waiting_batches_and_refuses_new_ones(awkward: str) -> None:
     pool = Pool(1, timeout_s=60)
     future = pool.submit(tasks(awkward, ["sleep 60", "behind"]))
     pool.close()

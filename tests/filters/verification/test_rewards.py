@@ -1,4 +1,4 @@
-"""Combined rewards: the status is the accuracy's, the score the weighted mean, every part is named."""
+"""Tests of combined rewards: the status is the accuracy's, the score the weighted mean, and every part is named."""
 # ruff: noqa: RUF001  (other scripts are what it is about)
 
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_the_status_stays_the_accuracys_and_the_score_is_the_weighted_mean(tmp_p
     assert "0.5 x language 0 (0 of " in verdicts["reason"][3]
 
 
-def test_a_part_may_have_a_reference_of_its_own(tmp_path: Path) -> None:
+def test_a_part_may_have_its_own_reference(tmp_path: Path) -> None:
     rewards = [{"name": "math_answer"}, {"name": "think_format", "reference": "answer"}]
     tagged = "<answer>\\boxed{12}</answer>"
     assert judged(tmp_path, [(ENGLISH, tagged), (ENGLISH, "\\boxed{12}")], rewards)["score"].to_list() == [1.0, 0.5]
@@ -54,7 +54,7 @@ def test_without_rewards_the_score_is_the_verifiers(tmp_path: Path) -> None:
     assert verdicts.row(0)[2:5] == ("correct", 1.0, "12 equals the reference 12")
 
 
-def test_what_could_not_be_judged_is_left_out() -> None:
+def test_parts_that_could_not_be_judged_are_left_out() -> None:
     rewards = [Reward.model_validate(reward) for reward in R1]
     right, late, half = Verdict("correct", 1.0, "x"), Verdict("timeout", 0.0, "y"), Verdict("wrong", 0.4, "z")
     found = combined(rewards, "math_answer", right, [late, half])
@@ -64,7 +64,7 @@ def test_what_could_not_be_judged_is_left_out() -> None:
     assert (unsure.status, unsure.score) == ("timeout", 0.0)
 
 
-def test_a_judge_may_give_the_accuracys_share_back() -> None:
+def test_a_judge_may_restore_the_accuracys_share() -> None:
     rewards = [Reward.model_validate(reward) for reward in R1]
     assert with_accuracy(0.25, rewards, "math_answer") == 0.75
     assert with_accuracy(0.0, [], "math_answer") == 1.0
@@ -79,6 +79,6 @@ def test_a_judge_may_give_the_accuracys_share_back() -> None:
         (["accuracy", "language", "language"], r"names 'language' twice"),
     ],
 )
-def test_wrong_lists_are_one_sentence(names: list[str], sentence: str) -> None:
+def test_wrong_lists_are_refused_in_one_sentence(names: list[str], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         check_rewards([Reward(name=name) for name in names], ["math_answer"], {})
