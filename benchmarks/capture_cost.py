@@ -1,13 +1,13 @@
-"""What capturing a teacher's top-K while it samples costs, beside the pass of `score` that it saves: real vLLM.
+"""Measure what keeping top-K log-probabilities while sampling costs, and the scoring pass that it saves: real vLLM.
 
     python -m benchmarks.capture_cost                                    # the embedded teacher, on a CPU
     python -m benchmarks.capture_cost --model random --prompts 256 --n 8 --tokens 512    # on a GPU
 
-Sampling: the generate stage in this process, ledger on; tokens over the time from the first sample asked to the last
-one kept, and the time of CPUs of all its processes from the first sample kept, which other work on the machine
-disturbs less. Bytes a token are those of the file of captures. Scoring: passes of transformers over the same tokens,
-top-K and tail at T = 1, once a model is loaded. Each measurement runs in a process of its own, in turn; the best of
-each counts. `--model random` has the shape of Qwen2.5-1.5B.
+Sampling: the generate stage in this process, with its ledger. Throughput is tokens over the time from the first request
+to the last sample kept. CPU time is that of all its processes from the first sample kept; other work on the machine
+disturbs it less. Bytes per token are those of the file of sampled log-probabilities. Scoring: forward passes of
+transformers over the same tokens, top-K and tail at T = 1, after the model is loaded. Every measurement runs in its own
+process, in turn; the best of each counts. `--model random` has the shape of Qwen2.5-1.5B.
 """
 
 import argparse
@@ -35,7 +35,7 @@ PASS_TOKENS = 16384
 
 
 def sample(model: str, folder: Path, width: int, options: argparse.Namespace) -> dict[str, Any]:
-    """The generate stage, capturing `width` tokens a position, or none."""
+    """Run the generate stage and keep `width` log-probabilities per position; 0 keeps none."""
     from generators.contract.engine import SamplingConfig
     from generators.contract.sampled_logprobs import FILE, FOLDER
     from generators.generate import generate
@@ -60,7 +60,7 @@ def sample(model: str, folder: Path, width: int, options: argparse.Namespace) ->
 
 @contextmanager
 def noting(cpu: list[float], unit: str, total: int, done: int = 0) -> Iterator[Any]:
-    """A progress bar that notes the CPU time when the first sample and when the last one was kept."""
+    """A progress bar that records the CPU time when the first and when the last sample is kept."""
     count = 0
 
     class Noting:
@@ -74,14 +74,14 @@ def noting(cpu: list[float], unit: str, total: int, done: int = 0) -> Iterator[A
 
 
 def cpu_seconds() -> float:
-    """What this process and those below it have spent."""
+    """Return the CPU seconds of this process and its descendants."""
     me = psutil.Process()
     times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
     return sum(time.user + time.system for time in times)
 
 
 def score(model: str, folder: Path, width: int) -> dict[str, Any]:
-    """Passes over the tokens that were sampled without capturing."""
+    """Score the tokens that were sampled without log-probabilities."""
     import polars as pl
     from transformers import AutoTokenizer
 
@@ -89,7 +89,7 @@ def score(model: str, folder: Path, width: int) -> dict[str, Any]:
     from distill.models.loading import tokenizer_size
     from distill.score import row_targets
     from distill.settings import ScoreConfig
-    from distill.training.packing import alike
+    from distill.training.packing import groups_by_length
     from generators.contract.chat import prompt_ids
     from generators.contract.models import model_path
 
@@ -100,7 +100,7 @@ def score(model: str, folder: Path, width: int) -> dict[str, Any]:
     examples = [example(prompts[prompt_id], ids) for prompt_id, ids in traces.iter_rows()]
     config = ScoreConfig(teacher=model, top_k=width, temperatures=(1.0,))
     forward, vocab_size = load_forward(config), tokenizer_size(tokenizer)
-    groups = alike([len(one.token_ids) for one in examples], PASS_TOKENS)
+    groups = groups_by_length([len(one.token_ids) for one in examples], PASS_TOKENS)
     clock, cpu = time.perf_counter(), cpu_seconds()
     for group in groups:
         row_targets(forward, config, vocab_size, [examples[i] for i in group], ["00" * 12] * len(group))
@@ -110,7 +110,7 @@ def score(model: str, folder: Path, width: int) -> dict[str, Any]:
 
 
 def example(prompt: list[int], completion: list[int]) -> Any:
-    """One row to score."""
+    """Return one row to score."""
     import numpy as np
 
     from distill.training.examples import Example
@@ -119,12 +119,12 @@ def example(prompt: list[int], completion: list[int]) -> Any:
 
 
 def engine_of(model: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Arguments of vLLM: those given, over the defaults of the kind of machine."""
+    """Return vLLM's arguments: the defaults of this kind of machine, overridden by those given."""
     return (CPU_ENGINE if model.startswith("embedded:") else GPU_ENGINE) | json.loads(options.engine)
 
 
 def in_process(work: str, folder: Path, model: str, options: argparse.Namespace) -> dict[str, Any]:
-    """One measurement in a fresh interpreter."""
+    """Run one measurement in a fresh interpreter."""
     sizes = [f"--n={options.n}", f"--tokens={options.tokens}", f"--engine={options.engine}", f"--model={model}"]
     command = [sys.executable, "-m", "benchmarks.capture_cost", *sizes, "--in", work, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -137,14 +137,14 @@ def in_process(work: str, folder: Path, model: str, options: argparse.Namespace)
 
 
 def random_model(folder: Path) -> str:
-    """Folder of a model with random weights, made in a process that gives the GPU back."""
+    """Make a model with random weights in a process that then releases the GPU; return its folder."""
     code = "import sys; from pathlib import Path; from benchmarks.vllm_throughput import make_model; "
     subprocess.run([sys.executable, "-c", f"{code}make_model(Path(sys.argv[1]))", str(folder / "model")], check=True)
     return str(folder / "model")
 
 
 def main() -> None:
-    """Measure each in turn, and record them with what capturing costs."""
+    """Measure in turn and record the results with the throughput lost."""
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
     os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")  # on a CPU the engine's process then computes itself

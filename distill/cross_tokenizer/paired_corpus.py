@@ -68,8 +68,8 @@ def check_aligned(examples: Sequence[Example], path: Path) -> None:
     within = sum(_aligned_tokens(example.spans) for example in examples if isinstance(example, PairedExample))
     if within < LEAST_ALIGNED * whole:
         raise ValueError(
-            f"{path}: only {within} of {whole} target tokens lie in text that both tokenizers spell alike; "
-            "byte-level BPE and SentencePiece tokenizers are understood"
+            f"{path}: only {within} of {whole} target tokens lie in text that both tokenizers read the same; "
+            "byte-level BPE and SentencePiece tokenizers are supported"
         )
 
 

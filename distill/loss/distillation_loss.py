@@ -203,7 +203,7 @@ class _ChunkedLoss(torch.autograd.Function):
 
 
 def _fusable(device: str, dtype: torch.dtype, terms: _Terms) -> bool:
-    """Whether the Triton kernels support the loss: CE, and forward KL to any teacher, without soft cap or shards."""
+    """Return whether the Triton kernels support the loss: CE, or forward KL, without soft cap or shards."""
     unsupported = terms.softcap is not None or terms.shard is not None or dtype == torch.float64
     return device == "cuda" and terms.divergence == "forward_kl" and not unsupported
 

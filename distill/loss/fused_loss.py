@@ -92,7 +92,7 @@ def _parts(
 
 
 def skippable(head: Head, teacher: Teacher | None) -> bool:
-    """Whether `_Skip` applies: kept targets' gradients are written separately, and a bias is not part of a product."""
+    """Return whether `_Skip` applies: it handles neither kept targets, whose gradient is written apart, nor a bias."""
     return head.bias is None and (teacher is None or isinstance(teacher, OnlineTeacher))
 
 

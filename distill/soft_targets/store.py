@@ -170,7 +170,7 @@ class TargetStore:
         return (key.hex() for key in self._blocks)
 
     def has(self, key: str) -> bool:
-        """Whether the row has been scored."""
+        """Return whether the row has been scored."""
         return bytes.fromhex(key) in self._blocks
 
     def append(self, key: str, row: RowTargets) -> None:

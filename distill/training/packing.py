@@ -77,7 +77,7 @@ def batches(
     """
     lengths = [len(example.token_ids) for example in examples]
     if row_tokens is None:
-        for group in alike(lengths, micro_batch_tokens):
+        for group in groups_by_length(lengths, micro_batch_tokens):
             yield collate([[examples[i]] for i in group], pad_id)
         return
     rows = pack(lengths, row_tokens)
@@ -86,7 +86,7 @@ def batches(
         yield collate([[examples[i] for i in row] for row in rows[start : start + at_once]], pad_id)
 
 
-def alike(lengths: Sequence[int], padded_tokens: int) -> Iterator[list[int]]:
+def groups_by_length(lengths: Sequence[int], padded_tokens: int) -> Iterator[list[int]]:
     """Yield documents by increasing length, in groups of at most `padded_tokens` when padded to the group's longest."""
     group: list[int] = []
     for i in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):

@@ -168,7 +168,7 @@ def test_the_divergence_vanishes_only_where_both_say_the_same() -> None:
     assert abs(float(output.kl_sum)) < 1e-12 and point.grad is not None and float(point.grad.abs().max()) < 1e-7
 
 
-def test_what_needs_no_gradient_gets_none() -> None:
+def test_no_gradient_is_made_for_frozen_inputs() -> None:
     hidden, head, labels, teacher = inputs(vocabularies())
     point = hidden.clone().requires_grad_()
     with_head = span_loss(point, head.clone().requires_grad_(), labels, teacher)

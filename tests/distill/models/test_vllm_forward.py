@@ -117,7 +117,7 @@ def test_the_stage_with_a_teacher_over_two_workers(
     wide: str, write_corpus: Callable[..., Path], tmp_path: Path
 ) -> None:
     corpus = write_corpus([("2+2?", "4"), ("Hi", "Hello " * 9)])
-    split = config(wide, options={"engine": {**VLLM_ARGS, "tensor_parallel_size": 2}})
+    split = config(wide, options={"vllm_args": {**VLLM_ARGS, "tensor_parallel_size": 2}})
     (tmp_path / "run.py").write_text(RUN)
     command = [sys.executable, "run.py", str(corpus), str(tmp_path / "vllm"), split.model_dump_json()]
     more = {"OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "PYTHONPATH": str(ROOT)}
@@ -163,4 +163,4 @@ def test_a_head_is_read_from_the_files_of_its_model(
 
 def test_options_of_vllm_are_for_vllm() -> None:
     with pytest.raises(ValueError, match='needs engine = "vllm"'):
-        ScoreConfig.model_validate({"teacher": "t", "options": {"engine": {"tensor_parallel_size": 2}}})
+        ScoreConfig.model_validate({"teacher": "t", "options": {"vllm_args": {"tensor_parallel_size": 2}}})

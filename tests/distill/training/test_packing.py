@@ -9,7 +9,7 @@ import torch
 from distill.loss.distillation_loss import OnlineTeacher, distillation_loss
 from distill.models.loading import hidden_states, output_head
 from distill.training.examples import Example
-from distill.training.packing import Batch, alike, batches, collate, pack, plan_steps
+from distill.training.packing import Batch, batches, collate, groups_by_length, pack, plan_steps
 
 LENGTHS = np.random.default_rng(1).integers(5, 60, 40)
 
@@ -54,10 +54,10 @@ def test_packing_keeps_documents_whole_and_rows_full() -> None:
 
 
 def test_groups_of_similar_length_stay_within_the_limit_unless_one_row_is_longer() -> None:
-    groups = list(alike(LENGTHS.tolist(), 100))
+    groups = list(groups_by_length(LENGTHS.tolist(), 100))
     assert sorted(i for group in groups for i in group) == list(range(len(LENGTHS)))
     assert all(len(group) * LENGTHS[group].max() <= 100 for group in groups)
-    assert list(alike([7, 300, 5], 20)) == [[2, 0], [1]]
+    assert list(groups_by_length([7, 300, 5], 20)) == [[2, 0], [1]]
 
 
 def test_a_packed_row_restarts_positions_at_each_document() -> None:
