@@ -50,7 +50,8 @@ def _model(seed: int = 0, hidden_size: int = 32, **more: Any) -> Qwen2ForCausalL
         for parameter in model.parameters():
             if parameter.ndim == 2:
                 parameter.mul_(8)
-    return model.eval()
+    model.eval()
+    return model
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +134,7 @@ def on_ranks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[],
 
     def run(function: Callable[[], Any]) -> list[Any]:
         folder = tmp_path_factory.mktemp("ranks")
-        file = function.__code__.co_filename  # type: ignore[attr-defined]
+        file = function.__code__.co_filename
         command = [sys.executable, "-c", RANK, file, function.__name__]
         started = [subprocess.Popen([*command, str(rank), "2", str(folder)]) for rank in range(2)]
         try:

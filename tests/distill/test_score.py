@@ -61,7 +61,7 @@ class Recorded:
 def dense_logits(model: Any, example: Example, vocab_size: int) -> torch.Tensor:
     """Return the teacher's logits at each target of one document, from its own forward pass without batching."""
     with torch.no_grad():
-        logits = model(input_ids=torch.from_numpy(example.token_ids).long()[None]).logits[0]
+        logits: torch.Tensor = model(input_ids=torch.from_numpy(example.token_ids).long()[None]).logits[0]
     return logits[example.target_start - 1 : -1, :vocab_size].double()
 
 
@@ -88,7 +88,11 @@ def test_every_temperature_equals_the_dense_softmax(teacher: str, corpus: Path, 
 
 
 def test_head_rows_beyond_the_tokenizer_get_no_mass(
-    make_model: Callable, make_tokenizer: Callable, save: Callable[..., str], corpus: Path, tmp_path: Path
+    make_model: Callable[..., Any],
+    make_tokenizer: Callable[..., Any],
+    save: Callable[..., str],
+    corpus: Path,
+    tmp_path: Path,
 ) -> None:
     model, size = make_model(1, 48), len(make_tokenizer())
     plain, _, expected = scored(corpus, tmp_path / "plain", config(save(model, make_tokenizer())))
@@ -196,7 +200,12 @@ def test_no_row_longer_than_the_teacher_s_positions(
 
 
 def test_another_tokenizer_renders_the_rows(
-    teacher: str, make_model: Callable, make_tokenizer: Callable, save: Callable[..., str], corpus: Path, tmp_path: Path
+    teacher: str,
+    make_model: Callable[..., Any],
+    make_tokenizer: Callable[..., Any],
+    save: Callable[..., str],
+    corpus: Path,
+    tmp_path: Path,
 ) -> None:
     student = save(make_model(0), make_tokenizer("{% for m in messages %}Q: {{ m['content'] }}{% endfor %} A:"))
     _, examples, rows = scored(corpus, tmp_path, config(teacher, tokenizer=student))  # found by the student's ids
@@ -205,7 +214,12 @@ def test_another_tokenizer_renders_the_rows(
 
 
 def test_another_vocabulary_is_refused_before_any_work(
-    teacher: str, make_model: Callable, make_tokenizer: Callable, save: Callable[..., str], corpus: Path, tmp_path: Path
+    teacher: str,
+    make_model: Callable[..., Any],
+    make_tokenizer: Callable[..., Any],
+    save: Callable[..., str],
+    corpus: Path,
+    tmp_path: Path,
 ) -> None:
     student = save(make_model(0), make_tokenizer(think="<reason>"))
     with pytest.raises(ValueError, match="disagree on token 5: '<reason>' and '<think>'"):
@@ -226,13 +240,13 @@ def test_the_largest_are_those_of_a_whole_sort(size: int, k: int) -> None:
 @pytest.mark.parametrize("temperatures", [(1.0, 0.0), (1.0, -2.0), (2.0, 2.0), (float("inf"),), (float("nan"),)])
 def test_impossible_grids_are_refused(temperatures: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="must be above 0, finite and differ"):
-        ScoreConfig(teacher="t", temperatures=temperatures)  # type: ignore[call-arg]
+        ScoreConfig(teacher="t", temperatures=temperatures)
 
 
 @pytest.mark.parametrize("temperature", GRID)
 @pytest.mark.parametrize("divergence", ["forward_kl", "reverse_kl", "jsd"])
 def test_all_tokens_stored_train_as_the_teacher_itself(
-    teacher: str, make_model: Callable, corpus: Path, tmp_path: Path, temperature: float, divergence: Any
+    teacher: str, make_model: Callable[..., Any], corpus: Path, tmp_path: Path, temperature: float, divergence: Any
 ) -> None:
     vocab_size = check_vocabularies(load_tokenizer(teacher), load_tokenizer(teacher), 10_000, 10_000)
     _, examples, rows = scored(corpus, tmp_path, config(teacher, top_k=vocab_size))

@@ -58,7 +58,8 @@ def sentencepiece() -> Any:
 
 
 def ids_of(tokenizer: Any, text: str) -> list[int]:
-    return tokenizer(text, add_special_tokens=False)["input_ids"]
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return ids
 
 
 def random_texts(count: int) -> list[str]:

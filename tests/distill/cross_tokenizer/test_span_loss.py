@@ -101,8 +101,10 @@ def test_with_one_tokenizer_it_is_the_loss_of_one_tokenizer(alpha: float) -> Non
     teacher = SpanTeacher(theirs, their_head, labels, spans, Sides.of(SharedVocabulary(side, side), CPU))
     usual: Any = {"alpha": alpha, "temperature": 2.0}
     points = [[x.clone().requires_grad_() for x in (hidden, head)] for _ in range(2)]
-    ours = span_loss(*points[0], labels, teacher, chunk_tokens=7, **usual)
-    plain = distillation_loss(*points[1], labels, teacher=OnlineTeacher(theirs, their_head), vocab_size=size, **usual)
+    ours = span_loss(points[0][0], points[0][1], labels, teacher, chunk_tokens=7, **usual)
+    plain = distillation_loss(
+        points[1][0], points[1][1], labels, teacher=OnlineTeacher(theirs, their_head), vocab_size=size, **usual
+    )
     for a, b in zip((ours.loss, ours.ce_sum, ours.kl_sum), (plain.loss, plain.ce_sum, plain.kl_sum), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)
     ours.loss.backward()

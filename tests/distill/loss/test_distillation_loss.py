@@ -1,5 +1,7 @@
 """The chunked loss against a dense float64 reference, in value and in gradient."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -95,7 +97,11 @@ def test_every_divergence_equals_dense(name: str, stored: bool, beta: float) -> 
 
 def test_jsd_nears_both_kls_and_skew_kl_the_forward_one() -> None:
     hidden, head, labels, teacher_hidden, teacher_head = problem(seed=8)
-    arguments: dict = {"alpha": 0.0, "temperature": 2.0, "teacher": OnlineTeacher(teacher_hidden, teacher_head)}
+    arguments: dict[str, Any] = {
+        "alpha": 0.0,
+        "temperature": 2.0,
+        "teacher": OnlineTeacher(teacher_hidden, teacher_head),
+    }
 
     def gradient(name: str, beta: float, share: float) -> Tensor:
         output = distillation_loss(hidden, head, labels, divergence=name, beta=beta, **arguments)  # type: ignore[arg-type]
@@ -264,7 +270,7 @@ def test_no_target_at_all_is_a_zero_loss_with_zero_gradients() -> None:
         ({"vocab_size": V + 1}, "vocab_size is 18"),
     ],
 )
-def test_mistakes_are_named(arguments: dict, message: str) -> None:
+def test_mistakes_are_named(arguments: dict[str, Any], message: str) -> None:
     hidden, head, labels, _, _ = problem()
     with pytest.raises(ValueError, match=message):
         distillation_loss(hidden, head, labels, **arguments)
@@ -273,13 +279,16 @@ def test_mistakes_are_named(arguments: dict, message: str) -> None:
 def test_heads_with_bias_scale_and_cap_on_both_sides_equal_dense() -> None:
     hidden, weight, labels, teacher_hidden, teacher_weight = problem()
     bias = torch.randn(V, dtype=torch.float64).requires_grad_()
-    theirs = Head(teacher_weight, torch.randn(V, dtype=torch.float64), 0.5, 2.0)
+    teacher_bias = torch.randn(V, dtype=torch.float64)
+    theirs = Head(teacher_weight, teacher_bias, 0.5, 2.0)
     ours = Head(weight, bias, 1.5, 3.0)
     teacher = OnlineTeacher(teacher_hidden, theirs)
     output = distillation_loss(hidden, ours, labels, alpha=0.3, temperature=2.0, teacher=teacher, chunk_tokens=4)
     target = labels != -100
     logits = 3.0 * torch.tanh(1.5 * (hidden @ weight.T + bias) / 3.0)[target]
-    q = torch.softmax(2.0 * torch.tanh(0.5 * (teacher_hidden @ teacher_weight.T + theirs.bias) / 2.0) / 2.0, -1)[target]
+    q = torch.softmax(2.0 * torch.tanh(0.5 * (teacher_hidden @ teacher_weight.T + teacher_bias) / 2.0) / 2.0, -1)[
+        target
+    ]
     log_p = torch.log_softmax(logits / 2.0, -1)
     ce = torch.nn.functional.cross_entropy(logits, labels[target], reduction="sum")
     expected = (0.3 * ce + 0.7 * 4 * (q * (q.log() - log_p)).sum()) / target.sum()
@@ -289,7 +298,7 @@ def test_heads_with_bias_scale_and_cap_on_both_sides_equal_dense() -> None:
 def test_a_frozen_head_gets_no_gradient_and_changes_none() -> None:
     hidden, weight, labels, teacher_hidden, teacher_weight = problem()
     teacher = OnlineTeacher(teacher_hidden, teacher_weight)
-    arguments: dict = {"alpha": 0.5, "temperature": 2.0, "teacher": teacher}
+    arguments: dict[str, Any] = {"alpha": 0.5, "temperature": 2.0, "teacher": teacher}
     (expected,) = torch.autograd.grad(distillation_loss(hidden, weight, labels, **arguments).loss, [hidden])
     output = distillation_loss(hidden, weight.detach(), labels, **arguments)
     assert torch.equal(torch.autograd.grad(output.loss, [hidden])[0], expected)

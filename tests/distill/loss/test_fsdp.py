@@ -42,7 +42,8 @@ def ids() -> Tensor:
 
 
 def hidden_states(model: nn.Module, rows: slice) -> Tensor:
-    return model(input_ids=ids()[rows], use_cache=False).last_hidden_state[:, :-1].flatten(0, 1)
+    hidden: Tensor = model(input_ids=ids()[rows], use_cache=False).last_hidden_state
+    return hidden[:, :-1].flatten(0, 1)
 
 
 def loss(hidden: Tensor, head: Tensor, rows: slice, denominator: float) -> Tensor:

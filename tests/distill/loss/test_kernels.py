@@ -53,11 +53,12 @@ def inputs(dtype: torch.dtype, peak: float, tokens: int = C) -> tuple[Tensor, ..
 def both(options: dict[str, Any], labels: Tensor, points: list[Tensor], teacher: Teacher | None) -> None:
     """Check that value and gradients of the kernels in fp32 equal those of plain torch in fp64."""
     ours, dense = ([t.to(dtype).requires_grad_() for t in points] for dtype in (torch.float32, torch.float64))
-    output = distillation_loss(ours[0], Head(*ours[1:], scale=SCALE), labels, teacher=teacher, **options)
+    heads = [Head(weight, bias[0] if bias else None, SCALE) for _, weight, *bias in (ours, dense)]
+    output = distillation_loss(ours[0], heads[0], labels, teacher=teacher, **options)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loss_module, "_fusable", lambda *_: False)
         double = teacher and type(teacher)(*(wide(part) for part in vars(teacher).values()))
-        expected = distillation_loss(dense[0], Head(*dense[1:], scale=SCALE), labels, teacher=double, **options)
+        expected = distillation_loss(dense[0], heads[1], labels, teacher=double, **options)
     for name in ("loss", "ce_sum", "kl_sum"):
         torch.testing.assert_close(getattr(output, name).double(), getattr(expected, name), rtol=1e-4, atol=1e-5)
     gradients = zip(torch.autograd.grad(output.loss, ours), torch.autograd.grad(expected.loss, dense), strict=True)
@@ -144,9 +145,9 @@ def test_the_gradient_of_bf16_products_lies_in_the_memory_of_their_logits() -> N
     student, theirs = (torch.randn(V, 16, generator=g).to(DEVICE, torch.bfloat16) for _ in range(2))
     labels = torch.randint(0, V, (16,), generator=g).to(DEVICE)
     p, q = (torch.softmax(logits.float() / 2.0, 0) for logits in (student, theirs))
-    sides = [Logits(values, values.gather(0, labels[None])[0].float(), None, 1.0) for values in (student, theirs)]
+    ours, given = (Logits(x, x.gather(0, labels[None])[0].float(), None, 1.0) for x in (student, theirs))
     terms = Terms(0.0, 2.0, "forward_kl", 0.5, V, None, 1.0, None, True)
-    chunk_terms(*sides, labels, torch.ones((), device=DEVICE), terms)
+    chunk_terms(ours, given, labels, torch.ones((), device=DEVICE), terms)
     rounding = 0.003 if torch.cuda.is_available() else 0.006  # the interpreter cuts bits off
     assert (student.float() - 2.0 * (p - q)).norm() <= rounding * (2.0 * (p - q)).norm()
 
@@ -179,10 +180,10 @@ def test_chunks_of_the_student_in_parts_of_the_teacher(monkeypatch: pytest.Monke
 def test_left_out_rows_stay_within_the_tolerance() -> None:
     labels, hidden, head, *theirs = inputs(torch.float32, 6.0)
     teacher = OnlineTeacher(*theirs)
-    points = [t.requires_grad_() for t in (hidden, head)]
+    points = hidden.requires_grad_(), head.requires_grad_()
     options: dict[str, Any] = {"alpha": 0.5, "teacher": teacher, "chunk_tokens": 3}
-    exact = torch.autograd.grad(distillation_loss(*points, labels, **options).loss, points)
-    found = torch.autograd.grad(distillation_loss(*points, labels, tolerance=0.01, **options).loss, points)
+    exact = torch.autograd.grad(distillation_loss(hidden, head, labels, **options).loss, points)
+    found = torch.autograd.grad(distillation_loss(hidden, head, labels, tolerance=0.01, **options).loss, points)
     assert (found[1] != exact[1]).any(1).sum() > V / 2  # among the head's rows
     for some, all_ in zip(found, exact, strict=True):
         assert 0.0 < (some - all_).norm() <= 0.02 * all_.norm()
@@ -192,15 +193,15 @@ def test_left_out_rows_stay_within_the_tolerance() -> None:
 def test_logits_far_from_zero_are_rounded_near_their_top() -> None:
     labels, hidden, head, *theirs = inputs(torch.bfloat16, 1.0)
     head[:, 0], hidden[:, 0] = 8.0, 32.0  # adds 256 to each logit, where bf16's steps are 2
-    points = [t.requires_grad_() for t in (hidden, head)]
+    points = hidden.requires_grad_(), head.requires_grad_()
     teacher = OnlineTeacher(*theirs)
-    found = torch.autograd.grad(distillation_loss(*points, labels, alpha=0.5, teacher=teacher).loss, points)
-    wide_points = [t.detach().double().requires_grad_() for t in points]
+    found = torch.autograd.grad(distillation_loss(hidden, head, labels, alpha=0.5, teacher=teacher).loss, points)
+    hidden_64, head_64 = wide_points = tuple(t.detach().double().requires_grad_() for t in points)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loss_module, "_fusable", lambda *_: False)
         double = OnlineTeacher(*(t.double() for t in theirs))
         exact = torch.autograd.grad(
-            distillation_loss(*wide_points, labels, alpha=0.5, teacher=double).loss, wide_points
+            distillation_loss(hidden_64, head_64, labels, alpha=0.5, teacher=double).loss, wide_points
         )
     rounding = 0.005 if torch.cuda.is_available() else 0.012  # the interpreter cuts bits off
     for some, all_ in zip(found, exact, strict=True):
@@ -220,9 +221,9 @@ def test_logits_in_memory_stay_within_their_limit() -> None:
 @here
 def test_without_targets_gradients_are_zero() -> None:
     labels, hidden, head, *theirs = inputs(torch.float32, 1.0)
-    points = [hidden.requires_grad_(), head.requires_grad_()]
+    points = hidden.requires_grad_(), head.requires_grad_()
     masked = torch.full_like(labels, -100)
-    output = distillation_loss(*points, masked, alpha=0.5, teacher=OnlineTeacher(*theirs))
+    output = distillation_loss(hidden, head, masked, alpha=0.5, teacher=OnlineTeacher(*theirs))
     assert output.loss == 0.0 and output.tokens == 0
     assert not any(gradient.any() for gradient in torch.autograd.grad(output.loss, points))
 

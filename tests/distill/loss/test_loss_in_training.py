@@ -57,7 +57,7 @@ class MadeLike(TorchDispatchMode):
     """A counter of new tensors of one shape; views of the given tensor do not count."""
 
     def __init__(self, given: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.shape, self.memory, self.made = given.shape, given.untyped_storage().data_ptr(), 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

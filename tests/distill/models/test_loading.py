@@ -43,7 +43,7 @@ def test_hidden_states_times_head_are_the_logits_that_predict_the_labels(teacher
     assert not model.training
 
 
-SHAPE = {
+SHAPE: dict[str, Any] = {
     **{"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 1, "intermediate_size": 16},
     **{"num_attention_heads": 2, "num_key_value_heads": 2, "pad_token_id": 0},
 }
@@ -82,7 +82,7 @@ def test_a_head_of_another_form_is_refused(tmp_path: Path, monkeypatch: pytest.M
         load_model(str(tmp_path), torch.float32, CPU)
 
 
-def test_a_model_s_own_limits_are_read_without_its_weights(teacher: str, make_tokenizer: Callable) -> None:
+def test_a_model_s_own_limits_are_read_without_its_weights(teacher: str, make_tokenizer: Callable[..., Any]) -> None:
     assert (longest_row(teacher, 100), longest_row(teacher, 8192)) == (100, 256)
     assert head_rows(teacher) == len(make_tokenizer()) + 5
     assert tokenizer_size(load_tokenizer(teacher)) == len(make_tokenizer())
@@ -91,7 +91,7 @@ def test_a_model_s_own_limits_are_read_without_its_weights(teacher: str, make_to
     assert pick_dtype("auto", torch.device("cuda")) == pick_dtype("bfloat16", CPU) == torch.bfloat16
 
 
-def test_vocabularies_agree_up_to_padding_rows_of_either_head(make_tokenizer: Callable) -> None:
+def test_vocabularies_agree_up_to_padding_rows_of_either_head(make_tokenizer: Callable[..., Any]) -> None:
     size = len(make_tokenizer())
     assert check_vocabularies(make_tokenizer(), make_tokenizer(), size, size + 128) == size
     with pytest.raises(ValueError, match=f"the teacher's head has {size - 1} rows for a vocabulary of {size} tokens"):
@@ -115,7 +115,7 @@ def test_qwen_s_two_head_sizes_agree_either_way_and_one_other_id_is_refused(rows
         check_vocabularies(Words(), Words(last="<other>"), *rows)
 
 
-def test_the_first_differing_token_is_named(make_tokenizer: Callable) -> None:
+def test_the_first_differing_token_is_named(make_tokenizer: Callable[..., Any]) -> None:
     ours, theirs = make_tokenizer(), make_tokenizer(think="<reason>")
     with pytest.raises(ValueError, match="disagree on token 5: '<think>' and '<reason>'; soft targets need one"):
         check_vocabularies(ours, theirs, 500, 500)
@@ -128,7 +128,7 @@ def test_the_first_differing_token_is_named(make_tokenizer: Callable) -> None:
 
 
 def test_a_saved_student_is_whole_and_replaces_an_earlier_one(
-    tmp_path: Path, make_model: Callable, make_tokenizer: Callable
+    tmp_path: Path, make_model: Callable[..., Any], make_tokenizer: Callable[..., Any]
 ) -> None:
     folder, partial = tmp_path / "model", tmp_path / "model.partial"
     for leftover in (folder, partial):

@@ -32,7 +32,9 @@ VLLM_ARGS = {"enforce_eager": True, "kv_cache_memory_bytes": 2**26, "max_num_bat
 
 def needs_vllm(test: Callable[..., None]) -> Callable[..., None]:
     """Mark a test that starts a vLLM engine."""
-    return pytest.mark.slow(pytest.mark.skipif(not installed, reason="vLLM is not installed")(test))
+    marked: Callable[..., None] = pytest.mark.skipif(not installed, reason="vLLM is not installed")(test)
+    slow: Callable[..., None] = pytest.mark.slow(marked)
+    return slow
 
 
 def config(teacher: str, **settings: Any) -> ScoreConfig:
@@ -41,7 +43,7 @@ def config(teacher: str, **settings: Any) -> ScoreConfig:
 
 
 @pytest.fixture(scope="module")
-def wide(make_model: Callable, make_tokenizer: Callable, save: Callable[..., str]) -> str:
+def wide(make_model: Callable[..., Any], make_tokenizer: Callable[..., Any], save: Callable[..., str]) -> str:
     """Return the folder of a teacher with attention heads of a size that vLLM supports."""
     return save(make_model(1, 64, num_attention_heads=2, num_key_value_heads=1), make_tokenizer())
 
@@ -56,7 +58,7 @@ def forward(wide: str) -> Iterator[Any]:
 
 @needs_vllm
 def test_targets_are_those_of_transformers_at_every_temperature(
-    forward: Any, wide: str, examples: list[Example], make_tokenizer: Callable
+    forward: Any, wide: str, examples: list[Example], make_tokenizer: Callable[..., Any]
 ) -> None:
     vocab_size = len(make_tokenizer())
     local = TransformersForward(load_model(wide, torch.float32, CPU))
@@ -137,7 +139,7 @@ def test_unknown_and_fixed_arguments_are_refused_before_a_model_is_loaded(wide: 
         check_vllm_args({"enable_prefix_caching": True})
 
 
-def test_a_head_of_another_form_is_refused(make_model: Callable, tmp_path: Path) -> None:
+def test_a_head_of_another_form_is_refused(make_model: Callable[..., Any], tmp_path: Path) -> None:
     with (
         mock.patch("distill.models.head_file.check_head", side_effect=ValueError("not supported")) as check,
         pytest.raises(ValueError, match="not supported"),
@@ -151,7 +153,11 @@ def test_a_head_of_another_form_is_refused(make_model: Callable, tmp_path: Path)
 @pytest.mark.parametrize("more", [{}, {"tie_word_embeddings": True}])
 @pytest.mark.parametrize("shards", ["1GB", "20KB"])
 def test_a_head_is_read_from_the_files_of_its_model(
-    make_model: Callable, tmp_path: Path, make_tokenizer: Callable, more: dict[str, Any], shards: str
+    make_model: Callable[..., Any],
+    tmp_path: Path,
+    make_tokenizer: Callable[..., Any],
+    more: dict[str, Any],
+    shards: str,
 ) -> None:
     model = make_model(2, 64, **more)
     model.save_pretrained(tmp_path, max_shard_size=shards)

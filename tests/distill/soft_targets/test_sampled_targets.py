@@ -65,7 +65,7 @@ def test_each_token_stands_once_with_its_number_of_draws_and_the_rest_is_unused(
     where = torch.from_numpy(sampling_points(key_of(0), 50, 20))
     ids, values, draws = sample_tokens(below, 1.5, where, torch.full((50, 1), -9.0))
     assert draws[7].sum() == 0 and (values[7] == -9.0).all() and draws.sum(1)[8:].eq(20).all()
-    assert (ids[8, 0], draws[8, 0]) == (0, 20)
+    assert (int(ids[8, 0]), int(draws[8, 0])) == (0, 20)
     assert (values.diff(dim=1) <= 0).all() and torch.isfinite(values[9:]).all()
     for i in range(50):
         used = ids[i][draws[i] > 0].tolist()
@@ -104,6 +104,7 @@ def test_sampled_rows_come_back_from_a_store(top_k: int, tmp_path: Path) -> None
             store.append(key_of(2), RowTargets(row.token_ids, row.logits, row.log_tails, GRID))
     with TargetStore(tmp_path) as store:
         found = store.get(key_of(1))
+    assert found.draws is not None and row.draws is not None
     assert (found.token_ids == row.token_ids).all() and (found.draws == row.draws).all() and found.head == top_k
     np.testing.assert_allclose(found.weights(), row.weights(), rtol=0.1)
     np.testing.assert_allclose(found.log_probs(2.0), row.log_probs(2.0), atol=0.05)

@@ -2,6 +2,7 @@
 
 import resource
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -134,9 +135,10 @@ def test_a_damaged_block_is_an_error_naming_file_and_row(tmp_path: Path) -> None
 def test_an_older_format_is_refused(tmp_path: Path) -> None:
     path = filled(tmp_path, 2)
     path.write_bytes(b"DTG1" + path.read_bytes()[4:])
-    for mode in ("r", "a"):
+    modes: tuple[Literal["r"], Literal["a"]] = "r", "a"
+    for mode in modes:
         with pytest.raises(ValueError, match=r"part-0.targets is of the older format DTG1; score again into another"):
-            TargetStore(tmp_path, mode)  # type: ignore[arg-type]
+            TargetStore(tmp_path, mode)
 
 
 def test_several_segments_are_one_store(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def one(rows: list[Example | str]) -> Example:
     return rows[0]
 
 
-def test_ids_are_prompt_completion_and_end_of_turn(make_tokenizer: Callable) -> None:
+def test_ids_are_prompt_completion_and_end_of_turn(make_tokenizer: Callable[..., Any]) -> None:
     tokenizer = make_tokenizer()
     example = one(encode([row(("user", "2+2?"), ("assistant", "<think>\nsum\n</think>\n4"))], tokenizer, 100))
     prompt = ["<|user|>", *"2+2?", "<|end|>", "<|assistant|>"]
@@ -39,7 +39,7 @@ def test_ids_are_prompt_completion_and_end_of_turn(make_tokenizer: Callable) -> 
     "template, completion", [(OPENS, "\nsum\n</think>\n4"), (OPENS + "{{ '\n' }}", "sum\n</think>\n4")]
 )
 def test_a_template_that_opens_thinking_leaves_it_to_be_continued(
-    make_tokenizer: Callable, template: str, completion: str
+    make_tokenizer: Callable[..., Any], template: str, completion: str
 ) -> None:
     tokenizer = make_tokenizer(template)
     example = one(encode([row(("user", "2+2?"), ("assistant", "<think>\nsum\n</think>\n4"))], tokenizer, 100))
@@ -47,7 +47,7 @@ def test_a_template_that_opens_thinking_leaves_it_to_be_continued(
     assert tokenizer.decode(example.token_ids[example.target_start :]) == completion + "<|end|>"
 
 
-def test_only_the_last_turn_is_learned_after_the_prompt_that_sampling_sees(make_tokenizer: Callable) -> None:
+def test_only_the_last_turn_is_learned_after_the_prompt_that_sampling_sees(make_tokenizer: Callable[..., Any]) -> None:
     tokenizer = make_tokenizer()
     turns = [("system", "Be brief."), ("user", "a"), ("assistant", "b"), ("user", "c"), ("assistant", "d")]
     rows = [row(*turns)]
@@ -56,7 +56,7 @@ def test_only_the_last_turn_is_learned_after_the_prompt_that_sampling_sees(make_
     assert tokenizer.decode(example.token_ids[example.target_start :]) == "d<|end|>"
 
 
-def test_dropped_rows_give_their_reason_in_place(make_tokenizer: Callable) -> None:
+def test_dropped_rows_give_their_reason_in_place(make_tokenizer: Callable[..., Any]) -> None:
     tokenizer = make_tokenizer()
     rows = [
         row(("user", "a"), ("assistant", "b")),
@@ -74,14 +74,14 @@ def test_dropped_rows_give_their_reason_in_place(make_tokenizer: Callable) -> No
     assert encode([], tokenizer, 9) == []
 
 
-def test_a_completion_of_no_token_is_dropped(make_tokenizer: Callable) -> None:
+def test_a_completion_of_no_token_is_dropped(make_tokenizer: Callable[..., Any]) -> None:
     tokenizer = make_tokenizer(OPENS)
     tokenizer.eos_token = None
     assert encode([row(("user", "a"), ("assistant", "<think>"))], tokenizer, 100) == ["no_tokens"]
 
 
 def test_a_file_gives_its_rows_in_order_and_counts_the_dropped(
-    make_tokenizer: Callable, write_corpus: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    make_tokenizer: Callable[..., Any], write_corpus: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     question = [{"role": "user", "content": "no answer"}]
     path = write_corpus([("a", "1"), ("b", "2" * 50), question, ("c", "3"), ("d", "4" * 50), ("e", "5")])
@@ -94,17 +94,17 @@ def test_a_file_gives_its_rows_in_order_and_counts_the_dropped(
     assert [e.token_ids.tolist() for e in parts] == [e.token_ids.tolist() for e in whole]
 
 
-def test_a_row_s_own_tokens_are_learned_where_they_say_the_same(make_tokenizer: Callable) -> None:
+def test_a_row_s_own_tokens_are_learned_where_they_say_the_same(make_tokenizer: Callable[..., Any]) -> None:
     tokenizer = make_tokenizer()
     content = "<think>\nsum\n</think>\n4"
 
     def learned(ids: list[int] | None, tokenizer: Any = tokenizer) -> str:
         asked = row(("user", "2+2?"), ("assistant", content)) | {"token_ids": ids}
         example = one(encode([asked], tokenizer, 100))
-        return tokenizer.decode(example.token_ids[example.target_start :])
+        return str(tokenizer.decode(example.token_ids[example.target_start :]))
 
     def ids(text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False)["input_ids"]
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
     assert learned(None) == content + "<|end|>"
     assert learned(ids("<think>\nsum\n</think>\n\n4<|end|>")) == "<think>\nsum\n</think>\n\n4<|end|>"
@@ -115,7 +115,7 @@ def test_a_row_s_own_tokens_are_learned_where_they_say_the_same(make_tokenizer: 
     assert learned(ids("<think>\nsum\n</think>\n\n4<|end|>"), make_tokenizer(think="<reason>")) != ""
 
 
-def test_files_with_and_without_own_tokens(make_tokenizer: Callable, tmp_path: Path) -> None:
+def test_files_with_and_without_own_tokens(make_tokenizer: Callable[..., Any], tmp_path: Path) -> None:
     tokenizer = make_tokenizer()
     ids = tokenizer("<think>\nsum\n</think>\n\n4<|end|>", add_special_tokens=False)["input_ids"]
     rows = [row(("user", "2+2?"), ("assistant", "<think>\nsum\n</think>\n4"), trace_id=f"t{i}") for i in range(2)]

@@ -9,7 +9,7 @@ from distill.training.lr_schedule import learning_rate
 
 
 def rates(steps: int, **settings: float) -> list[float]:
-    config = TrainConfig(student="s", learning_rate=2.0, **settings)  # type: ignore[arg-type]
+    config = TrainConfig(student="s", learning_rate=2.0, **settings)
     return [learning_rate(step, steps, config) for step in range(1, steps + 1)]
 
 

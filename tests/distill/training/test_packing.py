@@ -76,12 +76,12 @@ def test_one_document_a_row_needs_no_positions() -> None:
 
 
 @pytest.fixture(scope="module")
-def student(make_model: Callable) -> torch.nn.Module:
+def student(make_model: Callable[..., torch.nn.Module]) -> torch.nn.Module:
     return make_model(0)
 
 
 @pytest.fixture(scope="module")
-def teacher(make_model: Callable) -> torch.nn.Module:
+def teacher(make_model: Callable[..., torch.nn.Module]) -> torch.nn.Module:
     return make_model(1, 48)
 
 
