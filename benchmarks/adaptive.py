@@ -1,19 +1,21 @@
-"""What adaptive sampling saves: tokens a distinct correct trace and prompts covered, against n samples of every prompt.
+"""Compare adaptive sampling with n samples of every prompt: tokens per distinct correct trace, and prompts covered.
 
     python -m benchmarks.adaptive
 
-A simulated world, sampled by the real Scheduler with the real AdaptiveSource (and with all of n for comparison):
+The world is simulated; the Scheduler and the AdaptiveSource that sample it are the real ones:
 
-- pass rates: a fifth of the prompts hopeless (0), a fifth easy (Beta(12, 1.5)), the rest Beta(0.8, 1.2); mean 0.42;
-- paths: a correct sample takes path j with a frequency that goes with (j + b)^-a. a, b and a mean pass rate are fitted
-  to the curve of distinct paths a question in Yuan et al. 2023 (arXiv 2308.01825): 1.17, 1.44, 2.20, 3.94 and 5.25 at
-  1, 3, 12, 50 and 100 samples. It counts the question's given solution (its first value is above 1), so here that is
-  one draw from the same law, and samples add to it;
-- lengths: lognormal, sigma 1.2, half of the variance the prompt's, and longer by exp(0.5) for hopeless prompts than
-  for certain ones; 256 slots; a verdict takes 50 tokens' time.
+- pass rates: a fifth of the prompts are hopeless (0), a fifth easy (Beta(12, 1.5)), the rest Beta(0.8, 1.2); the mean
+  is 0.42;
+- paths: a correct sample takes path j with a frequency proportional to (j + b)^-a. a, b and a mean pass rate are fitted
+  to the number of distinct paths per question in Yuan et al. 2023 (arXiv 2308.01825): 1.17, 1.44, 2.20, 3.94 and 5.25
+  at 1, 3, 12, 50 and 100 samples. That curve counts the question's given solution (its first value is above 1);
+  therefore one more path is drawn from the same law here, and the samples add to it;
+- lengths: lognormal with sigma 1.2; the prompt accounts for half of the variance, and hopeless prompts are longer than
+  certain ones by a factor of exp(0.5); there are 256 slots, and a verdict takes the time of 50 tokens.
 
-A policy is compared twice: with the token budget of fixed n (how much more comes out), and at its yield (how many
-tokens less). Traces are counted as `select` keeps them: at most 4 distinct ones a prompt, and without that cap.
+Each policy is compared twice: at the token budget of fixed n (how much more it finds) and at the yield of fixed n (how
+many tokens it saves). Traces are counted as `select` keeps them, at most 4 distinct ones per prompt, and without that
+limit.
 """
 
 import bisect
@@ -35,8 +37,8 @@ from benchmarks.measure import record
 from benchmarks.simulation import Clock, SimulatedEngine, SimulatedJudge
 from generators.contract.engine import SampleRequest
 from generators.sampling.adaptive import AdaptiveConfig, AdaptiveSource
-from generators.sampling.live_verdicts import Finding, Findings, Row
-from generators.sampling.sampling_plan import Plan
+from generators.sampling.live_verdicts import LiveVerdict, LiveVerdicts, Row
+from generators.sampling.sampling_plan import SamplingPlan
 from generators.sampling.scheduler import Scheduler
 
 CURVE = {1: 1.17, 3: 1.44, 12: 2.20, 50: 3.94, 100: 5.25}
@@ -45,7 +47,7 @@ PATHS = 2000
 PROMPTS, SLOTS, VERDICT_S = 1000, 256, 50.0
 SIGMA, MEDIAN = 1.2, 1000
 FIXED = (4, 16, 64)
-CAP = 4  # kept traces a prompt
+CAP = 4  # traces kept per prompt
 POLICIES: tuple[tuple[Order, int], ...] = (("even", 4), ("likeliest", 4), ("likeliest", 12))  # order, `correct`
 REACH = 4  # max_samples over n
 
@@ -53,18 +55,19 @@ Law = npt.NDArray[np.float64]
 
 
 def law_of(a: float, b: float) -> Law:
-    """Frequencies of paths."""
-    weights = (np.arange(PATHS) + 1 + b) ** -a
-    return weights / weights.sum()
+    """Return the frequency of each path, [PATHS]."""
+    weights: Law = (np.arange(PATHS, dtype=np.float64) + 1 + b) ** -a
+    law: Law = weights / weights.sum()
+    return law
 
 
 def distinct(samples: int, rate: float, law: Law) -> float:
-    """Expected distinct paths of a given solution and so many samples, all of the same law."""
+    """Return the expected number of distinct paths among a given solution and `samples` samples of the same law."""
     return float(1 + ((1 - law) * (1 - (1 - rate * law) ** samples)).sum())
 
 
 def fitted() -> tuple[Law, dict[str, Any]]:
-    """The law that reproduces CURVE, and how well it does."""
+    """Return the law fitted to CURVE, and the quality of the fit."""
 
     def curve(x: Sequence[float]) -> list[float]:
         law, rate = law_of(math.exp(x[0]), math.exp(x[1])), 1 / (1 + math.exp(-x[2]))
@@ -85,7 +88,7 @@ def fitted() -> tuple[Law, dict[str, Any]]:
 
 
 class World:
-    """Prompts and what each of their samples is."""
+    """Simulated prompts, and the verdict and length of each of their samples."""
 
     def __init__(self, law: Law, seed: int = 0) -> None:
         rng = random.Random(seed)
@@ -93,15 +96,15 @@ class World:
         self.rates = [pass_rate(rng) for _ in range(PROMPTS)]
         self.common = [rng.gauss(0, 1) for _ in range(PROMPTS)]
 
-    def finding(self, row: Row) -> Finding:
-        """Whether a sample is correct, and which path it takes."""
+    def finding(self, row: Row) -> LiveVerdict:
+        """Return the verdict of a sample and, if it is correct, its path."""
         rng = random.Random(f"found {row['trace_id']}")
         if rng.random() >= self.rates[int(row["prompt_id"])]:
-            return Finding("wrong")
-        return Finding("correct", str(bisect.bisect(self.cumulated, rng.random())))
+            return LiveVerdict("wrong")
+        return LiveVerdict("correct", str(bisect.bisect(self.cumulated, rng.random())))
 
     def length(self, request: SampleRequest) -> int:
-        """Its tokens."""
+        """Return the number of tokens of a sample."""
         prompt = int(request.prompt_id)
         own = random.Random(f"length {request.trace_id}").gauss(0, 1)
         log = SIGMA * math.sqrt(0.5) * (self.common[prompt] + own) + 0.5 * (1 - self.rates[prompt])
@@ -109,7 +112,7 @@ class World:
 
 
 def pass_rate(rng: random.Random) -> float:
-    """Of one prompt."""
+    """Draw the pass rate of one prompt."""
     kind = rng.random()
     if kind < 0.2:
         return 0.0
@@ -118,7 +121,7 @@ def pass_rate(rng: random.Random) -> float:
 
 @dataclass(frozen=True)
 class Yield:
-    """What came out."""
+    """Samples, tokens and distinct correct traces of one run."""
 
     samples: int
     tokens: int
@@ -127,13 +130,13 @@ class Yield:
     covered: int
 
     @classmethod
-    def of(cls, samples: int, tokens: int, findings: Iterable[Sequence[Finding]]) -> "Yield":
-        """Of the findings of each prompt."""
+    def of(cls, samples: int, tokens: int, findings: Iterable[Sequence[LiveVerdict]]) -> "Yield":
+        """Count distinct correct paths in the live verdicts of each prompt."""
         sizes = [len({finding.path for finding in found if finding.correct}) for found in findings]
         return cls(samples, tokens, sum(min(CAP, size) for size in sizes), sum(sizes), sum(map(bool, sizes)))
 
     def row(self) -> dict[str, Any]:
-        """For the results."""
+        """Return the figures as they are recorded."""
         counts = {"samples": self.samples, "tokens": self.tokens, "prompts_covered": self.covered}
         return {
             **counts,
@@ -144,14 +147,14 @@ class Yield:
         }
 
 
-def plan_of(n: int) -> Plan:
-    """The prompts."""
+def plan_of(n: int) -> SamplingPlan:
+    """Return the plan of n samples of each prompt."""
     messages = [[{"role": "user", "content": "?"}]] * PROMPTS
-    return Plan(list(map(str, range(PROMPTS))), messages, {"teacher": "", "revision": "", "sampling": ""}, n, 0)
+    return SamplingPlan(list(map(str, range(PROMPTS))), messages, {"teacher": "", "revision": "", "sampling": ""}, n, 0)
 
 
 def fixed(world: World, n: int) -> Yield:
-    """n samples of each prompt."""
+    """Sample every prompt n times."""
     plan = plan_of(n)
     requests = [plan.request(prompt, index) for prompt in range(PROMPTS) for index in range(n)]
     engine = SimulatedEngine(Clock(), SLOTS, world.length)
@@ -161,13 +164,13 @@ def fixed(world: World, n: int) -> Yield:
 
 
 def adaptive(world: World, n: int, policy: tuple[Order, int], budget: int) -> tuple[Yield, int]:
-    """(what an adaptive run brings, surplus samples: paid for, and in what it brings)."""
+    """Return the yield of an adaptive run and its surplus: samples paid for after a prompt had enough."""
     clock = Clock()
     engine = SimulatedEngine(clock, SLOTS, world.length)
     judge = SimulatedJudge(clock, world.finding, lambda row: VERDICT_S)
     order, enough = policy
     config = AdaptiveConfig(correct=enough, max_samples=REACH * n, budget=max(PROMPTS, budget), order=order)
-    with tempfile.TemporaryDirectory() as folder, Findings(Path(folder) / "findings.jsonl", judge) as findings:
+    with tempfile.TemporaryDirectory() as folder, LiveVerdicts(Path(folder) / "findings.jsonl", judge) as findings:
         source = AdaptiveSource(plan_of(n), config, findings)
         Scheduler(engine, source, lambda request, row: None).run()
     used = sum(tally.samples for tally in source.tallies())
@@ -176,7 +179,7 @@ def adaptive(world: World, n: int, policy: tuple[Order, int], budget: int) -> tu
 
 
 def same_tokens(world: World, n: int, policy: tuple[Order, int], tokens: int) -> dict[str, Any]:
-    """The largest budget that takes at most so many tokens."""
+    """Return the yield of the largest budget that takes at most `tokens` tokens."""
     budget = n * PROMPTS
     for _ in range(5):
         found, surplus = adaptive(world, n, policy, budget)
@@ -187,7 +190,7 @@ def same_tokens(world: World, n: int, policy: tuple[Order, int], tokens: int) ->
 
 
 def same_yield(world: World, n: int, policy: tuple[Order, int], wanted: int) -> dict[str, Any] | None:
-    """About the smallest budget that brings so many traces (at most CAP a prompt); None where none does."""
+    """Return the yield of about the smallest budget that finds `wanted` traces (at most CAP per prompt), else None."""
     low, high, best = PROMPTS, REACH * n * PROMPTS, None
     while high - low > n * PROMPTS // 33:
         middle = (low + high) // 2
@@ -202,7 +205,7 @@ def same_yield(world: World, n: int, policy: tuple[Order, int], wanted: int) -> 
 
 
 def compare(world: World, n: int) -> dict[str, Any]:
-    """Fixed n, and each policy beside it."""
+    """Compare every policy with fixed n."""
     base = fixed(world, n)
     rows: dict[str, Any] = {"n": n, "max_samples": REACH * n, "fixed": base.row()}
     for policy in POLICIES:
@@ -222,7 +225,7 @@ def compare(world: World, n: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure each n."""
+    """Measure each n and record the results."""
     law, facts = fitted()
     world = World(law)
     about = {"prompts": PROMPTS, "slots": SLOTS, "mean_pass_rate": round(sum(world.rates) / PROMPTS, 3)}

@@ -38,20 +38,22 @@ def sample(model: str, folder: Path, width: int, options: argparse.Namespace) ->
     """Run the generate stage and keep `width` log-probabilities per position; 0 keeps none."""
     from generators.contract.engine import SamplingConfig
     from generators.contract.sampled_logprobs import FILE, FOLDER
+    from generators.contract.stage_protocol import Runtime
     from generators.generate import generate
     from generators.sampling.settings import GenerateConfig
 
     out = folder / f"sampled-{width}"
     config = GenerateConfig(
-        teacher="vllm",
+        engine="vllm",
         model=model,
         sampling=SamplingConfig(n=options.n, max_new_tokens=options.tokens, **SAMPLING),
-        options={"engine": engine_of(model, options), "capture_top_k": width or None},
+        options={"vllm_args": vllm_args(model, options), "sampled_logprobs": width or None},
     )
     ledger = Path(tempfile.mkdtemp(dir=folder))
     out.mkdir(exist_ok=True)
     cpu: list[float] = []
-    counts = generate(folder / "prompts.parquet", out, config, ledger=ledger, progress=partial(noting, cpu))
+    runtime = Runtime(progress=partial(noting, cpu))
+    counts = generate(folder / "prompts.parquet", out, config, ledger=ledger, runtime=runtime)
     file = ledger / FOLDER / FILE
     kept = {"bytes_per_token": file.stat().st_size / counts.tokens} if width else {}
     spent = {"cpu_us_per_token": (cpu[-1] - cpu[0]) / counts.tokens * 1e6}
@@ -77,7 +79,7 @@ def cpu_seconds() -> float:
     """Return the CPU seconds of this process and its descendants."""
     me = psutil.Process()
     times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
-    return sum(time.user + time.system for time in times)
+    return float(sum(time.user + time.system for time in times))
 
 
 def score(model: str, folder: Path, width: int) -> dict[str, Any]:
@@ -118,20 +120,21 @@ def example(prompt: list[int], completion: list[int]) -> Any:
     return Example("", np.array([*prompt, *completion], np.int32), len(prompt))
 
 
-def engine_of(model: str, options: argparse.Namespace) -> dict[str, Any]:
+def vllm_args(model: str, options: argparse.Namespace) -> dict[str, Any]:
     """Return vLLM's arguments: the defaults of this kind of machine, overridden by those given."""
-    return (CPU_ENGINE if model.startswith("embedded:") else GPU_ENGINE) | json.loads(options.engine)
+    given: dict[str, Any] = json.loads(options.vllm_args)
+    return (CPU_ENGINE if model.startswith("embedded:") else GPU_ENGINE) | given
 
 
 def in_process(work: str, folder: Path, model: str, options: argparse.Namespace) -> dict[str, Any]:
     """Run one measurement in a fresh interpreter."""
-    sizes = [f"--n={options.n}", f"--tokens={options.tokens}", f"--engine={options.engine}", f"--model={model}"]
+    sizes = [f"--n={options.n}", f"--tokens={options.tokens}", f"--vllm-args={options.vllm_args}", f"--model={model}"]
     command = [sys.executable, "-m", "benchmarks.capture_cost", *sizes, "--in", work, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     found = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
     if done.returncode or not found:
         raise RuntimeError(f"{work} failed:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}")
-    result = {"work": work, **json.loads(found[-1].removeprefix("RESULT "))}
+    result: dict[str, Any] = {"work": work, **json.loads(found[-1].removeprefix("RESULT "))}
     print(result, flush=True)
     return result
 
@@ -154,7 +157,7 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=64)
     parser.add_argument("--n", type=int, default=4)
     parser.add_argument("--tokens", type=int, default=256)
-    parser.add_argument("--engine", default="{}", help="JSON of arguments of vllm.LLM")
+    parser.add_argument("--vllm-args", default="{}", help="JSON of arguments of vllm.LLM")
     parser.add_argument("--in", nargs=2, dest="inner", metavar=("WORK", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inner:
@@ -175,7 +178,7 @@ def main() -> None:
     name = "capture_cost_cpu" if options.model.startswith("embedded:") else "capture_cost"
     record(
         name,
-        {**size, "engine": engine_of(model, options), "runs": runs, "best": best, "cpu_us": cpu, "sampling_lost": cost},
+        {**size, "engine": vllm_args(model, options), "runs": runs, "best": best, "cpu_us": cpu, "sampling_lost": cost},
     )
 
 

@@ -1,12 +1,12 @@
-"""A student whose tokenizer is not its teacher's: span divergences beside plain SFT and beside the same tokenizer's KL.
+"""Compare span divergences for a student with another tokenizer with plain SFT, and with KL under one tokenizer.
 
     python -m benchmarks.cross_tokenizer [--documents N] [--seeds N]
 
-The embedded teacher teaches the embedded student, once as it is and once with a tokenizer of another size, trained anew
-on text of half the families, and embeddings that are means of those of the old tokens that spell each new one. Every
-student sees the same documents once, at T = 1. Losses of unlike tokenizers are compared as bits a byte of held-out
-completions; `solved` is the share of new problems answered rightly, decoded greedily. Means over seeds, which draw the
-order of the documents, and the standard deviation of one seed.
+The embedded teacher teaches the embedded student, once unchanged and once with another tokenizer: of another size, and
+trained on text of half the task families. The embedding of each new token is the mean of the embeddings of the old
+tokens that spell it. Every student sees the same documents once, at T = 1. Losses under different tokenizers are
+compared as bits per byte of held-out completions; `solved` is the share of new problems answered correctly with greedy
+decoding. Figures are means over seeds, which draw the order of the documents, with the standard deviation of one seed.
 """
 
 import argparse
@@ -43,7 +43,7 @@ BUILDING = ("word_problem", "dates", "units")  # families on whose text the othe
 HELD_OUT, ASKED, NEW_TOKENS = 200, 300, 200
 ANSWER = re.compile(r"\\boxed\{(-?\d+)\}")
 Row = dict[str, Any]
-# The embedded student has long converged: at the rate that new embeddings need it would unlearn.
+# The embedded student has converged: the learning rate that new embeddings need would make it forget.
 SAME: dict[str, Row] = {
     "SFT": {"learning_rate": 1e-4},
     "forward KL": {"learning_rate": 1e-4, "alpha": 0.5, "divergence": "forward_kl"},
@@ -59,7 +59,7 @@ OTHER: dict[str, Row] = {
 
 
 def rows_of(split: Split, count: int, seed: int) -> list[Row]:
-    """Corpus rows of the scribe from which the teacher learned."""
+    """Return corpus rows written by the scribe whose text the teacher was trained on."""
     rng = random.Random(seed)
     scribe = (TEACHER_HABITS.slip, TEACHER_HABITS.noticed, TEACHER_HABITS.check)
     return [
@@ -73,7 +73,7 @@ def _messages(question: str, answer: str) -> list[dict[str, str]]:
 
 
 def other_student(folder: Path) -> str:
-    """The embedded student with a tokenizer trained anew, its embeddings carried over; gives its folder."""
+    """Save the embedded student with a newly trained tokenizer and its embeddings carried over; return the folder."""
     problems = draw(BUILDING, 3000, "demo", 99)
     rng = random.Random(99)
     tokenizer = train_tokenizer([(p.question, trace(p, Scribe(rng))[0]) for p in problems], VOCABULARY)
@@ -94,7 +94,7 @@ def other_student(folder: Path) -> str:
 
 
 def _spelled(new: Any, old: Any) -> list[list[int]]:
-    """The old tokens that spell each new one."""
+    """Return the old token ids that spell each new token."""
     shared = share_vocabularies(new, old)
     same = dict(zip(shared.student.roots.tolist(), shared.teacher.roots.tolist(), strict=True))
     texts = [text.decode(errors="replace") for text in shared.student.texts]
@@ -104,12 +104,12 @@ def _spelled(new: Any, old: Any) -> list[list[int]]:
 
 
 def completion_bytes(rows: Iterable[Row]) -> int:
-    """Bytes of completions, without their end of turn."""
+    """Return the bytes of all completions, without their end of turn."""
     return sum(len(row["messages"][-1]["content"].encode()) for row in rows)
 
 
 def solved(folder: str, problems: Sequence[Problem]) -> float:
-    """Share of problems that a model answers rightly, decoding greedily."""
+    """Return the share of problems that a model answers correctly with greedy decoding."""
     model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     prompts = [render_prompt(tokenizer, [{"role": "user", "content": problem.question}]) for problem in problems]
@@ -142,13 +142,13 @@ class Bench:
         self.corpus, self.validation = folder / "corpus.parquet", folder / "validation.parquet"
         write_frame(frame(rows_of("demo", documents, 1), CORPUS), self.corpus)
         write_frame(frame(held_out, CORPUS), self.validation)
-        self.few = folder / "few.parquet"  # training measures at its start and end what is measured here anyway
+        self.few = folder / "few.parquet"  # train validates at its start and end, which is measured here anyway
         write_frame(frame(held_out[:2], CORPUS), self.few)
         self.bytes = completion_bytes(held_out)
         self.problems = draw([], ASKED, "eval", 3)
 
     def one(self, student: str, settings: Row, seed: int) -> dict[str, float]:
-        """Figures of one training."""
+        """Train one student and return its figures."""
         soft = {"soft_targets": "online", "teacher": TEACHER} if "divergence" in settings else {}
         usual = {"epochs": 1, "batch_tokens": 1024, "learning_rate": 1e-3, "validate_every": 10**6, "device": "cpu"}
         config = TrainConfig.model_validate({"student": student, "seed": seed, **usual, **soft, **settings})
@@ -157,7 +157,7 @@ class Bench:
             return self.figures(str(Path(name) / "model"))
 
     def figures(self, model: str) -> dict[str, float]:
-        """What a model makes of held-out completions and new problems."""
+        """Return bits per byte of held-out completions and the share of new problems solved."""
         examples = load_examples(self.validation, load_tokenizer(model), 1024)[0]
         trainer = Trainer(TrainConfig(student=model), _model(model), lambda batch: None, None, 0)
         loss = trainer.validate(examples)["val_ce"]
@@ -166,7 +166,7 @@ class Bench:
         return {"bits_per_byte": bits, "solved": solved(model_path(model), self.problems)}
 
     def overlap(self, student: str) -> dict[str, Any]:
-        """How much two tokenizers have in common."""
+        """Return how much the tokenizers of a student and of the teacher have in common."""
         config = TrainConfig(student=student, soft_targets="online", teacher=TEACHER, divergence="span_kl")
         pairing = PairedCorpus.of(config, load_tokenizer(student))
         pairs = [e for e in pairing.load(self.validation, 1024)[0] if isinstance(e, PairedExample)]
@@ -182,7 +182,7 @@ class Bench:
 
 
 def summary(runs: Sequence[dict[str, float]]) -> dict[str, Any]:
-    """Mean of each figure and, of several runs, standard deviation."""
+    """Return the mean of each figure and, for several runs, its standard deviation."""
     facts: dict[str, Any] = {}
     for key in ("bits_per_byte", "solved"):
         values = [run[key] for run in runs]
@@ -215,7 +215,7 @@ def main() -> None:
                     print(seed, tokenizer, kind, runs[tokenizer, kind][-1], flush=True)
             for tokenizer, _, kinds in arms:
                 figures[tokenizer] = {kind: summary(runs[tokenizer, kind]) for kind in kinds}
-            record("cross_tokenizer", figures | {"seeds": seed + 1})  # what there is, should it be stopped
+            record("cross_tokenizer", figures | {"seeds": seed + 1})  # so far, in case it is stopped
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""The distillation step on one GPU beside its four matrix products alone and Liger's: time, extra memory, error.
+"""Compare the distillation step on one GPU with its four matrix products alone and with Liger: time, memory, error.
 
-python -m benchmarks.distillation_loss [--tokens N ...]; Liger must be importable to be measured.
-The step is forward and backward to hidden states and head, alpha = 0.5, T = 2, bf16, V = 151,936.
+    python -m benchmarks.distillation_loss [--tokens N ...]
+
+Liger is measured if it can be imported. A step is forward and backward to hidden states and head, with alpha = 0.5,
+T = 2, bf16 and V = 151,936.
 
 Shape suffixes: N tokens, H student hidden, G teacher hidden, V vocabulary.
 """
@@ -25,12 +27,12 @@ SLOPE, LOG_Z, LEVELS = (
     1.5,
     5.1,
     (0.8, 0.07, 0.04, 0.025, 0.015, 0.01, 0.008, 0.006),
-)  # the other tokens have the rest, 0.026
+)  # all other tokens share the rest, 0.026
 Inputs = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # student hidden and head, teacher hidden and head, labels
 
 
 def make(n: int, h: int, g: int) -> Inputs:
-    """Random inputs: logits are normal with standard deviation 2."""
+    """Return random inputs whose logits are normal with standard deviation 2."""
     draw = torch.Generator("cuda").manual_seed(0)
     labels_N = torch.randint(0, V, (n,), generator=draw, device="cuda")
 
@@ -42,11 +44,12 @@ def make(n: int, h: int, g: int) -> Inputs:
 
 
 def make_peaked(n: int, h: int, g: int) -> Inputs:
-    """Inputs as of trained models; `masses` measures what comes out.
+    """Return inputs with peaked distributions like those of trained models; `masses` measures them.
 
-    A token's logit falls with its rank, which is its id, as -SLOPE ln(rank). On top, each position has 8
-    candidates, drawn in proportion to 1 / rank, whose log-probabilities are those of LEVELS, moved a little for
-    student and teacher apart; hidden states are sums of the candidates' rows of the head. The label is a candidate.
+    A token's logit falls with its rank, which is its id, as -SLOPE ln(rank). In addition, each position has 8
+    candidates, drawn in proportion to 1 / rank, whose log-probabilities are those of LEVELS with a little noise,
+    different for student and teacher; hidden states are sums of the candidates' rows of the head. The label is one of
+    the candidates.
     """
     draw = torch.Generator("cuda").manual_seed(0)
     ranks_V = torch.arange(1, V + 1, device="cuda").float()
@@ -66,7 +69,7 @@ def make_peaked(n: int, h: int, g: int) -> Inputs:
 
 
 def masses(inputs: Inputs) -> dict[str, float]:
-    """Mean probability of student and teacher at their top token and their top 64, at T = 1 and 2."""
+    """Return the mean probability of the top token and of the top 64, for student and teacher, at T = 1 and 2."""
     found = {}
     for name, hidden, head in (("student", inputs[0], inputs[1]), ("teacher", inputs[2], inputs[3])):
         logits = hidden[:512].float() @ head.float().T
@@ -78,7 +81,7 @@ def masses(inputs: Inputs) -> dict[str, float]:
 
 
 def products(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
-    """The four products that nothing avoids, in chunks, no softmax."""
+    """Compute the four unavoidable matrix products in chunks, without softmax."""
     student_CV = torch.empty(CHUNK, V, device="cuda", dtype=hidden.dtype)
     teacher_CV, grad_head, grad_hidden = torch.empty_like(student_CV), torch.zeros_like(head), torch.empty_like(hidden)
     for start in range(0, len(hidden), CHUNK):
@@ -91,7 +94,7 @@ def products(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor
 
 
 def student_products(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
-    """The three of them that a student needs without a teacher beside it."""
+    """Compute the three products that a student needs when no teacher runs."""
     student_CV = torch.empty(CHUNK, V, device="cuda", dtype=hidden.dtype)
     grad_head, grad_hidden = torch.zeros_like(head), torch.empty_like(hidden)
     for start in range(0, len(hidden), CHUNK):
@@ -103,7 +106,7 @@ def student_products(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head
 
 
 def ours_online(tolerance: float) -> Callable[..., Tensor]:
-    """The step of this toolkit."""
+    """Return the step of this toolkit with an online teacher."""
 
     def step(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
         return distillation_loss(
@@ -118,7 +121,7 @@ ours = ours_online(0.0)
 
 
 def ours_kept(targets: StoredTargets | SampledTargets) -> Callable[..., Tensor]:
-    """The step against a store's targets."""
+    """Return the step of this toolkit with stored targets."""
 
     def step(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
         return distillation_loss(hidden, head, labels, alpha=ALPHA, temperature=T, teacher=targets).loss
@@ -127,7 +130,7 @@ def ours_kept(targets: StoredTargets | SampledTargets) -> Callable[..., Tensor]:
 
 
 def stored(inputs: Inputs, k: int = 64) -> StoredTargets:
-    """The teacher's K largest probabilities."""
+    """Return the teacher's K largest probabilities."""
     parts = []
     for hidden in inputs[2].split(1024):
         top = torch.log_softmax((hidden @ inputs[3].T).float() / T, -1).topk(k, -1)
@@ -136,7 +139,7 @@ def stored(inputs: Inputs, k: int = 64) -> StoredTargets:
 
 
 def sampled(inputs: Inputs, k: int = 12) -> SampledTargets:
-    """K tokens drawn from the teacher."""
+    """Return K tokens drawn from the teacher."""
     parts = []
     for hidden in inputs[2].split(1024):
         log_q = torch.log_softmax((hidden @ inputs[3].T).float() / T, -1)
@@ -147,7 +150,7 @@ def sampled(inputs: Inputs, k: int = 12) -> SampledTargets:
 
 
 def ours_plain_torch(*inputs: Tensor) -> Tensor:
-    """The same without kernels."""
+    """Run the step in torch chunks, without Triton kernels."""
     fusable, losses._fusable = losses._fusable, lambda *_: False
     try:
         return ours(*inputs)
@@ -156,12 +159,12 @@ def ours_plain_torch(*inputs: Tensor) -> Tensor:
 
 
 def ours_cross_entropy(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
-    """Hard labels alone."""
+    """Run the step on hard labels only."""
     return distillation_loss(hidden, head, labels).loss
 
 
 def liger_distillation() -> Callable[..., Tensor]:
-    """Liger's chunked distillation, compiled."""
+    """Return Liger's chunked distillation, compiled."""
     from liger_kernel.chunked_loss.jsd_loss import LigerFusedLinearJSDLoss
 
     weights = {"weight_hard_loss": ALPHA, "weight_soft_loss": (1 - ALPHA) * T * T}
@@ -170,18 +173,19 @@ def liger_distillation() -> Callable[..., Tensor]:
 
 
 def liger_cross_entropy() -> Callable[..., Tensor]:
-    """Liger's fused linear cross-entropy."""
+    """Return Liger's fused linear cross-entropy."""
     from liger_kernel.transformers.functional import liger_fused_linear_cross_entropy
 
     def step(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
         out: Any = liger_fused_linear_cross_entropy(hidden, head, labels)
-        return out[0] if isinstance(out, tuple) else out
+        loss: Tensor = out[0] if isinstance(out, tuple) else out
+        return loss
 
     return step
 
 
 def measure(step: Callable[..., Tensor], inputs: Inputs, backward: bool = True) -> dict[str, float]:
-    """Median milliseconds of 7, and GiB beyond the inputs and the two gradients."""
+    """Return the median of 7 runs in milliseconds, and peak memory in GiB beyond the inputs and the two gradients."""
     hidden, head, *rest = inputs
     hidden, head = (t.detach().requires_grad_(backward) for t in (hidden, head))
 
@@ -210,7 +214,7 @@ def measure(step: Callable[..., Tensor], inputs: Inputs, backward: bool = True) 
 
 
 def gradient_error(step: Callable[..., Tensor], inputs: Inputs) -> dict[str, float]:
-    """Relative L2 error of both gradients against float64."""
+    """Return the relative L2 error of both gradients against float64."""
     hidden, head, teacher, teacher_head, labels = inputs
     leaves = [t.detach().requires_grad_() for t in (hidden, head)]
     found = torch.autograd.grad(step(*leaves, teacher, teacher_head, labels), leaves)
@@ -220,7 +224,7 @@ def gradient_error(step: Callable[..., Tensor], inputs: Inputs) -> dict[str, flo
 
 
 def exact_gradients(inputs: Inputs) -> tuple[Tensor, Tensor]:
-    """In float64, some tokens at a time."""
+    """Return both gradients in float64, computed 512 tokens at a time."""
     head, teacher_head = inputs[1].double(), inputs[3].double()
     grad_hidden, grad_head = torch.empty_like(inputs[0], dtype=torch.float64), torch.zeros_like(head)
     for start in range(0, len(inputs[4]), 512):
@@ -238,7 +242,7 @@ def exact_gradients(inputs: Inputs) -> tuple[Tensor, Tensor]:
 
 
 def steps() -> Iterator[tuple[str, Callable[..., Tensor]]]:
-    """What is measured, under its name."""
+    """Yield (name, step) of everything that is measured."""
     yield from (("ours", ours), ("ours_plain_torch", ours_plain_torch), ("ours_cross_entropy", ours_cross_entropy))
     try:
         yield from (("liger_distillation", liger_distillation()), ("liger_cross_entropy", liger_cross_entropy()))
@@ -247,7 +251,7 @@ def steps() -> Iterator[tuple[str, Callable[..., Tensor]]]:
 
 
 def row(inputs: Inputs, parts: dict[str, Callable[..., Tensor]], limit: Callable[..., Tensor]) -> dict[str, Any]:
-    """Each step's figures, and its time as a multiple of the products'."""
+    """Return each step's figures, and its time as a multiple of the matrix products' time."""
     found: dict[str, Any] = {"products": measure(limit, inputs, backward=False)}
     for name, step in parts.items():
         try:
@@ -259,14 +263,14 @@ def row(inputs: Inputs, parts: dict[str, Callable[..., Tensor]], limit: Callable
 
 
 def masked(inputs: Inputs, share: float) -> Inputs:
-    """The same with a share of the labels no targets."""
+    """Return the inputs with a share of the labels masked out."""
     draw = torch.Generator("cuda").manual_seed(1)
     out = torch.rand(len(inputs[4]), generator=draw, device="cuda") < share
     return *inputs[:4], inputs[4].masked_fill(out, -100)
 
 
 def shape(h: int, g: int, n: int) -> dict[str, Any]:
-    """All figures of one shape and number of tokens."""
+    """Return all figures of one shape and number of tokens."""
     inputs = make(n, h, g)
     found = {"online": row(inputs, dict(steps()), products)}
     kept = {
@@ -283,7 +287,7 @@ def shape(h: int, g: int, n: int) -> dict[str, Any]:
 
 
 def errors(name: str, h: int, g: int) -> dict[str, Any]:
-    """Of one shape, for a chunk and for 16 chunks, whose head gradients are summed in bf16."""
+    """Return gradient errors of one shape for one chunk and for 16 chunks, whose head gradients are summed in bf16."""
     found: dict[str, Any] = {}
     for n in (2048, 32768):
         for kind, inputs in (("random", make(n, h, g)), ("peaked", make_peaked(n, h, g))):
@@ -297,7 +301,7 @@ def errors(name: str, h: int, g: int) -> dict[str, Any]:
 
 def main() -> None:
     """Measure every shape and write results/distillation_loss.json."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--tokens", type=int, nargs="+", default=[8192, 32768])
     figures: dict[str, Any] = {"gpu": torch.cuda.get_device_name()}
     for name, (h, g) in SHAPES.items():

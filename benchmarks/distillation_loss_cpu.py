@@ -1,10 +1,12 @@
-"""The distillation step on two CPU threads beside the dense form, Liger's and TRL's: seconds, extra memory.
+"""Compare the distillation step on two CPU threads with the dense form, Liger and TRL: seconds and extra memory.
 
-python -m benchmarks.distillation_loss_cpu [--rounds N]; Liger and TRL must be importable to be measured.
-The step is forward and backward to hidden states and head, alpha = 0.5, T = 2, fp32, of a student with Qwen2.5-0.5B's
-head and a teacher with Qwen2.5-1.5B's. The forms take turns in one process, so that all of them meet the same load of
-the machine; the least of the rounds is taken. Memory is of a process per form: the highest resident size in a step
-beyond that before it, and beyond the two gradients with which every form ends.
+    python -m benchmarks.distillation_loss_cpu [--rounds N]
+
+Liger and TRL are measured if they can be imported. A step is forward and backward to hidden states and head, with
+alpha = 0.5, T = 2 and fp32, for a student with Qwen2.5-0.5B's head and a teacher with Qwen2.5-1.5B's. The forms take
+turns in one process, so that all meet the same load on the machine; the fastest round counts. Memory is measured in one
+process per form: the peak resident size during a step, less the size before it and less the two gradients that every
+form ends with.
 
 Shape suffixes: N tokens, H student hidden, G teacher hidden, V vocabulary.
 """
@@ -36,7 +38,7 @@ Step = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
 def make(n: int) -> list[Tensor]:
-    """Random student hidden states and head, teacher hidden states and head, labels."""
+    """Return random student hidden states and head, teacher hidden states and head, and labels."""
     draw = torch.Generator().manual_seed(0)
 
     def normal(rows: int, width: int, scale: float) -> Tensor:
@@ -47,13 +49,13 @@ def make(n: int) -> list[Tensor]:
 
 
 def ours(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
-    """The step of this toolkit."""
+    """Run the step of this toolkit."""
     online = OnlineTeacher(teacher, teacher_head)
     return distillation_loss(hidden, head, labels, alpha=ALPHA, temperature=T, teacher=online, ignore_index=None).loss
 
 
 def dense(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
-    """All logits, then torch's own losses."""
+    """Compute all logits at once, then torch's own losses."""
     student_NV, teacher_NV = hidden @ head.T, teacher @ teacher_head.T
     log_p_NV, log_q_NV = (F.log_softmax(logits / T, -1) for logits in (student_NV, teacher_NV))
     kl = F.kl_div(log_p_NV, log_q_NV, log_target=True, reduction="batchmean")
@@ -61,7 +63,7 @@ def dense(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, l
 
 
 def liger(compiled: bool) -> Step:
-    """Liger's chunked distillation, which is plain torch, and compiled unless it is told otherwise."""
+    """Return Liger's chunked distillation, which is written in torch, compiled or not."""
     from liger_kernel.chunked_loss.jsd_loss import LigerFusedLinearJSDLoss
 
     weights = {"weight_hard_loss": ALPHA, "weight_soft_loss": (1 - ALPHA) * T * T}
@@ -70,17 +72,18 @@ def liger(compiled: bool) -> Step:
 
 
 def trl() -> Step:
-    """TRL's chunked divergence, which has no hard labels: the KL alone."""
+    """Return TRL's chunked divergence, which has no hard labels: the KL only."""
     from trl.kernels.chunked_divergence import ChunkedDivergenceFunction
 
     def step(hidden: Tensor, head: Tensor, teacher: Tensor, teacher_head: Tensor, labels: Tensor) -> Tensor:
         parts = (hidden, head, None, teacher, teacher_head, None, 0.0, T, 1.0, None, 1.0, None)
-        return T * T * ChunkedDivergenceFunction.apply(*parts)[0].mean()
+        mean: Tensor = ChunkedDivergenceFunction.apply(*parts)[0].mean()
+        return T * T * mean
 
     return step
 
 
-FORMS: dict[str, tuple[str | None, Callable[[], Step]]] = {  # what must be there, how the step is made
+FORMS: dict[str, tuple[str | None, Callable[[], Step]]] = {  # the module it needs, and how the step is made
     "ours": (None, lambda: ours),
     "dense": (None, lambda: dense),
     "liger": ("liger_kernel", lambda: liger(False)),
@@ -90,7 +93,7 @@ FORMS: dict[str, tuple[str | None, Callable[[], Step]]] = {  # what must be ther
 
 
 def once(step: Step, inputs: list[Tensor]) -> float:
-    """Seconds of a step."""
+    """Return the seconds of one step."""
     hidden, head, *rest = inputs
     hidden, head = (leaf.detach().requires_grad_() for leaf in (hidden, head))
     start = time.perf_counter()
@@ -99,26 +102,26 @@ def once(step: Step, inputs: list[Tensor]) -> float:
 
 
 def extra_mib(name: str, n: int) -> float:
-    """Memory of one form, in this process, where a step was taken before."""
+    """Return the extra memory in MiB of a second step of one form in this process."""
     step, inputs = FORMS[name][1](), make(n)
     once(step, inputs)
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
-    Path("/proc/self/clear_refs").write_text("5")  # the highest resident size is that of now
+    Path("/proc/self/clear_refs").write_text("5")  # reset the peak resident size to the present one
     before = resident_mib("VmRSS")
     once(step, inputs)
     return resident_mib("VmHWM") - before - (n + V) * H * 4 / 2**20
 
 
 def measured_apart(name: str, n: int) -> float:
-    """The same, in a process of its own."""
+    """Return `extra_mib` measured in a fresh process."""
     command = [sys.executable, "-m", "benchmarks.distillation_loss_cpu", "--memory-of", name, "--tokens"]
     done = subprocess.run([*command, str(n)], capture_output=True, text=True, check=True)
     return float(done.stdout.splitlines()[-1])
 
 
 def timed(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each form in each round, after one in which it may compile."""
+    """Return the seconds of each form in each round, after one round in which it may compile."""
     inputs = make(TIMED)
     for step in steps.values():
         once(step, inputs)
@@ -130,14 +133,14 @@ def timed(steps: dict[str, Step], rounds: int) -> dict[str, list[float]]:
 
 
 def resident_mib(field: str) -> float:
-    """A size in /proc/self/status."""
+    """Return a size from /proc/self/status in MiB."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
     return int(line.split()[1]) / 1024
 
 
 def main() -> None:
     """Measure every form and write results/distillation_loss_cpu.json."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--memory-of", choices=FORMS, help=argparse.SUPPRESS)
     parser.add_argument("--tokens", type=int, help=argparse.SUPPRESS)

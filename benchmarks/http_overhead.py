@@ -1,10 +1,10 @@
-"""What a sample costs over HTTP, all in: a local server without latency, 24 KB replies, 256 requests in flight allowed.
+"""Measure the full cost of a sample over HTTP: a local server without latency, 24 KB replies, 256 requests in flight.
 
     python -m benchmarks.http_overhead 5000 20000 [--repeat 3]
 
-For each number of samples the whole generate stage runs (prompts.parquet in, ledger and traces.parquet out), and then
-plain loops of HTTP clients that only read the reply's JSON: aiohttp, and the official client where it is installed.
-Every one of them runs in a process of its own, against a server of its own.
+For each number of samples the whole generate stage runs (prompts.parquet in, ledger and traces.parquet out). Bare loops
+of HTTP clients that only parse the reply's JSON follow: aiohttp, and the official client where it is installed. Each of
+them runs in its own process, against its own server.
 """
 
 import argparse
@@ -38,13 +38,13 @@ Ask = Callable[[int], Awaitable[str]]
 
 
 def question(number: int) -> str:
-    """A prompt that the server knows by its number."""
+    """Return a prompt that begins with its number, which the server repeats."""
     return f"{number} squared is divided by 7. What is the remainder? Think step by step."
 
 
 @contextmanager
 def server(latency_ms: float = 0, port: int = 0) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """(base URL, process) of a benchmark server."""
+    """Start a benchmark server and give (base URL, process)."""
     command = [sys.executable, "-m", "benchmarks.http_server", "--latency-ms", str(latency_ms), "--port"]
     process = subprocess.Popen([*command, str(port)], stdout=subprocess.PIPE, text=True)
     assert process.stdout
@@ -56,7 +56,7 @@ def server(latency_ms: float = 0, port: int = 0) -> Iterator[tuple[str, subproce
 
 
 def ask(folder: Path, samples: int) -> Path:
-    """prompts.parquet with a prompt for each sample."""
+    """Write prompts.parquet with one prompt for each sample."""
     rows = []
     for number in range(samples):
         messages = [{"role": "user", "content": question(number)}]
@@ -66,13 +66,13 @@ def ask(folder: Path, samples: int) -> Path:
 
 
 def asking(url: str) -> GenerateConfig:
-    """One sample a prompt from the server."""
+    """Return the settings for one sample per prompt from the server."""
     options = {"base_urls": [url], "concurrency": CONCURRENCY}
-    return GenerateConfig(teacher="openai", model=MODEL, sampling=SamplingConfig(n=1), options=options)
+    return GenerateConfig(engine="openai", model=MODEL, sampling=SamplingConfig(n=1), options=options)
 
 
 def check(folder: Path, samples: int) -> None:
-    """Every prompt has the answer to its own number."""
+    """Assert that every prompt has the answer to its own number."""
     asked = pl.read_parquet(folder / "prompts.parquet").select("prompt_id", pl.col("messages"))
     number = pl.col("messages").list.first().struct.field("content").str.extract(r"^(\d+)").cast(pl.Int64)
     said = pl.col("reasoning").str.slice(0, 20).cast(pl.Int64)
@@ -82,7 +82,7 @@ def check(folder: Path, samples: int) -> None:
 
 
 def run_stage(url: str, samples: int) -> dict[str, Any]:
-    """Time and memory of the stage."""
+    """Run the stage and return its time and memory."""
     folder = Path(tempfile.mkdtemp(prefix="http-overhead-"))
     try:
         asked = ask(folder, samples)
@@ -98,7 +98,7 @@ def run_stage(url: str, samples: int) -> dict[str, Any]:
 
 
 def run_loop(kind: str, url: str, samples: int) -> dict[str, Any]:
-    """Time of a plain loop of one of the clients."""
+    """Run the bare loop of one client and return its time."""
     start, cpu = time.perf_counter(), time.process_time()
     asyncio.run({"aiohttp": aiohttp_loop, "openai": openai_loop}[kind](url, samples))
     seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
@@ -118,7 +118,7 @@ async def aiohttp_loop(url: str, samples: int) -> None:
         async def one(number: int) -> str:
             body = {"model": MODEL, "messages": [{"role": "user", "content": question(number)}]}
             async with session.post(f"{url}/chat/completions", json=body) as response:
-                return json.loads(await response.read())["choices"][0]["message"]["content"]
+                return str(json.loads(await response.read())["choices"][0]["message"]["content"])
 
         await pump(one, samples)
 
@@ -137,7 +137,7 @@ async def openai_loop(url: str, samples: int) -> None:
 
 
 async def pump(one: Ask, samples: int) -> None:
-    """CONCURRENCY workers over all numbers."""
+    """Ask for all numbers with CONCURRENCY workers."""
     numbers = iter(range(samples))
 
     async def worker() -> None:
@@ -176,7 +176,7 @@ def main() -> None:
 
 
 def ratios(runs: list[dict[str, Any]]) -> dict[int, float]:
-    """Samples -> cost of the stage over that of the plain aiohttp loop, of each the best run."""
+    """Return samples -> cost of the stage over the cost of the aiohttp loop, each its best run."""
     best: dict[tuple[str, int], float] = {}
     for run in runs:
         key = run["client"], run["samples"]

@@ -1,10 +1,10 @@
-"""What a kill costs: a run over HTTP is killed (kill -9) half way, and the same command is given again.
+"""Measure what a kill costs: a run over HTTP is killed (kill -9) halfway, and the same command is given again.
 
     python -m benchmarks.http_resume [--samples 5000] [--latency-ms 5] [--repeat 5]
 
-Counts, at the server, requests that were answered before the kill and asked again after it, and checks that no sample
-is missing or there twice. A row is handed to the operating system before the next sample is asked for, so what is asked
-again is what the server had answered and this process had not yet read.
+The server counts requests that were answered before the kill and asked again after it; no sample may be missing or
+duplicated. A row is handed to the operating system before the next sample is requested; therefore only replies that the
+server had sent and this process had not yet read are asked for again.
 """
 
 import argparse
@@ -29,19 +29,20 @@ from generators.ledger.ledger import FSYNC_S
 
 
 def start(folder: Path, url: str) -> "subprocess.Popen[bytes]":
-    """The stage in a process of its own."""
+    """Start the stage in its own process."""
     command = [sys.executable, "-m", "benchmarks.http_resume", "--in", str(folder), url]
     return subprocess.Popen(command)
 
 
 def answered(url: str) -> dict[str, int]:
-    """Prompt number -> how often the server has answered it."""
+    """Return prompt number -> how often the server has answered it."""
     with urllib.request.urlopen(url.removesuffix("/v1") + "/answered") as response:
-        return json.load(response)
+        counts: dict[str, int] = json.load(response)
+        return counts
 
 
 def kill_half_way(process: "subprocess.Popen[bytes]", url: str, samples: int) -> None:
-    """End it at once when half of all samples are answered."""
+    """Kill the process when half of all samples are answered."""
     while sum(answered(url).values()) < samples // 2:
         assert process.poll() is None, "the stage ended before it was killed"
         time.sleep(0.02)
@@ -50,7 +51,7 @@ def kill_half_way(process: "subprocess.Popen[bytes]", url: str, samples: int) ->
 
 
 def measure(samples: int, latency_ms: float) -> dict[str, Any]:
-    """One kill and what it cost."""
+    """Kill one run, let it continue, and return what the kill cost."""
     folder = Path(tempfile.mkdtemp(prefix="http-resume-"))
     try:
         ask(folder, samples)
@@ -72,7 +73,7 @@ def measure(samples: int, latency_ms: float) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measure and write the results."""
+    """Measure and record the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=5000)
     parser.add_argument("--latency-ms", type=float, default=5)

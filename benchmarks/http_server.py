@@ -1,9 +1,9 @@
-"""A server for benchmarks that costs its clients little: chat completions of about 24 KB after a fixed time.
+"""A chat server for benchmarks that leaves the CPU to its clients: replies of about 24 KB after a fixed time.
 
     python -m benchmarks.http_server --latency-ms 5
 
-Prints its port. A prompt begins with its number; the reply repeats it, so that mixed-up answers are found out.
-GET /answered gives {number: how often its whole reply was handed to a connection that was open}.
+It prints its port. A prompt begins with its number; the reply repeats it, so that mixed-up answers are noticed.
+GET /answered returns {number: how often its whole reply was handed to an open connection}.
 """
 
 import argparse
@@ -23,7 +23,7 @@ MARK = "0123456789" * 2
 
 
 def halves() -> tuple[bytes, bytes]:
-    """A reply's JSON before and after the number that it repeats."""
+    """Return a reply's JSON before and after the number that it repeats."""
     rng = random.Random(0)
     thought = ""
     while len(thought) < REPLY_CHARACTERS:
@@ -38,7 +38,7 @@ def halves() -> tuple[bytes, bytes]:
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection; requests of one connection come one after the other."""
+    """One client's connection; its requests come one after the other."""
 
     answered: ClassVar[Counter[int]] = Counter()
     before, after = halves()
@@ -61,7 +61,7 @@ class Connection(asyncio.Protocol):
             self.asked(head, rest[:length])
 
     def asked(self, head: bytes, body: bytes) -> None:
-        """Answer a whole request, now or later."""
+        """Answer a complete request, at once or after the latency."""
         if head.startswith(b"GET"):
             self.send(json.dumps(self.answered).encode())
             return
@@ -83,14 +83,14 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(port: int) -> None:
-    """Until killed."""
+    """Serve until killed."""
     server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 def main() -> None:
-    """Parse and serve."""
+    """Parse the arguments and serve."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--latency-ms", type=float, default=0)

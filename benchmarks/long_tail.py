@@ -1,18 +1,20 @@
-"""How long the engines stay busy when completions differ a hundredfold in length: makespan over its lower bound.
+"""Compare schedulers when completions differ a hundredfold in length: makespan over its lower bound.
 
     python -m benchmarks.long_tail
 
-10,000 samples (1,250 prompts x 8) of lognormal lengths (sigma 1.2), 256 slots, one token a second a slot. Part of the
-variance of log length is the prompt's, the rest is each sample's own: what can be known before is the prompt's part.
-The clock is simulated; Scheduler and LongestFirst are the real ones. The bound is max(sum / slots, longest sample),
-which nobody can beat, and nobody reach who does not know the lengths. Compared are:
+10,000 samples (1,250 prompts x 8) have lognormal lengths (sigma 1.2); there are 256 slots with one token per second
+each. Part of the variance of log length belongs to the prompt and can be known in advance, the rest to each sample. The
+clock is simulated; Scheduler and LongestFirst are the real ones. The bound is max(sum / slots, longest sample): no
+scheduler can beat it, and none that does not know the lengths can reach it. Compared are:
 
 - longest expected first: the order of the generate stage on an empty ledger, which first has to try each prompt once;
-- the same on a ledger that holds eight other samples of each prompt (n goes from 8 to 16);
+- longest expected first, prompts known: the same on a ledger with eight other samples of each prompt (n goes from 8 to
+  16);
 - first in, first out: the same Scheduler, slots refilled at once, prompts in their order;
-- batches of 512: one batch at a time over all slots, the next one starts when all of it has ended;
-- batches of 32: eight workers of 32 slots, each of which takes a new batch when all of its last one has ended;
-- lengths known: the Scheduler given all samples sorted by true length, the best that LPT could do.
+- batches of 512: one batch at a time over all slots; the next one starts when the whole batch has ended;
+- batches of 32: eight workers of 32 slots, each of which takes a new batch when its whole last batch has ended;
+- lengths known: the Scheduler with all samples sorted by true length, the best that LPT (longest processing time first)
+  could do.
 """
 
 import heapq
@@ -26,12 +28,12 @@ from typing import Any
 from benchmarks.measure import record
 from benchmarks.simulation import Clock, SimulatedEngine
 from generators.contract.engine import SampleRequest
-from generators.sampling.sampling_plan import LongestFirst, Plan
+from generators.sampling.sampling_plan import LongestFirst, SamplingPlan
 from generators.sampling.scheduler import Row, Scheduler, Source
 
 PROMPTS, SAMPLES, SLOTS = 1250, 8, 256
 SIGMA, MEDIAN = 1.2, 1000
-SHARES = (1.0, 0.8, 0.5, 0.0)  # of the variance of log length: the prompt's
+SHARES = (1.0, 0.8, 0.5, 0.0)  # of the variance of log length that belong to the prompt
 SEEDS = range(10)
 TARGET = 1.05
 
@@ -43,19 +45,19 @@ class InOrder:
         self.requests = list(requests)[::-1]
 
     def take(self, most: int) -> list[SampleRequest]:
-        """The next ones."""
+        """Return the next requests."""
         return [self.requests.pop() for _ in range(min(most, len(self.requests)))]
 
     def settled(self, request: SampleRequest, row: Row) -> None:
-        """Nothing is learnt."""
+        """Ignore the result."""
 
     def undecided(self) -> bool:
-        """Never."""
+        """Return False: no decision is ever pending."""
         return False
 
 
-def lengths_of(plan: Plan, share: float, seed: int) -> tuple[dict[str, int], dict[str, float]]:
-    """(trace_id -> tokens, prompt_id -> mean tokens of as many other samples)."""
+def lengths_of(plan: SamplingPlan, share: float, seed: int) -> tuple[dict[str, int], dict[str, float]]:
+    """Return (trace_id -> tokens, prompt_id -> mean tokens of as many other samples)."""
     rng = random.Random(f"{share} {seed}")
     lengths: dict[str, int] = {}
     earlier: dict[str, float] = {}
@@ -69,7 +71,7 @@ def lengths_of(plan: Plan, share: float, seed: int) -> tuple[dict[str, int], dic
 
 
 def makespan(source_at: Callable[[Clock], Source], lengths: dict[str, int]) -> float:
-    """Seconds until the real Scheduler has everything."""
+    """Return the seconds until the real Scheduler has everything."""
     clock = Clock()
     source = source_at(clock)
     engine = SimulatedEngine(clock, SLOTS, lambda request: lengths[request.trace_id])
@@ -78,13 +80,13 @@ def makespan(source_at: Callable[[Clock], Source], lengths: dict[str, int]) -> f
     return clock.now
 
 
-def longest_first(plan: Plan, earlier: Mapping[str, float], clock: Clock) -> LongestFirst:
-    """The generate stage's order, on the simulated clock."""
+def longest_first(plan: SamplingPlan, earlier: Mapping[str, float], clock: Clock) -> LongestFirst:
+    """Return the source that the generate stage uses, on the simulated clock."""
     return LongestFirst(plan, set(), earlier, lambda: clock.now)
 
 
 def refilled(lengths: Sequence[int], slots: int) -> float:
-    """Seconds for a batch whose samples are started in order as slots become free."""
+    """Return the seconds for samples that are started in order as slots become free."""
     ends = [0.0] * slots
     for length in lengths:
         heapq.heapreplace(ends, ends[0] + length)
@@ -92,17 +94,17 @@ def refilled(lengths: Sequence[int], slots: int) -> float:
 
 
 def batched(lengths: Sequence[int], size: int) -> float:
-    """Seconds with a barrier after each batch; batches smaller than the slots have workers side by side."""
+    """Return the seconds with a barrier after each batch; batches smaller than the slots run on several workers."""
     batches = [lengths[start : start + size] for start in range(0, len(lengths), size)]
     workers = max(1, SLOTS // size)
     return refilled([round(refilled(batch, SLOTS // workers)) for batch in batches], workers)
 
 
 def measure(share: float, seed: int) -> dict[str, float]:
-    """Makespan over the bound of each way to schedule."""
+    """Return makespan over bound for each way to schedule."""
     messages = [[{"role": "user", "content": "?"}]] * PROMPTS
     columns = {"teacher": "simulated", "revision": "", "sampling": "{}"}
-    plan = Plan([f"p{i}" for i in range(PROMPTS)], messages, columns, SAMPLES, seed)
+    plan = SamplingPlan([f"p{i}" for i in range(PROMPTS)], messages, columns, SAMPLES, seed)
     lengths, earlier = lengths_of(plan, share, seed)
     in_order = [lengths[trace_id] for trace_id in plan.trace_ids]
     requests = [plan.request(prompt, index) for prompt in range(PROMPTS) for index in range(SAMPLES)]
@@ -123,7 +125,7 @@ def measure(share: float, seed: int) -> dict[str, float]:
 
 
 def main() -> None:
-    """Measure each share over several seeds."""
+    """Measure each share over several seeds and record the results."""
     rows: list[dict[str, Any]] = []
     for share in SHARES:
         runs = [measure(share, seed) for seed in SEEDS]

@@ -1,4 +1,4 @@
-"""What every benchmark needs: peak memory of the process tree, and results as JSON with what they were measured on."""
+"""Tools of all benchmarks: peak memory of the process tree, and results as JSON with hardware, versions and commit."""
 
 import json
 import threading
@@ -18,7 +18,7 @@ POLL_S = 0.05
 
 
 class PeakMemory:
-    """`with PeakMemory() as peak: ...` then `peak.mib`: the largest resident size of this process and its children."""
+    """Peak resident size of this process and its children: `with PeakMemory() as peak: ...`, then `peak.mib`."""
 
     def __init__(self) -> None:
         self.mib = 0.0
@@ -40,15 +40,16 @@ class PeakMemory:
 
 
 def resident_mib(process: psutil.Process) -> float:
-    """Resident size of one process; 0 when it has just ended."""
+    """Return the resident size of one process in MiB; 0 if it has just ended."""
     try:
-        return process.memory_info().rss / 2**20
+        size: int = process.memory_info().rss
+        return size / 2**20
     except psutil.Error:
         return 0.0
 
 
 def record(name: str, figures: Mapping[str, Any]) -> Path:
-    """Write results/NAME.json and print it."""
+    """Write results/NAME.json, print it and return its path."""
     about = {"hardware": hardware(), "versions": versions(), "commit": commit(), "date": datetime.now(UTC).isoformat()}
     text = json.dumps({**figures, **about}, indent=1)
     RESULTS.mkdir(exist_ok=True)

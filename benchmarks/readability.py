@@ -1,13 +1,14 @@
-"""The readability filters on a labelled set: precision, recall, correct traces dropped, MB a second.
+"""Measure the readability filters on a labelled set: precision, recall, correct traces dropped, MB per second.
 
     OMP_NUM_THREADS=2 POLARS_MAX_THREADS=2 python -m benchmarks.readability FOLDER
 
 FOLDER holds labelled_outputs_dev.jsonl.gz, gsm8k_train.jsonl.gz, HumanEval.jsonl.gz and benchmarks/cmath.jsonl and
-mgsm_zh.jsonl. The set is built by `readability_set`, with SEED, and cut in two by it: the checks were made on one half,
-figures are of the other. A text without a planted fault of a check counts against it when found, so precision is that
-at the set's own share of faults. Dropped are shares of all correct model outputs, of which some are faulty in truth.
-MB a second are of the texts in UTF-8: each check by itself with polars, and the same rules on one row after another in
-Python (`readability_rows`), in turn, best of PASSES; `differing` is on how many texts the two do not agree.
+mgsm_zh.jsonl. `readability_set` builds the set with SEED and splits it in two: the checks were developed on one half,
+figures are from the other. A text without a planted fault of a check counts as a false positive when the check finds
+one, so that precision holds at the set's own share of faults. The share dropped is of all correct model outputs, some
+of which really are faulty. Speed is in MB of UTF-8 text per second: each check by itself with polars, and the same
+rules row by row in Python (`readability_rows`), in turn, best of PASSES; `differing` counts the texts on which the two
+disagree.
 """
 
 import argparse
@@ -28,9 +29,9 @@ from filters.text.readability import CHECKS, READABLE, TEXTS, ReadabilityConfig,
 
 SEED = 4
 PASSES = 5
-TIMES = 4  # how often the correct traces are taken for the timing of polars
+TIMES = 4  # copies of the correct traces in the timing of polars
 BAND = {"min_characters": 20, "max_characters": 20_000}
-ASKED: Mapping[str, Mapping[str, Any]] = {  # the keys that switch a check on, as in READABLE
+ASKED: Mapping[str, Mapping[str, Any]] = {  # the settings that switch a check on, as in READABLE
     "bad_tags": {"tags": READABLE.tags},
     "no_summary": {"summary_characters": READABLE.summary_characters},
     "too_short": {"min_characters": BAND["min_characters"]},
@@ -45,17 +46,17 @@ ASKED: Mapping[str, Mapping[str, Any]] = {  # the keys that switch a check on, a
 
 
 def frame_of(texts: Sequence[Text]) -> pl.DataFrame:
-    """Rows of TEXTS."""
+    """Return the texts as a frame with the schema TEXTS."""
     return pl.DataFrame([{name: getattr(text, name) for name in TEXTS} for text in texts], schema=TEXTS)
 
 
 def found_by(reason: str, texts: pl.DataFrame) -> list[bool]:
-    """What one check by itself finds."""
+    """Return which texts one check, by itself, finds faulty."""
     return reasons_against(texts, ReadabilityConfig(**ASKED[reason])).is_not_null().to_list()
 
 
 def halves(texts: Sequence[Text]) -> tuple[list[Text], list[Text]]:
-    """The half that the checks were made on, and the one that is reported; each has half of every kind."""
+    """Return the half that the checks were developed on and the half that is reported; each has half of every kind."""
     shuffled = random.Random(SEED).sample(list(texts), len(texts))
     kinds: Counter[str] = Counter()
     parts: tuple[list[Text], list[Text]] = ([], [])
@@ -66,7 +67,7 @@ def halves(texts: Sequence[Text]) -> tuple[list[Text], list[Text]]:
 
 
 def agreement(reason: str, texts: Sequence[Text], found: Sequence[bool]) -> dict[str, Any]:
-    """Precision and recall with their 95% intervals, and of which kinds of text the mistakes are."""
+    """Return precision and recall with 95% intervals, and the kinds of text on which mistakes were made."""
     pairs = [(text, said) for text, said in zip(texts, found, strict=True) if reason not in text.maybe]
     hits = [text for text, said in pairs if said and reason in text.faults]
     faulty = sum(reason in text.faults for text, _ in pairs)
@@ -82,19 +83,19 @@ def agreement(reason: str, texts: Sequence[Text], found: Sequence[bool]) -> dict
 
 
 def share(part: int, whole: int) -> list[float]:
-    """[share, low, high]."""
+    """Return [share, low, high] with a 95% interval."""
     return [round(value, 4) for value in (part / max(whole, 1), *wilson(part, whole))]
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Wall-clock time of one call."""
+    """Return the wall-clock seconds of one call."""
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
 
 
 def speed(reason: str, texts: pl.DataFrame) -> dict[str, Any]:
-    """MB a second of a check with polars, and of the same rules row by row."""
+    """Return MB per second of a check with polars, and of the same rules row by row."""
     config, rows = ReadabilityConfig(**ASKED[reason]), texts.to_dicts()
     many, by_row = pl.concat([texts] * TIMES), ROWS.get(reason)
     vectorised, slow = [], []
@@ -112,12 +113,12 @@ def speed(reason: str, texts: pl.DataFrame) -> dict[str, Any]:
 
 
 def megabytes(texts: pl.DataFrame) -> float:
-    """Of reasoning and answer, in UTF-8."""
+    """Return the MB of reasoning and answer in UTF-8."""
     return float(texts.select(pl.sum_horizontal(pl.col("reasoning", "answer").str.len_bytes().sum())).item()) / 1e6
 
 
 def all_together(texts: pl.DataFrame) -> float:
-    """MB a second of READABLE."""
+    """Return MB per second of all checks of READABLE together."""
     many = pl.concat([texts] * TIMES)
     return round(megabytes(many) / min(seconds(lambda: reasons_against(many, READABLE)) for _ in range(PASSES)), 1)
 
@@ -126,7 +127,7 @@ def main() -> None:
     """Measure and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--half", choices=["made", "reported"], default="reported", help="`made` prints, alone")
+    parser.add_argument("--half", choices=["made", "reported"], default="reported", help="`made` only prints")
     options = parser.parse_args()
     drawn = sources(options.folder, SEED)
     part = halves(labelled(drawn))[options.half == "reported"]

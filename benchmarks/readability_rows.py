@@ -1,4 +1,4 @@
-"""The rules of the readability filters on one row after another, in plain Python: what vectorising is measured by."""
+"""The rules of the readability filters row by row in Python: the baseline for the vectorized filters."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 import regex
 
-from filters.text import mixed_language as foreign
+from filters.text import mixed_language as languages
 from filters.text import readability
 from filters.text.dedupe import WORD
 from filters.text.readability import READABLE
@@ -18,17 +18,17 @@ Row = Mapping[str, Any]
 
 @cache
 def compiled(pattern: str) -> Any:
-    """The same pattern in Python's dialect: set operations and the end of the text."""
+    """Compile a pattern in Python's dialect, which differs in set operations and in the end of the text."""
     return regex.compile(pattern.replace(r"\z", r"\Z"), regex.V1)
 
 
 def both(row: Row) -> str:
-    """Reasoning and answer."""
+    """Return reasoning and answer as one text."""
     return f"{row['reasoning'] or ''}\n{row['answer'] or ''}"
 
 
 def bad_tags(row: Row) -> bool:
-    """As filters.text.readability.bad_tags."""
+    """Apply filters.text.readability.bad_tags to one row."""
     if not compiled(readability.ANY_TAG).search(both(row)):
         return False
     thought = compiled(readability.SPOKEN_OF).sub(" ", row["reasoning"] or "")
@@ -39,18 +39,18 @@ def bad_tags(row: Row) -> bool:
 
 
 def no_summary(row: Row) -> bool:
-    """As filters.text.readability.no_summary."""
+    """Apply filters.text.readability.no_summary to one row."""
     said = compiled(readability.NO_SUMMARY).sub("", row["answer"] or "").strip(readability.MARKS)
     return len(said) < (READABLE.summary_characters or 0)
 
 
 def length(row: Row) -> int:
-    """As filters.text.readability.length."""
+    """Apply filters.text.readability.length to one row."""
     return len(row["answer"] if row["reasoning"] is None else row["reasoning"])
 
 
 def code_block(row: Row) -> bool:
-    """As filters.text.readability.code_block."""
+    """Apply filters.text.readability.code_block to one row."""
     text = both(row)
     if row["domain"] == "code" or not compiled(f"{readability.FENCE}|{readability.CODE_LINE}").search(text):
         return False
@@ -61,26 +61,26 @@ def code_block(row: Row) -> bool:
 
 
 def long_paragraph(row: Row) -> bool:
-    """As filters.text.readability.long_paragraph."""
+    """Apply filters.text.readability.long_paragraph to one row."""
     lines = compiled(readability.FENCED).sub("\n", both(row)).split("\n")
     wide = compiled(readability.WIDE)
     return max(len(line) + len(wide.findall(line)) for line in lines) > (READABLE.paragraph_characters or 0)
 
 
 def counts(text: str, words: Mapping[str, str]) -> dict[str, int]:
-    """Words of each script."""
+    """Count the words of each script."""
     return {script: len(compiled(word).findall(text)) for script, word in words.items()}
 
 
 def mixed_language(row: Row) -> bool:
-    """As filters.text.mixed_language.mixed_language_share, above what READABLE tolerates."""
+    """Compare filters.text.mixed_language.mixed_language_share of one row with what READABLE tolerates."""
     text, asked = both(row), row["question"] or ""
-    if not compiled(foreign.NOT_LATIN).search(text + asked):
+    if not compiled(languages.NOT_LATIN).search(text + asked):
         return False
-    text, asked = (compiled(foreign.NO_PROSE).sub(" ", said) for said in (text, asked))
-    found, wanted = counts(text, foreign.WORDS), counts(asked, foreign.PROMPT_WORDS)
+    text, asked = (compiled(languages.NO_PROSE).sub(" ", said) for said in (text, asked))
+    found, wanted = counts(text, languages.WORDS), counts(asked, languages.PROMPT_WORDS)
     total, most = sum(wanted.values()), max(found.values())
-    own = {script: count > foreign.ASKED_SHARE * total for script, count in wanted.items()}
+    own = {script: count > languages.ASKED_SHARE * total for script, count in wanted.items()}
     own["han"] |= own["kana"]
     own = own if total else {script: count == most for script, count in found.items()}
     spoken = sum(spoken_words(text, script) for script, count in found.items() if count and not own[script])
@@ -88,11 +88,11 @@ def mixed_language(row: Row) -> bool:
 
 
 def spoken_words(text: str, script: str) -> int:
-    """As filters.text.mixed_language.spoken_words."""
-    word = compiled(foreign.WORDS[script])
-    if script not in foreign.STRETCHES:
+    """Apply filters.text.mixed_language.spoken_words to one text."""
+    word = compiled(languages.WORDS[script])
+    if script not in languages.STRETCHES:
         return len(word.findall(text))
-    stretch, telling, _, long = foreign.STRETCHES[script]
+    stretch, telling, _, long = languages.STRETCHES[script]
     total = 0
     for said in compiled(stretch).findall(text):
         count = len(word.findall(said))
@@ -101,23 +101,23 @@ def spoken_words(text: str, script: str) -> int:
 
 
 def grams(text: str | None) -> list[tuple[str, ...]]:
-    """The runs of GRAM_WORDS words."""
+    """Return all n-grams of GRAM_WORDS words."""
     words = WORD.findall((text or "").lower())
     return list(zip(*(words[offset:] for offset in range(GRAM_WORDS)), strict=False))
 
 
 def says(gram: tuple[str, ...]) -> bool:
-    """Whether the run has a word that says something."""
+    """Return whether the n-gram has a word that says something."""
     return any(compiled(SAYING).search(word) for word in gram)
 
 
 def loop(row: Row) -> bool:
-    """As filters.text.readability.loop."""
+    """Apply filters.text.readability.loop to one row."""
     return any(most > (READABLE.repeats or 0) or looped > (READABLE.loop_words or 0) for most, looped in again(row))
 
 
 def again(row: Row) -> list[tuple[int, int]]:
-    """How often the most frequent run comes and the longest loop, of reasoning and answer."""
+    """Return (count of the most frequent n-gram, words of the longest loop) for reasoning and for answer."""
     found = []
     for part in ("reasoning", "answer"):
         last: dict[tuple[str, ...], int] = {}
@@ -136,7 +136,7 @@ def again(row: Row) -> list[tuple[int, int]]:
 
 
 def repetition(row: Row) -> bool:
-    """As filters.text.readability.repetition."""
+    """Apply filters.text.readability.repetition to one row."""
     shares = []
     for part in ("reasoning", "answer"):
         saying = [gram for gram in grams(row[part]) if says(gram)]
@@ -148,4 +148,4 @@ ROWS: dict[str, Callable[[Row], bool]] = {
     check.__name__: check
     for check in (bad_tags, no_summary, code_block, long_paragraph, mixed_language, loop, repetition)
 }
-"""Reason -> the rule on one row; lengths are one call either way, other_language has no form but the vectorised."""
+"""Drop reason -> rule on one row. Lengths are one call either way; other_language exists only in vectorized form."""

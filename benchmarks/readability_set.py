@@ -1,9 +1,9 @@
-"""A labelled set for the readability filters: clean texts, the same with planted faults, and what only looks faulty.
+"""A labelled set for the readability filters: clean texts, texts with planted faults, and texts that only look faulty.
 
 Clean texts are correct model outputs, GSM8K's worked answers, the scribe's traces of the built-in tasks, and Chinese
-reasoning put together of the sentences of Chinese problems with an equation after each. A fault is planted into a
-clean text drawn at random; the planted sentences are those of other texts. Everything is drawn by one seed. What a
-plant may also be (a loop in one line is a long paragraph too) counts neither for nor against the other check.
+reasoning composed of sentences from Chinese problems with an equation after each. A fault is planted into a clean text
+drawn at random; planted sentences come from other texts. One seed draws everything. A plant can also be another fault
+(a loop on one line is a long paragraph too); this counts neither for nor against the other check.
 """
 # ruff: noqa: RUF001  (Chinese texts)
 
@@ -20,17 +20,17 @@ from benchmarks.readability_texts import LANGUAGES, LOOKALIKES, MENTIONS
 from generators.contract.chat import split_reasoning
 from generators.problems import Scribe, draw, trace
 
-CLEAN, PLANTS = 300, 60  # texts of each source, of each kind of plant
+CLEAN, PLANTS = 300, 60  # texts of each source; texts of each kind of plant
 LONG, LINE = 2400, 1900  # characters: a paragraph that is too long, and one that is not
 
 FORMULA = re.compile(
     r"\\\[(?!.*\\\])|\\begin\{(?!.*\\end\{)|^[^$]*\$\$(?:[^$]|\$(?!\$))*$", re.DOTALL
-)  # one not yet closed
+)  # a formula that is still open
 
 
 @dataclass(frozen=True)
 class Text:
-    """One labelled text. `faults`: reasons that must be found; `maybe`: that may be."""
+    """One labelled text. `faults`: drop reasons that must be found; `maybe`: drop reasons that may be found."""
 
     kind: str
     question: str
@@ -44,7 +44,7 @@ class Text:
 
 @dataclass
 class Sources:
-    """Clean texts, sentences of each language and programs, drawn by `rng`."""
+    """Clean texts, sentences of each language and programs, drawn with `rng`."""
 
     rng: random.Random
     real: list[Text]
@@ -53,37 +53,37 @@ class Sources:
     programs: list[str] = field(default_factory=list)
 
     def host(self, language: str = "en", thinking: bool = False) -> Text:
-        """A clean text with at least two lines."""
+        """Draw a clean text with at least two lines."""
         fitting = [text for text in self.clean if text.language == language and "\n" in prose(text)]
         host = self.rng.choice([text for text in fitting if text.reasoning] if thinking else fitting)
         return host
 
     def say(self, language: str, count: int) -> list[str]:
-        """Sentences of a language."""
+        """Draw sentences of a language."""
         return self.rng.sample(self.sentences[language], count)
 
 
 def prose(text: Text) -> str:
-    """The reasoning, or the answer of a text that has none."""
+    """Return the reasoning of a text, or its answer if it has none."""
     return text.answer if text.reasoning is None else text.reasoning
 
 
 def with_prose(text: Text, said: str, kind: str, faults: str = "", maybe: str = "") -> Text:
-    """The text saying something else, with other labels (reasons with spaces between)."""
+    """Return the text with other prose and other labels (drop reasons separated by spaces)."""
     where = "answer" if text.reasoning is None else "reasoning"
     labels: dict[str, Any] = {"faults": frozenset(faults.split()), "maybe": frozenset(maybe.split()), where: said}
     return replace(text, kind=kind, **labels)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a JSON lines file, compressed or not."""
+    """Return the rows of a JSON lines file, compressed or not."""
     opened: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
 def sources(folder: Path, seed: int) -> Sources:
-    """Every clean text there is, and what faults are planted from."""
+    """Return all clean texts, and the sentences and programs that faults are planted from."""
     rng = random.Random(seed)
     rows = [row for row in read(folder / "labelled_outputs_dev.jsonl.gz") if row["label"]]
     real = [Text("real", row["question"], *split_reasoning(row["response"])) for row in rows]
@@ -103,12 +103,12 @@ def sources(folder: Path, seed: int) -> Sources:
 
 
 def sentences_of(texts: list[str], sentence: str) -> list[str]:
-    """Different sentences, in the order of the texts."""
+    """Return the distinct sentences, in the order of the texts."""
     return list(dict.fromkeys(said for text in texts for said in re.findall(sentence, text)))
 
 
 def in_chinese(rng: random.Random, question: str, sentences: list[str]) -> Text:
-    """A Chinese question, and reasoning of Chinese sentences with an equation after each."""
+    """Return a Chinese question with reasoning made of Chinese sentences and an equation after each."""
     steps = []
     for said in rng.sample(sentences, rng.randint(4, 12)):
         a, b = rng.randint(2, 99), rng.randint(2, 99)
@@ -120,14 +120,14 @@ def in_chinese(rng: random.Random, question: str, sentences: list[str]) -> Text:
 
 
 def labelled(all_sources: Sources) -> list[Text]:
-    """The whole set, in a fixed order."""
+    """Return the whole set, in a fixed order."""
     makers = (languages, loops, codes, tags, summaries, lengths, lookalikes)
     planted = [text for _ in range(PLANTS) for make in makers for text in make(all_sources)]
     return [*all_sources.clean, *planted]
 
 
 def insert(rng: random.Random, text: str, sentences: list[str], joint: str) -> str:
-    """Sentences put at random ends of lines, outside of formulas that go over several."""
+    """Insert sentences at random ends of lines, outside of formulas that span several lines."""
     lines = text.split("\n")
     ends = [i for i in range(len(lines)) if not FORMULA.search("\n".join(lines[: i + 1]))]
     for said in sentences:
@@ -137,7 +137,7 @@ def insert(rng: random.Random, text: str, sentences: list[str], joint: str) -> s
 
 
 def languages(s: Sources) -> Iterator[Text]:
-    """Mixtures from a clause to a third of the lines, and reasoning in another language than the prompt."""
+    """Yield mixtures from a clause to a third of the lines, and reasoning in another language than the prompt."""
     for host_in, said_in, joint in (("en", "zh", " "), ("zh", "en", " ")):
         clause = re.split("[，,]", s.say(said_in, 1)[0])[0]
         strengths = {"clause": [clause], "sentence": s.say(said_in, 1), "three sentences": s.say(said_in, 3)}
@@ -154,13 +154,13 @@ def languages(s: Sources) -> Iterator[Text]:
             told = replace(asked, reasoning=prose(spoken), answer="\\boxed{5}")
             yield with_prose(told, prose(spoken), f"{said_in} for {host_in}", "other_language mixed_language")
     code, sentences = s.rng.choice(list(LANGUAGES.items()))
-    foreign = "\n".join(s.rng.sample(sentences, 5))
-    asked = replace(s.host(), reasoning=foreign, answer="\\boxed{5}")
-    yield with_prose(asked, foreign, f"{code} for en", "other_language", "mixed_language")
+    other = "\n".join(s.rng.sample(sentences, 5))
+    asked = replace(s.host(), reasoning=other, answer="\\boxed{5}")
+    yield with_prose(asked, other, f"{code} for en", "other_language", "mixed_language")
 
 
 def loops(s: Sources) -> Iterator[Text]:
-    """Phrases, lines and paragraphs said over and over, in the middle or at the end; whole texts said again."""
+    """Yield repeated phrases, lines and paragraphs, in the middle or at the end, and repeated whole texts."""
     for language, gap in (("en", " "), ("zh", "")):
         words = re.findall(r"[\u4e00-\u9fff]", "".join(s.say("zh", 1))) if gap == "" else s.say("en", 1)[0].split()
         phrase = gap.join(words[: s.rng.randint(3, 6) * (1 if gap else 2)])
@@ -182,7 +182,7 @@ def loops(s: Sources) -> Iterator[Text]:
 
 
 def codes(s: Sources) -> Iterator[Text]:
-    """Programs in mathematics, with and without a fence; and where they belong."""
+    """Yield programs in mathematical texts, with and without a fence, and programs where they belong."""
     program = s.rng.choice(s.programs)
     forms = {
         "fenced": f"```python\n{program}```",
@@ -199,7 +199,7 @@ def codes(s: Sources) -> Iterator[Text]:
 
 
 def tags(s: Sources) -> Iterator[Text]:
-    """Tags left out, doubled, out of order or left over in a completion that had them right; and right ones."""
+    """Yield correct tags, and tags that are missing, doubled, out of order or left over."""
     host = s.host(thinking=True)
     body, value = prose(host), s.rng.randint(1, 99)
     right = f"<think>\n{body}\n</think>\n<answer>{value}</answer>"
@@ -232,7 +232,7 @@ def tags(s: Sources) -> Iterator[Text]:
 
 
 def summaries(s: Sources) -> Iterator[Text]:
-    """Nothing, or nothing but marks, after the thinking; and short answers."""
+    """Yield texts with nothing, or only marks, after the thinking, and texts with short answers."""
     host = s.host(s.rng.choice(["en", "zh"]), thinking=True)
     for kind, answer in {"nothing": "", "marks": "**\n---", "empty tags": "<answer></answer>"}.items():
         yield replace(host, kind=f"summary is {kind}", answer=answer, faults=frozenset({"no_summary"}))
@@ -241,7 +241,7 @@ def summaries(s: Sources) -> Iterator[Text]:
 
 
 def lengths(s: Sources) -> Iterator[Text]:
-    """Walls of text and reasoning out of its band; long lines within the limit, and long texts of short ones."""
+    """Yield walls of text and reasoning of forbidden length; long lines within the limit, long texts of short lines."""
     for language, gap, share in (("en", " ", 1), ("zh", "", 2)):
         host = replace(s.host(language), reasoning="")
         many = s.say(language, 200)
@@ -256,7 +256,7 @@ def lengths(s: Sources) -> Iterator[Text]:
 
 
 def lookalikes(s: Sources) -> Iterator[Text]:
-    """Names, quotations, symbols, terms, tables and cases that no check should find."""
+    """Yield names, quotations, symbols, terms, tables and case distinctions that no check should find."""
     for kind, (language, form) in LOOKALIKES.items():
         n, said = s.rng.randint(4, 30), s.say("zh", 1)[0]
         host = s.host(language)

@@ -1,4 +1,4 @@
-"""What the readability set is seasoned with: reasoning in other languages, and passages that only look faulty."""
+"""Texts of the readability set: reasoning in other languages, and passages that only look faulty."""
 # ruff: noqa: RUF001  (texts in several scripts)
 
 from collections.abc import Callable
@@ -61,7 +61,7 @@ MENTIONS = (
 
 
 def cases(n: int, _: str) -> str:
-    """A case after another, each with its numbers."""
+    """Return a distinction of n cases, each with its numbers."""
     return "\n".join(
         f"If n = {k}, then n^2 + n = {k * k + k}, which is not divisible by 7, so it is no solution."
         for k in range(1, n)
@@ -69,29 +69,29 @@ def cases(n: int, _: str) -> str:
 
 
 def chinese_cases(n: int, _: str) -> str:
-    """The same in Chinese."""
+    """Return a distinction of n cases in Chinese."""
     return "\n".join(f"当 n = {k} 时，n^2 + n = {k * k + k}，不能被 7 整除，所以不是解。" for k in range(1, n))
 
 
 def table(n: int, _: str) -> str:
-    """Rows of which most cells are the same."""
+    """Return a table in which most cells are the same."""
     return "| n | even | square | sum |\n|---|---|---|---|\n" + "\n".join(
         f"| {k} | yes | no | {3 * k} |" for k in range(n)
     )
 
 
 def residues(n: int, _: str) -> str:
-    """A square modulo 7 after another."""
+    """Return n statements on squares modulo 7."""
     return "\n".join(f"If x ≡ {k} (mod 7), then x² ≡ {k * k % 7} (mod 7)." for k in range(n))
 
 
 def zeros(n: int, _: str) -> str:
-    """A matrix of zeros."""
+    """Return a matrix of zeros."""
     return "\\[\\begin{pmatrix}\n" + " \\\\\n".join([" & ".join("0" * n)] * n) + "\n\\end{pmatrix}\\]"
 
 
 def power(n: int, _: str) -> str:
-    """A power written out."""
+    """Return a power written as a product."""
     return f"So it is {' * '.join('2' * n)} = {2**n}."
 
 

@@ -1,13 +1,13 @@
-"""Writes measured tables into the README, the toy's model card and docs/cross_tokenizer.md: no figure in them is typed.
+"""Write measured tables into the README, the toy's model card and docs/cross_tokenizer.md; no figure is typed by hand.
 
     python -m benchmarks.readme toy=runs/toy toy-large=runs/toy-large ablation=runs/toy
     python -m benchmarks.readme agreement=labelled_outputs_dev.jsonl.gz
     python -m benchmarks.readme sampling=benchmarks/results
     python -m benchmarks.readme cross=benchmarks/results/cross_tokenizer.json
 
-Each NAME=SOURCE fills the place between `<!-- table: NAME -->` and `<!-- end -->`. A source is a run's folder (its
-report/report.json), for `agreement` a file of outputs with labels, which is graded, for `sampling` the folder of
-the benchmarks' results, and for `cross` one of these.
+Each NAME=SOURCE fills the place between `<!-- table: NAME -->` and `<!-- end -->`. A source is a run folder (its
+report/report.json is read). For `agreement` it is a file of outputs with labels, which is graded; for `sampling` the
+folder of the benchmarks' results; for `cross` one file of that folder.
 """
 
 import json
@@ -27,7 +27,7 @@ FILES = (ROOT / "README.md", ROOT / "generators" / "toy" / "README.md", ROOT / "
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Fill every named place, in every file that has it."""
+    """Fill every named place in every file that has it."""
     for argument in arguments:
         name, _, source = argument.partition("=")
         if name == "sampling":
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def fill(name: str, table: str) -> None:
-    """Put a table into its place; a name that no file has is a ValueError."""
+    """Put a table into its place; ValueError if no file has a place of that name."""
     place = re.compile(rf"(<!-- table: {re.escape(name)} -->\n).*?(<!-- end -->)", re.DOTALL)
     found = False
     for path in FILES:
@@ -59,20 +59,20 @@ def fill(name: str, table: str) -> None:
 
 
 def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table, first column left, the others right."""
+    """Return a Markdown table, its first column aligned left and the others right."""
     rule = ["---", *["---:"] * (len(headings) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in [headings, rule, *rows])
 
 
 def measured(report: dict[str, Any]) -> str:
-    """When, how long and on what a run was made."""
+    """Return a sentence on date, duration and hardware of a run."""
     about = report["overview"]
     hardware = about["hardware"].removesuffix(" (where this report was made)")
     return f"Measured {about['finished'][:10]}: {about['seconds'] / 60:.1f} minutes on {hardware}."
 
 
 def results_table(report: dict[str, Any]) -> str:
-    """The models of a run."""
+    """Return the table of a run's models."""
     rows = []
     for row in report["results"]:
         low, high = row["ci95"]
@@ -85,14 +85,14 @@ def results_table(report: dict[str, Any]) -> str:
 
 
 def groups_table(report: dict[str, Any]) -> str:
-    """pass@1 of every model by task family."""
+    """Return the table of pass@1 by model and task family."""
     names = [group["name"] for group in report["groups"]]
     rows = [[r["label"], *(f"{r['by_group'][name]['pass@1']:.1%}" for name in names)] for r in report["results"]]
     return markdown(["model", *(name.removeprefix("tasks/") for name in names)], rows)
 
 
 def ablation_table(report: dict[str, Any]) -> str:
-    """The cells of an ablation."""
+    """Return the table of an ablation's cells."""
     cells = report["ablation"]["cells"]
     swept = list(cells[0]["values"])
     rows = []
@@ -103,7 +103,7 @@ def ablation_table(report: dict[str, Any]) -> str:
 
 
 def agreement_table(file: Path) -> str:
-    """How often verdicts and labels agree, by suite."""
+    """Return the table of agreement between verdicts and labels, by suite."""
     with tempfile.TemporaryDirectory() as folder:
         summary = grade(file, Path(folder) / "verdicts.jsonl", progress=partial(bar, "grade"))
     lines = {**summary.agreement, "all": sum_of(summary.agreement.values())}
@@ -114,7 +114,7 @@ def agreement_table(file: Path) -> str:
 
 
 def sampling_table(results: Path) -> str:
-    """What sampling costs, from the benchmarks' results."""
+    """Return the table of sampling costs from the benchmarks' results."""
     found = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in results.glob("*.json")}
     rows = [
         *_overhead_rows(found["sampling_overhead"]),
@@ -128,7 +128,7 @@ def sampling_table(results: Path) -> str:
 
 
 def cross_table(found: dict[str, Any]) -> str:
-    """Students with their teacher's tokenizer and with another, from the benchmark's results."""
+    """Return the table of students with their teacher's tokenizer and with another one."""
     size, theirs = found["vocabularies"]
     names = {"same": f"the teacher's, {theirs}", "other": f"another, {size}"}
     rows = [["teacher", names["same"], *_cross_cells(found["before"]["teacher"])]]

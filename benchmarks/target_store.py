@@ -1,13 +1,14 @@
-"""The store of soft targets: bytes a target position, positions a second in and out, and what rounding costs.
+"""Measure the store of soft targets: bytes per target position, positions per second in and out, rounding error.
 
-python -m benchmarks.target_store [--positions N]
+    python -m benchmarks.target_store [--positions N]
 
-Rows are made, for a vocabulary of 151,936 and K = 50. Logits by rank: at each position a power law of exponent 1.2 to
-2.5, the top one ahead by an exponential gap of mean 4, noise of 0.15; a mean entropy of 0.6 nats at T = 1. Ids: drawn
-without repeats within a position from a Zipf law over a shuffled vocabulary, whose exponent says how much a row repeats
-them; 0 is the worst case. In vocabularies of BPE, common tokens have small ids, which helps short rows: measured too.
-`kl` is between the true distribution and the stored one, over the 50 kept tokens and the
-tail, in nats. It is compared with fp16 logits, and with tails changed so that their mass, not their size, is true.
+Rows are synthetic, for a vocabulary of 151,936 and K = 50. Logits follow a power law of the rank, with an exponent of
+1.2 to 2.5 for each position, an exponential gap of mean 4 below the top token, and noise of 0.15; the mean entropy is
+0.6 nats at T = 1. Ids are drawn without repeats within a position from a Zipf law over a shuffled vocabulary; its
+exponent says how often a row repeats ids, and 0 is the worst case. In BPE vocabularies common tokens have small ids,
+which helps short rows; this is measured too. `kl` is the divergence, in nats, between the true and the stored
+distribution over the 50 kept tokens and the tail. It is compared with fp16 logits, and with tails changed so that their
+mass, not their size, is true.
 
 Shape suffixes: N positions, V vocabulary, K kept tokens, T temperatures.
 """
@@ -29,7 +30,7 @@ from distill.soft_targets import codec
 from distill.soft_targets.store import RowTargets, StoreMetadata, TargetStore
 
 V, K, GRID = 151_936, 50, (1.0, 1.5, 2.0, 4.0)
-NOISY = 400  # ranks; noise moves no token from farther away into the K kept ones
+NOISY = 400  # ranks that get noise; it moves no token from beyond them among the K kept ones
 EXPONENTS = (1.1, 1.0, 0.8, 0.0)
 LENGTHS = (200, 1000, 6000)
 PASSES, ROWS = 60, 8
@@ -37,7 +38,7 @@ Array = NDArray[np.float64]
 
 
 def ranked_logits(positions: int, random: np.random.Generator) -> Array:
-    """[N, V] below the top one; the first K fall."""
+    """Return logits by rank relative to the top one, [N, V]; the first NOISY are in descending order."""
     exponent = random.uniform(1.2, 2.5, (positions, 1))
     logits_NV = -exponent * np.log(np.arange(1, V + 1, dtype=np.float32)) - random.exponential(4, (positions, 1))
     logits_NV[:, 0] = 0.0
@@ -47,12 +48,12 @@ def ranked_logits(positions: int, random: np.random.Generator) -> Array:
 
 
 def log_tails(logits_NV: Array) -> Array:
-    """[N, T]."""
+    """Return the log-sum-exp of the tail at each temperature, [N, T]."""
     return np.stack([np.log(np.exp(logits_NV[:, K:] / t).sum(axis=1)) for t in GRID], axis=1)
 
 
 def token_ids(positions: int, exponent: float, random: np.random.Generator, shuffle: bool) -> NDArray[np.uint32]:
-    """[N, K]: K distinct of the draws that a position makes, in the order in which they came."""
+    """Return the first K distinct ids of each position's draws, in the order drawn, [N, K]."""
     mass = np.cumsum(np.arange(1, V + 1) ** -exponent)
     drawn_NM = np.searchsorted(mass, random.random((positions, 6 * K)) * mass[-1])
     rows = []
@@ -65,7 +66,7 @@ def token_ids(positions: int, exponent: float, random: np.random.Generator, shuf
 
 
 def made(positions: int, exponent: float, pool: tuple[Array, Array], shuffle: bool = True) -> RowTargets:
-    """One row: logits and tails of the pool's positions, in random order, with ids of their own."""
+    """Return one row: logits and tails of random positions of the pool, with newly drawn ids."""
     random = np.random.default_rng(positions)
     chosen = random.integers(0, len(pool[0]), positions)
     kept, tails = pool[0][chosen].astype(np.float16), pool[1][chosen].astype(np.float32)
@@ -73,14 +74,14 @@ def made(positions: int, exponent: float, pool: tuple[Array, Array], shuffle: bo
 
 
 def kl(p: Array, q: Array) -> dict[str, float]:
-    """Mean and largest of KL(p || q) of rows of unnormalised log masses."""
+    """Return mean and maximum of KL(p || q) over rows of unnormalized log masses."""
     p, q = (a - np.logaddexp.reduce(a, axis=1, keepdims=True) for a in (p, q))
     found = (np.exp(p) * (p - q)).sum(axis=1)
     return {"mean": float(found.mean()), "largest": float(found.max())}
 
 
 def rounding(kept: Array, tails: Array) -> dict[str, Any]:
-    """KL at each temperature."""
+    """Return the KL of rounding at each temperature."""
     data = codec.encode(np.zeros(kept.shape, np.uint32), kept.astype(np.float16), tails.astype(np.float32))
     _, logits, stored_tails, _ = codec.decode(data, kept.shape, len(GRID), np.dtype("<u4"))
     figures = {}
@@ -99,7 +100,7 @@ def rounding(kept: Array, tails: Array) -> dict[str, Any]:
 
 
 def rate(call: Callable[[], Any], positions: int, workers: int) -> float:
-    """Positions a second, the best of many short passes over ROWS rows."""
+    """Return positions per second, the best of many short passes over ROWS rows."""
     with ThreadPoolExecutor(workers) as pool:
         best = float("inf")
         for _ in range(PASSES):
@@ -110,7 +111,7 @@ def rate(call: Callable[[], Any], positions: int, workers: int) -> float:
 
 
 def measured(row: RowTargets) -> dict[str, Any]:
-    """Size and speed of one row; the work of one core is its processor time, which neighbours disturb less."""
+    """Return size and speed of one row; one core is timed by CPU time, which other work disturbs less."""
     arrays, shape = (row.token_ids, row.logits, row.log_tails), row.logits.shape
     data = codec.encode(*arrays)
     ids = codec.decode(data, shape, len(GRID), np.dtype("<u4"))[0]
@@ -129,7 +130,7 @@ def measured(row: RowTargets) -> dict[str, Any]:
 
 
 def cpu_s(call: Callable[[], Any]) -> float:
-    """Processor time of one call, the best of several."""
+    """Return the CPU seconds of one call, the best of several."""
     best = float("inf")
     for _ in range(PASSES):
         started = time.thread_time()
@@ -139,7 +140,7 @@ def cpu_s(call: Callable[[], Any]) -> float:
 
 
 def through_the_store(row: RowTargets) -> dict[str, Any]:
-    """`append` and `get` of whole rows, with checksums and the page cache, one thread and two."""
+    """Return the speed of `append` and `get` of whole rows, with checksums and page cache, on one thread and two."""
     metadata = StoreMetadata(teacher="t", revision="r", tokenizer="t", vocab_size=V, top_k=K, temperatures=GRID)
     positions = len(row.logits)
     figures: dict[str, float] = {}
@@ -158,7 +159,7 @@ def through_the_store(row: RowTargets) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write results/target_store.json."""
+    """Measure and write results/target_store.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--positions", type=int, default=2000, help="of a row")
     positions = parser.parse_args().positions
@@ -178,7 +179,7 @@ def main() -> None:
             },
             "store": through_the_store(made(positions, 1.0, pool)),
             "rounding": rounding(*pool),
-            "load_average": os.getloadavg()[0],  # above the cores' number, threads did not have the cores to themselves
+            "load_average": os.getloadavg()[0],  # above the number of cores, threads had to share them
         },
     )
 

@@ -1,16 +1,16 @@
-"""math_answer beside Math-Verify on the same responses: rows a second, agreement with labels, worst item.
+"""Compare math_answer with Math-Verify on the same responses: rows per second, agreement with labels, slowest item.
 
     python -m benchmarks.verifier_throughput FOLDER
 
-FOLDER holds labelled_outputs_dev.jsonl.gz (model outputs with labels), verifier_pairs_dev.jsonl (gold, prediction,
-expected) and verifier_adversarial_dev.jsonl (answers that hang or eat memory, with the verdict expected).
+FOLDER holds labelled_outputs_dev.jsonl.gz (model outputs with labels), verifier_pairs_dev.jsonl (reference, prediction,
+expected verdict) and verifier_adversarial_dev.jsonl (answers that hang or exhaust memory, with the expected verdict).
 
-One process each, which has its libraries loaded and sees each row once: slices of the rows go to both in turn, so that
-what else the machine does falls on both; PASSES times, each in new processes, and the median of the ratios counts.
-Math-Verify is called as its README does, parse and verify with its own time-outs, and beside that, not timed, with
-allow_set_relation_comp. Every row on which math_answer and the label differ is listed with our judgement, which is
-kept by hand in results/verifier_disagreements.json. The adversarial rows run in the pool that kills at CAP_MIB and
-LIMIT_S, bare and within a box.
+Each verifier has one process, which has its libraries loaded and sees each row once. Slices of the rows go to both in
+turn, so that other load on the machine falls on both. This is repeated PASSES times in new processes, and the median of
+the ratios counts. Math-Verify is called as in its README, parse and verify with its own time-outs, and a second time,
+not timed, with allow_set_relation_comp. Every row on which math_answer and the label differ is listed with our
+judgement, which is kept by hand in results/verifier_disagreements.json. The adversarial rows run in the pool that kills
+at CAP_MIB and LIMIT_S, bare and inside \\boxed{}.
 """
 
 import argparse
@@ -35,14 +35,14 @@ SLICE_ROWS = 500
 PASSES = 3
 LIMIT_S, CAP_MIB = 2.0, 512
 TARGET = 20.0
-LENIENT = ("decimal_comma", "renamed")  # the configuration in which the pairs are judged as Math-Verify's tests expect
+LENIENT = ("decimal_comma", "renamed")  # the leniencies that Math-Verify's tests expect for the pairs
 
 Row = Mapping[str, Any]
 Timed = list[tuple[float, bool]]  # seconds, correct
 
 
 def ours(rows: Sequence[Row]) -> Timed:
-    """math_answer on each row."""
+    """Run math_answer on each row."""
     from filters.verifiers.math_answer import verify
 
     found = []
@@ -55,7 +55,7 @@ def ours(rows: Sequence[Row]) -> Timed:
 
 
 def theirs(rows: Sequence[Row], sets: bool = False) -> Timed:
-    """Math-Verify on each row; what it raises counts as not correct. `sets`: x < 1 equals (-oo, 1)."""
+    """Run Math-Verify on each row; an exception counts as not correct. `sets`: x < 1 equals (-oo, 1)."""
     from math_verify import parse, verify
 
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
@@ -63,8 +63,8 @@ def theirs(rows: Sequence[Row], sets: bool = False) -> Timed:
     for row in rows:
         started = time.perf_counter()
         try:
-            gold, said = parse(f"${row['gold']}$"), parse(row["response"])
-            correct = verify(gold, said, allow_set_relation_comp=sets)
+            reference, said = parse(f"${row['gold']}$"), parse(row["response"])
+            correct = verify(reference, said, allow_set_relation_comp=sets)
         except Exception:
             correct = False
         found.append((time.perf_counter() - started, correct))
@@ -72,12 +72,12 @@ def theirs(rows: Sequence[Row], sets: bool = False) -> Timed:
 
 
 def with_sets(rows: Sequence[Row]) -> Timed:
-    """Math-Verify with inequalities and intervals as the sets that they are."""
+    """Run Math-Verify with inequalities and intervals compared as sets."""
     return theirs(rows, sets=True)
 
 
 def side_by_side(rows: Sequence[Row], call: Callable[[Sequence[Row]], Timed] = theirs) -> tuple[Timed, Timed]:
-    """math_answer and `call` on all rows; a process each, the slices in turn, each row once."""
+    """Run math_answer and `call` on all rows, each once: one process each, slices in turn."""
     context = multiprocessing.get_context("spawn")
     mine: Timed = []
     yours: Timed = []
@@ -92,13 +92,13 @@ def side_by_side(rows: Sequence[Row], call: Callable[[Sequence[Row]], Timed] = t
 
 
 def warm(call: Callable[[Sequence[Row]], Timed]) -> None:
-    """Import everything and use it once, Math-Verify under math_answer too."""
-    call([{"gold": gold, "response": f"\\boxed{{{gold}}}"} for gold in ("12", "x+1")])
+    """Import everything and use it once, including Math-Verify below math_answer."""
+    call([{"gold": reference, "response": f"\\boxed{{{reference}}}"} for reference in ("12", "x+1")])
     call([{"gold": "\\sin 30^\\circ", "response": "\\boxed{\\frac12}"}])
 
 
 def by_suite(rows: Sequence[Row], verdicts: Mapping[str, Sequence[bool]]) -> dict[str, dict[str, int]]:
-    """suite -> rows, and for each verifier the rows that agree with their label."""
+    """Return suite -> rows, and for each verifier the rows that agree with their label."""
     suites: dict[str, Counter[str]] = {}
     for i, row in enumerate(rows):
         found = suites.setdefault(row["suite"], Counter())
@@ -109,7 +109,7 @@ def by_suite(rows: Sequence[Row], verdicts: Mapping[str, Sequence[bool]]) -> dic
 
 
 def disagreements(rows: Sequence[Row], correct: Sequence[bool]) -> list[dict[str, Any]]:
-    """id, label and our judgement of each row on which the verdict is not the label."""
+    """Return id, label and our judgement of each row on which verdict and label differ."""
     file = RESULTS / "verifier_disagreements.json"
     judged = {name: about for about, names in json.loads(file.read_text()).items() for name in names}
     differing = [row for row, said in zip(rows, correct, strict=True) if said != row["label"]]
@@ -119,7 +119,7 @@ def disagreements(rows: Sequence[Row], correct: Sequence[bool]) -> list[dict[str
 
 
 def agreement_on_pairs(pairs: Sequence[Row], leniencies: Sequence[str]) -> int:
-    """How many pairs get the verdict that Math-Verify's own tests expect."""
+    """Count the pairs that get the verdict that Math-Verify's own tests expect."""
     options = {"leniencies": list(leniencies)}
     tasks = [("math_answer", Item(pair["prediction"], pair["gold"], options=options)) for pair in pairs]
     with Pool(1) as pool:
@@ -128,7 +128,7 @@ def agreement_on_pairs(pairs: Sequence[Row], leniencies: Sequence[str]) -> int:
 
 
 def adversarial(rows: Sequence[Row]) -> dict[str, Any]:
-    """Verdicts that are not as expected, items that broke a limit, and the slowest, of each row bare and boxed."""
+    """Return unexpected verdicts, items that broke a limit and the slowest one, over each row bare and boxed."""
     items = [
         (row, Item(form.format(row["prediction"]), row["gold"])) for row in rows for form in ("{}", "\\boxed{{{}}}")
     ]
@@ -148,14 +148,14 @@ def adversarial(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def read(path: Path) -> list[Row]:
-    """The rows of a JSON lines file, compressed or not."""
+    """Return the rows of a JSON lines file, compressed or not."""
     opened: Callable[..., Any] = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
 def figures(folder: Path) -> Iterator[tuple[str, Any]]:
-    """Every figure of this benchmark."""
+    """Yield every figure of this benchmark by name."""
     rows = read(folder / "labelled_outputs_dev.jsonl.gz")
     passes = [side_by_side(rows) for _ in range(PASSES)]
     rates = [tuple(len(rows) / sum(seconds for seconds, _ in timed) for timed in both) for both in passes]
@@ -176,7 +176,7 @@ def figures(folder: Path) -> Iterator[tuple[str, Any]]:
 
 
 def main() -> None:
-    """Measure and record."""
+    """Measure and record the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     record("verifier_throughput", dict(figures(parser.parse_args().folder)))

@@ -1,11 +1,11 @@
-"""Our generate stage (Ray actor, ledger on) against plain `LLM.generate` on the same prompts: one GPU, real vLLM.
+"""Compare the generate stage (Ray actor, ledger) with plain `LLM.generate` on the same prompts: one GPU, real vLLM.
 
     python -m benchmarks.vllm_throughput [--rounds 2] [--prompts 256] [--n 8] [--tokens 512]
 
-The model has the shape of Qwen2.5-1.5B and random weights, which are right for speed; completions nearly always run to
-their limit. Plain: one call with n samples a prompt, detokenisation off. Ours: tokens over the time from the first
-sample asked to the last one kept; traces.parquet comes after. Neither is warmed up. Each runs in a process of its own,
-in the order given; the first on a machine compiles kernels that the later ones find.
+The model has the shape of Qwen2.5-1.5B and random weights, which do for speed; completions nearly always run to their
+limit. Plain is one call with n samples per prompt and without detokenization. Ours is tokens over the time from the
+first request to the last sample kept; traces.parquet is written after that. Neither is warmed up. Each runs in its own
+process, in the order given; the first one on a machine compiles kernels that the later ones find.
 """
 
 import argparse
@@ -34,13 +34,13 @@ WORKS: dict[str, dict[str, Any]] = {
     "plain": {},
     "ours": {},
     "local": {"executor": "local"},
-    "stats": {"executor": "local", "engine": {"disable_log_stats": False}},
+    "stats": {"executor": "local", "vllm_args": {"disable_log_stats": False}},
     "seeded": {"seeded": True},
 }
 
 
 def make_model(folder: Path) -> None:
-    """Random weights, and the embedded teacher's tokenizer and chat template."""
+    """Save a model with random weights and the embedded teacher's tokenizer and chat template."""
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
@@ -57,7 +57,7 @@ def make_model(folder: Path) -> None:
 
 
 def ask(folder: Path, count: int) -> Path:
-    """prompts.parquet of questions of some 200 tokens."""
+    """Write prompts.parquet with questions of about 200 tokens."""
     from generators.contract.files import frame, write_frame
     from generators.contract.ids import prompt_id_of
     from generators.contract.records import PROMPT
@@ -72,7 +72,7 @@ def ask(folder: Path, count: int) -> Path:
 
 
 def plain(model: Path, asked: Path, n: int, tokens: int) -> dict[str, Any]:
-    """vLLM's own batch interface."""
+    """Sample with vLLM's own batch interface."""
     import polars as pl
     from transformers import AutoTokenizer
 
@@ -98,26 +98,28 @@ def ours(
     tokens: int,
     seeded: bool = False,
     executor: Any = "ray",
-    engine: Any = None,
+    vllm_args: Any = None,
 ) -> dict[str, Any]:
-    """The generate stage on one Ray actor, or in this process."""
+    """Sample with the generate stage on one Ray actor, or in this process."""
     from generators.contract.engine import SamplingConfig
+    from generators.contract.stage_protocol import Runtime
     from generators.generate import generate
     from generators.sampling.settings import GenerateConfig
     from pipelines.executors import ExecutionConfig, open_executor
 
     config = GenerateConfig(
-        teacher="vllm",
+        engine="vllm",
         model=str(model),
         sampling=SamplingConfig(n=n, max_new_tokens=tokens, **SAMPLING),
-        options={"engine": ENGINE | (engine or {}), "seeded": seeded},
+        options={"vllm_args": ENGINE | (vllm_args or {}), "seeded": seeded},
     )
     out = Path(tempfile.mkdtemp(prefix="ours-"))
     times: list[float] = []
     execution = ExecutionConfig(executor=executor, gpus_per_worker=1)
     with open_executor(execution) as opened:
         clock, cpu = time.perf_counter(), time.process_time()
-        counts = generate(asked, out, config, fleet=opened.fleet, progress=partial(noting, times))
+        runtime = Runtime(fleet=opened.fleet, progress=partial(noting, times))
+        counts = generate(asked, out, config, runtime=runtime)
         whole = time.perf_counter() - clock
     seconds = counts.tokens / counts.notes["tokens_per_second"]
     start = times[-1] - seconds
@@ -133,7 +135,7 @@ def ours(
 
 @contextmanager
 def noting(times: list[float], unit: str, total: int, done: int = 0) -> Iterator[Any]:
-    """A progress bar that notes when each sample was kept."""
+    """A progress bar that records when each sample is kept."""
 
     class Noting:
         def update(self, n: int = 1) -> None:
@@ -143,7 +145,7 @@ def noting(times: list[float], unit: str, total: int, done: int = 0) -> Iterator
 
 
 def in_process(work: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """One measurement in a fresh interpreter, which gives the GPU back at its end."""
+    """Run one measurement in a fresh interpreter, which releases the GPU at its end."""
     sizes = [f"--prompts={options.prompts}", f"--n={options.n}", f"--tokens={options.tokens}"]
     command = [sys.executable, "-m", "benchmarks.vllm_throughput", *sizes, "--in", work, str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -157,7 +159,7 @@ def in_process(work: str, folder: Path, options: argparse.Namespace) -> dict[str
 
 
 def main() -> None:
-    """Alternate the two, and record each and the ratio."""
+    """Alternate the two and record the results and their ratio."""
     os.environ.setdefault("VLLM_USE_FLASHINFER_SAMPLER", "0")
     os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

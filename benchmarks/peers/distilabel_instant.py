@@ -1,6 +1,6 @@
-"""The same work by distilabel, in process: an instant model, 24 KB traces, rows on disk.
+"""Do the work of benchmarks.sampling_overhead with distilabel: an instant model in process, 24 KB traces, rows on disk.
 
-Run by sampling_overhead.py with an interpreter that has distilabel: `PYTHON distilabel_instant.py ROWS`.
+`sampling_overhead --peer PYTHON` runs it with an interpreter that has distilabel: `PYTHON distilabel_instant.py ROWS`.
 """
 
 import json
@@ -21,7 +21,7 @@ WORDS = ["let", "us", "check", "the", "sum", "so", "wait", "$x^2$", "\\frac{1}{2
 
 
 def text_of(seed: int) -> str:
-    """About 24,000 characters of words."""
+    """Return about 24,000 characters of words."""
     rng = random.Random(seed)
     words: list[str] = []
     length = 0
@@ -31,8 +31,8 @@ def text_of(seed: int) -> str:
     return " ".join(words)
 
 
-class Instant(LLM):
-    """Answers at once."""
+class Instant(LLM):  # type: ignore[misc]  # the peer is not installed here
+    """A model that answers at once."""
 
     def load(self) -> None:
         super().load()
