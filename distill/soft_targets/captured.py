@@ -12,7 +12,7 @@ from distill.settings import ScoreConfig
 from distill.soft_targets.store import RowTargets
 from generators.contract.sampled_logprobs import FILE, SampledLogprobsFile
 
-AT = (1.0,)
+AT = (1.0,)  # the only temperature at which they are exact
 
 
 class SampledLogprobsRows:
