@@ -42,7 +42,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class ProgramResult:
-    """How a program, or its tests, ended."""
+    """The result of running a program, or its tests."""
 
     ending: Ending
     exit_code: int  # of the process; negative for the signal that killed it

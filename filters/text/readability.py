@@ -61,7 +61,7 @@ WIDE = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]"
 
 
 class ReadabilityConfig(Config):
-    """What is tolerated; a key that is left out switches its check off."""
+    """Tolerances of the readability checks; a key that is left out switches its check off."""
 
     tags: bool = False
     """Drop texts with leftover tags of thinking or of a chat template, and texts in which `<reasoning>`, `<summary>` or
@@ -89,7 +89,7 @@ class ReadabilityConfig(Config):
     loop_words: int | None = Field(None, ge=1)
     """Most words that may repeat, back to back, what stands just before them in three copies or more: a loop."""
     repeats: int | None = Field(None, ge=2)
-    """How often the same 12 words may occur anywhere in one text; an exhaustive case analysis repeats them often."""
+    """Most occurrences of the same 12 words anywhere in one text; an exhaustive case analysis repeats them often."""
     repetition: float | None = Field(None, gt=0, lt=1)
     """Largest share of runs of 12 words that occurred earlier in the text."""
 

@@ -19,7 +19,7 @@ Codes = npt.NDArray[np.uint64]
 
 
 class Repeats(NamedTuple):
-    """How much of a text repeats earlier text. A word is a Chinese or Japanese character, or a run between spaces."""
+    """Measures of repetition in a text. A word is a Chinese or Japanese character, or a run between spaces."""
 
     share: float  # share of runs of GRAM_WORDS words that occurred before
     most: int  # occurrences of the most frequent run

@@ -264,15 +264,14 @@ def test_nothing_outlives_a_killed_owner(level: str, tmp_path: Path) -> None:
         'sandbox.run(Program(\'import os, time; os.fork(); open("x", "w"); time.sleep(600)\'), Limits(time_s=600))\n'
     )
     environment = os.environ | {"TMPDIR": str(tmp_path)}
-    owner = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment)
-    assert owner.stdout is not None
-    if owner.stdout.readline() != b"ready\n":
-        pytest.skip(f"this kernel does not allow {level}")
-    deadline = time.monotonic() + 20
-    while len(family := psutil.Process(owner.pid).children(recursive=True)) < 3 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    owner.kill()
-    owner.wait()
+    with subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, env=environment) as owner:
+        assert owner.stdout is not None
+        if owner.stdout.readline() != b"ready\n":
+            pytest.skip(f"this kernel does not allow {level}")
+        deadline = time.monotonic() + 20
+        while len(family := psutil.Process(owner.pid).children(recursive=True)) < 3 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        owner.kill()
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
     assert list(tmp_path.iterdir()) == [script]
