@@ -17,20 +17,21 @@ from typing import Any
 
 import polars as pl
 
-from generators.contract.config import Config
-from generators.contract.engine import Fleet, SampleRequest, local_fleet
+from generators.contract.engine import EngineOptions, Fleet, SampleRequest, build_engine, local_fleet
+from generators.contract.errors import RecipeError
 from generators.contract.files import write_frame
 from generators.contract.models import model_path
-from generators.contract.sampled_logprobs import FOLDER, Capture, Captures
-from generators.contract.stage_protocol import Bar, Progress, StageCounts, no_progress
-from generators.ledger.export import collect, outline
+from generators.contract.plugins import ENGINE, blaming
+from generators.contract.sampled_logprobs import FOLDER, SampledLogprobs, SampledLogprobsFile
+from generators.contract.stage_protocol import IN_PROCESS, Bar, Runtime, StageCounts
+from generators.ledger.export import export, outline
 from generators.ledger.ledger import Ledger
 from generators.sampling.adaptive import AdaptiveConfig, AdaptiveSource, budget_of
-from generators.sampling.live_verdicts import Findings, Judge, OpenJudge
+from generators.sampling.live_verdicts import LiveVerdicts, LiveVerify, OpenVerifier
 from generators.sampling.pass_rates import Tally, summary
-from generators.sampling.sampling_plan import LongestFirst, Plan
+from generators.sampling.sampling_plan import LongestFirst, SamplingPlan
 from generators.sampling.scheduler import COLLECT_S, Persistence, Row, Scheduler, Source
-from generators.sampling.settings import GenerateConfig, load_teacher
+from generators.sampling.settings import GenerateConfig
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 log = logging.getLogger(__name__)
@@ -42,37 +43,37 @@ def generate(
     config: GenerateConfig,
     *,
     ledger: Path | None = None,
-    fleet: Fleet = local_fleet,
-    progress: Progress = no_progress,
-    judge: OpenJudge | None = None,
+    runtime: Runtime = IN_PROCESS,
+    live_verifier: OpenVerifier | None = None,
     thinking: bool = True,
 ) -> StageCounts:
     """Write out/traces.parquet: a records.TRACE row for each of `sampling.n` samples of each kept prompt.
 
     Samples are kept in `ledger` (out/ledger) as each is finished; those it holds already are not made again.
     A sample that failed is a row with finish_reason "error", and is tried again when the stage runs again.
-    With `adaptive` settings `judge` says which samples are right, each prompt has as many rows as it needed, and
-    out/pass_rates.parquet (pass_rates.PASS_RATE) says how often it is solved; verdicts are kept in out/findings.jsonl.
-    Without `thinking` nobody is warned of a teacher that does not reason.
+    With `adaptive` settings `live_verifier` judges samples while others are sampled, each prompt has as many rows as it
+    needed, and out/pass_rates.parquet (pass_rates.PASS_RATE) says how often it is solved; verdicts are kept in
+    out/live_verdicts.jsonl. `thinking`: warn where no completion contains reasoning.
     """
-    module, options = load_teacher(config.teacher, config.options)
-    check_adaptive(config, judge)
+    engine = config.loaded()
+    check_adaptive(config, live_verifier)
     asked = pl.read_parquet(prompts)
-    if hasattr(module, "import_traces"):
-        traces, dropped = module.import_traces(asked, config.model, options)
+    if engine.imports_traces:
+        with blaming(ENGINE, config.engine):
+            traces, dropped = engine.module.import_traces(asked, config.model, engine.options)
         write_frame(traces, out / "traces.parquet")
         return count(outline(traces), dropped, conflicts(asked, traces))
-    teachers = config.each()
-    plans = [plan_of(asked, teacher) for teacher in teachers]
+    models = config.each()
+    plans = [plan_of(asked, model) for model in models]
     check_distinct(plans)
-    with Ledger(ledger or out / "ledger", write=True) as kept, judging(config, judge, prompts) as found_by:
-        passes = [pass_of(*each, kept, out, found_by) for each in zip(teachers, plans, strict=True)]
+    with Ledger(ledger or out / "ledger", write=True) as kept, verifying(config, live_verifier, prompts) as verify:
+        passes = [pass_of(*each, kept, out, verify) for each in zip(models, plans, strict=True)]
         done = sum(len(one.held) for one in passes)
-        with progress("samples", max(done, sum(one.most() for one in passes)), done) as bar:
+        with runtime.progress("samples", max(done, sum(one.most() for one in passes)), done) as bar:
             for one in passes:
-                one.run(fleet, bar)
+                one.run(runtime.fleet, bar)
         wanted = in_order(passes)
-        traces = collect(kept, wanted, out / "traces.parquet", drop_truncated=config.truncated == "drop")
+        traces = export(kept, wanted, out / "traces.parquet", drop_truncated=config.truncated == "drop")
     adaptive = [one for one in passes if isinstance(one, AdaptiveSampling)]
     if adaptive:
         write_frame(pl.concat([one.pass_rates() for one in adaptive]), out / "pass_rates.parquet")
@@ -81,34 +82,36 @@ def generate(
     return count(traces, {k: n for k, n in dropped.items() if n}, notes_of(passes), thinking)
 
 
-def check_adaptive(config: GenerateConfig, judge: OpenJudge | None) -> None:
-    """Adaptive sampling needs teachers that can be asked again, and somebody who judges."""
-    for teacher in config.each():
-        teacher.check_adaptive()
-        if teacher.adaptive and judge is None:
-            raise ValueError("generate.adaptive needs verdicts while it samples: generate() was handed no judge")
+def check_adaptive(config: GenerateConfig, live_verifier: OpenVerifier | None) -> None:
+    """Raise a RecipeError where adaptive sampling lacks an engine that samples, or a verifier."""
+    for each in config.each():
+        each.check_adaptive()
+        if each.adaptive and live_verifier is None:
+            raise RecipeError(
+                "generate.adaptive needs verdicts while it samples: generate() was handed no live_verifier"
+            )
 
 
-def check_distinct(plans: Sequence[Plan]) -> None:
-    """The same samples asked for twice are a ValueError."""
+def check_distinct(plans: Sequence[SamplingPlan]) -> None:
+    """Raise a RecipeError where the same samples are asked for twice."""
     firsts = [plan.trace_id(0, 0) for plan in plans if plan.prompt_ids]
     if len(set(firsts)) < len(firsts):
-        raise ValueError("two of generate.teachers are the same model with the same sampling; name each once")
+        raise RecipeError("two of generate.models are the same model with the same sampling; name each once")
 
 
-def judging(
-    config: GenerateConfig, judge: OpenJudge | None, prompts: Path
-) -> AbstractContextManager[Judge] | AbstractContextManager[None]:
-    """The judge of these prompts, where one is needed."""
-    return judge(prompts) if judge and config.is_adaptive() else nullcontext()
+def verifying(
+    config: GenerateConfig, live_verifier: OpenVerifier | None, prompts: Path
+) -> AbstractContextManager[LiveVerify] | AbstractContextManager[None]:
+    """Open the live verifier of these prompts, where one is needed."""
+    return live_verifier(prompts) if live_verifier and config.is_adaptive() else nullcontext()
 
 
-def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> Plan:
-    """What one teacher is asked."""
+def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> SamplingPlan:
+    """Return what one model is asked."""
     if not config.model:
-        raise ValueError(f"generate.model is missing: the teacher {config.teacher} samples with a model")
+        raise RecipeError(f"generate.model is missing: the engine {config.engine} samples with a model")
     config.check_truncated()
-    plan = Plan.of(asked, config.signature(), config.sampling.n, config.sampling.seed)
+    plan = SamplingPlan.of(asked, config.signature(), config.sampling.n, config.sampling.seed)
     return replace(plan, messages=config.asking().over(plan.messages))
 
 
@@ -123,7 +126,7 @@ def in_order(passes: "Sequence[Sampling]") -> Sequence[str]:
 class Sampling:
     """One pass over what a plan still lacks."""
 
-    def __init__(self, config: GenerateConfig, plan: Plan, kept: Ledger) -> None:
+    def __init__(self, config: GenerateConfig, plan: SamplingPlan, kept: Ledger) -> None:
         self.config, self.plan, self.kept = config, plan, kept
         self.held = self.find()  # trace_id -> prompt and index, of the samples there are
         self.bar: Bar | None = None
@@ -155,27 +158,27 @@ class Sampling:
     def sample(self, fleet: Fleet, bar: Bar, source: Source, at_once: list[SampleRequest]) -> None:
         """Drive the teacher until the source is content."""
         self.bar = bar
-        module, options = load_teacher(self.config.teacher, self.config.options)
-        remote = self.config.is_remote()
-        model = self.config.model if remote else model_path(self.config.model)
-        fleet = local_fleet if remote else fleet  # a server needs no actor: what it answers is in the ledger at once
-        persistence = Persistence(self.config.attempts, self.config.patience_s)
-        with fleet(partial(module.build, model, self.config.sampling, options)) as engine:
+        config, plugin = self.config, self.config.loaded()
+        model = config.model if plugin.remote else model_path(config.model)
+        fleet = local_fleet if plugin.remote else fleet  # answers are in the ledger at once
+        persistence = Persistence(config.max_attempts, config.give_up_after_s)
+        build = partial(build_engine, config.engine, config.options, model, config.sampling)
+        with blaming(ENGINE, config.engine), fleet(build) as engine:
             while not engine.slots():  # engines are being started
                 engine.collect(COLLECT_S)
             clock = time.perf_counter()
-            with self.capturing(options) as capture:
-                Scheduler(engine, source, self.keep, persistence, self.go_on, capture, at_once=at_once).run()
+            with self.keeping_logprobs(plugin.options) as keep_logprobs:
+                Scheduler(engine, source, self.keep, persistence, self.go_on, keep_logprobs, at_once=at_once).run()
             self.seconds = time.perf_counter() - clock
 
     @contextmanager
-    def capturing(self, options: Config) -> Iterator[Callable[[Capture], object]]:
-        """What becomes of captured distributions: beside the ledger, where the teacher is asked for them."""
-        if not getattr(options, "capture_top_k", None):
-            yield lambda capture: None
+    def keeping_logprobs(self, options: EngineOptions) -> Iterator[Callable[[SampledLogprobs], object]]:
+        """Open the file of log-probabilities next to the ledger, where the engine keeps them."""
+        if not options.kept_logprobs():
+            yield lambda logprobs: None
             return
-        with Captures(self.kept.folder / FOLDER, write=True) as captures:
-            yield lambda capture: captures.add(capture, self.plan.columns)
+        with SampledLogprobsFile(self.kept.folder / FOLDER, write=True) as file:
+            yield lambda logprobs: file.add(logprobs, self.plan.columns)
 
     def keep(self, request: SampleRequest, row: Row) -> None:
         """Write a row into the ledger, where a later one of the same sample replaces it."""
@@ -213,12 +216,12 @@ class Sampling:
 class AdaptiveSampling(Sampling):
     """One pass that takes of each prompt as many samples as it needs."""
 
-    def __init__(self, config: GenerateConfig, plan: Plan, kept: Ledger, out: Path, judge: Judge) -> None:
+    def __init__(self, config: GenerateConfig, plan: SamplingPlan, kept: Ledger, out: Path, verify: LiveVerify) -> None:
         assert config.adaptive
         self.settings: AdaptiveConfig = config.adaptive
         super().__init__(config, plan, kept)
         self.budget = budget_of(self.settings, plan)
-        self.file, self.judge = out / "findings.jsonl", judge
+        self.file, self.verify = out / "live_verdicts.jsonl", verify
         self.source: AdaptiveSource
         self.tallies: list[Tally] = []
 
@@ -247,9 +250,9 @@ class AdaptiveSampling(Sampling):
         cut = {request.trace_id: request for request in self.cut_off()}
         held = self.held.keys()
         backlog = (row for row in self.kept.rows() if row["trace_id"] in held and row["trace_id"] not in cut)
-        with Findings(self.file, self.judge, backlog) as findings:
+        with LiveVerdicts(self.file, self.verify, backlog) as verdicts:
             lengths = mean_lengths(self.kept)
-            self.source = AdaptiveSource(self.plan, self.settings, findings, held, lengths, cut)
+            self.source = AdaptiveSource(self.plan, self.settings, verdicts, held, lengths, cut)
             if not self.source.lacks_nothing():
                 self.sample(fleet, bar, self.source, [])
         self.tallies = self.source.tallies()
@@ -268,11 +271,11 @@ class AdaptiveSampling(Sampling):
         return {**policy, **summary(self.pass_rates(), self.plan.n, self.settings.max_samples)}
 
 
-def pass_of(config: GenerateConfig, plan: Plan, kept: Ledger, out: Path, judge: Judge | None) -> Sampling:
+def pass_of(config: GenerateConfig, plan: SamplingPlan, kept: Ledger, out: Path, verify: LiveVerify | None) -> Sampling:
     """One teacher's pass."""
     if config.adaptive:
-        assert judge
-        return AdaptiveSampling(config, plan, kept, out, judge)
+        assert verify
+        return AdaptiveSampling(config, plan, kept, out, verify)
     return Sampling(config, plan, kept)
 
 

@@ -5,15 +5,15 @@ A family is a module with `make(rng, level) -> Problem`. A problem knows how to 
 on to a wrong answer), or noticed and put right. That is how the traces a small teacher learns from are made.
 """
 
-import difflib
 import hashlib
-import importlib
-import pkgutil
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Literal
+
+from generators.contract.errors import RecipeError
+from generators.contract.plugins import TASK_FAMILY, blaming, load_plugin
 
 Split = Literal["teacher", "demo", "eval"]
 SHARES: dict[Split, tuple[int, int]] = {"teacher": (0, 60), "demo": (60, 85), "eval": (85, 100)}  # percent of keys
@@ -39,19 +39,13 @@ def split_of(key: str) -> Split:
 
 
 def family_names() -> list[str]:
-    """The families that come with the toolkit."""
-    package = importlib.import_module("generators.tasks")
-    return sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    """Return the names of the shipped families."""
+    return TASK_FAMILY.shipped()
 
 
 def load_family(name: str) -> ModuleType:
-    """The module of a family; an unknown name is a ValueError that says the nearest one."""
-    known = family_names()
-    if "." not in name and name not in known:
-        nearest = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"task family {name!r} is not one of {', '.join(known)} nor a dotted module path{hint}")
-    return importlib.import_module(name if "." in name else f"generators.tasks.{name}")
+    """Return the module of a family; PluginError says in a sentence why there is none."""
+    return load_plugin(TASK_FAMILY, name)
 
 
 def draw(
@@ -63,7 +57,7 @@ def draw(
     A family that cannot supply its part is a ValueError.
     """
     if split not in SHARES:
-        raise ValueError(f"split {split!r} is not one of {', '.join(SHARES)}")
+        raise RecipeError(f"split {split!r} is not one of {', '.join(SHARES)}")
     names = list(families) or family_names()
     modules = [load_family(name) for name in names]
     rng = random.Random(f"{split}:{seed}")
@@ -80,11 +74,12 @@ def _new_problem(
     name: str, module: ModuleType, split: Split, levels: Sequence[int], rng: random.Random, seen: set[str]
 ) -> Problem:
     for _ in range(TRIES):
-        problem: Problem = module.make(rng, rng.choice(levels))
+        with blaming(TASK_FAMILY, name):
+            problem: Problem = module.make(rng, rng.choice(levels))
         if problem.key not in seen and split_of(problem.key) == split:
             seen.add(problem.key)
             return problem
-    raise ValueError(f"task family {name!r} has no further problem in the split {split!r} at levels {tuple(levels)}")
+    raise RecipeError(f"task family {name!r} has no further problem in the split {split!r} at levels {tuple(levels)}")
 
 
 @dataclass

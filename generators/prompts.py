@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field, field_validator
 
-from generators.contract.config import Config
+from generators.contract.config import Config, FileName, Mark, Named, VerifierName
 from generators.contract.files import frame, write_frame
 from generators.contract.ids import canonical_json, prompt_id_of
 from generators.contract.records import PROMPT
@@ -27,7 +27,7 @@ from generators.contract.rows import (
     reference_text,
     text_of,
 )
-from generators.contract.stage_protocol import Progress, StageCounts, counts_by_reason, no_progress
+from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, counts_by_reason, no_progress
 
 DOMAINS = ("math", "code", "stem", "logic", "general")
 Domain = Literal["math", "code", "stem", "logic", "general"]
@@ -43,12 +43,8 @@ class TaskPrompts(Config):
     levels: tuple[int, ...] | None = Field(default=None, description="difficulties; none: all")
     seed: int = Field(default=0, ge=0)
     domain: Domain = "math"
-    verifier: str | None = "math_answer"
+    verifier: VerifierName | None = "math_answer"
     system: str | None = None
-
-    def files(self) -> list[Path]:
-        """No file outside the run decides what comes out."""
-        return []
 
 
 class Fields(Config):
@@ -68,7 +64,9 @@ class _Mapped(Config):
     """What files and datasets share: columns, and values for what no column holds."""
 
     fields: Fields = Fields()
-    verifier: str | None = Field(default=None, description="module name in filters/verifiers; none: not verifiable")
+    verifier: VerifierName | None = Field(
+        default=None, description="module name in filters/verifiers; none: not verifiable"
+    )
     domain: Domain = "math"
     license: str | None = None
     system: str | None = Field(default=None, description="system message of prompts that have none")
@@ -87,11 +85,7 @@ class FilePrompts(_Mapped):
     """Rows of a .jsonl, .jsonl.gz, .json or .parquet file, or of a folder of them."""
 
     source: Literal["file"]
-    path: str = Field(description="a .jsonl, .jsonl.gz, .json or .parquet file, or a folder of them")
-
-    def files(self) -> list[Path]:
-        """The file, whose contents decide what comes out."""
-        return [Path(self.path)]
+    path: FileName = Field(description="a .jsonl, .jsonl.gz, .json or .parquet file, or a folder of them")
 
 
 class DatasetPrompts(_Mapped):
@@ -103,9 +97,11 @@ class DatasetPrompts(_Mapped):
     split: str = "train"
     revision: str | None = None
 
-    def files(self) -> list[Path]:
-        """The folder, where it is local."""
-        return [Path(self.path)] if Path(self.path).exists() else []
+    def named(self, prefix: str = "") -> Iterator[Named]:
+        """Yield what the section names; `path` only where it is a local folder."""
+        yield from super().named(prefix)
+        if Path(self.path).exists():
+            yield Named(f"{prefix}path", Mark.FILE, self.path)
 
 
 PromptsConfig = Annotated[TaskPrompts | FilePrompts | DatasetPrompts, Field(discriminator="source")]
@@ -116,16 +112,16 @@ def prompts(
     config: PromptsConfig,
     *,
     evaluation: PromptsConfig | None = None,
-    progress: Progress = no_progress,
+    runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
     """Write out/prompts.parquet and, if `evaluation` is given, out/eval_prompts.parquet.
 
     Training prompts that ask an evaluation question again are dropped as `in_evaluation_set`.
     """
-    train = read_prompts(config, progress=progress)
+    train = read_prompts(config, progress=runtime.progress)
     notes: dict[str, Any] = {"unverifiable": _kept(train)["verifier"].null_count()}
     if evaluation is not None:
-        exam = read_prompts(evaluation, split="eval", progress=progress)
+        exam = read_prompts(evaluation, split="eval", progress=runtime.progress)
         train = without_exam(train, exam)
         notes["evaluation_prompts"] = len(_kept(exam))
         notes["evaluation_dropped"] = len(exam) - len(_kept(exam))

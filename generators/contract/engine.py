@@ -1,20 +1,24 @@
-"""How a teacher is driven: samples go in one by one, and come out in any order as each is finished.
+"""The contract of an engine plug-in: samples go in one by one, and come out in any order as each is finished.
 
-A teacher's `build(model, sampling, options)` makes an Engine where it will live: in this process, or in an actor on
-another machine. There is no batch: whoever drives an engine tops it up whenever something comes out.
+A plug-in is a module with a class `Options(EngineOptions)` and a function `build(model, sampling, options)` that
+returns an `Engine`. The engine is built where it will live: in this process, or in an actor on another machine. There
+is no batch: whoever drives an engine tops it up when something comes out. docs/extending.md has a 20-line example.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from types import ModuleType
+from typing import Any, ClassVar, Protocol
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from generators.contract.config import Config
+from generators.contract.errors import EngineDied, EngineFailed, PluginError, RecipeError
 from generators.contract.ids import canonical_json
-from generators.contract.sampled_logprobs import Capture
+from generators.contract.plugins import ENGINE, blaming, load_plugin
+from generators.contract.sampled_logprobs import SampledLogprobs
 
 DEATHS = 5  # of an engine, with no sample between them, before a run is given up
 
@@ -31,77 +35,171 @@ class SamplingConfig(Config):
     seed: int = Field(default=0, ge=0, description="each sample's own seed is made from it")
 
     def canonical(self, **more: Any) -> str:
-        """JSON of all that decides what a sample is, `more` of it included, and so not `n`."""
+        """Return JSON of all that decides what a sample is: `more` is included, `n` is not."""
         return canonical_json({**self.model_dump(exclude={"n"}), **more})
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """One sample a teacher owes."""
+    """One sample that an engine is asked for."""
 
     trace_id: str
     prompt_id: str
     messages: Sequence[dict[str, str]]
     sample_index: int
     seed: int
-    prefix: tuple[int, ...] = ()  # token ids of a completion that was cut off and goes on
-    room: int | None = None  # tokens that may follow the prefix; none: as many as the settings say
+    prefix: tuple[int, ...] = ()  # token ids of a truncated completion that is continued
+    room: int | None = None  # tokens that may follow the prefix; None: as many as the settings say
 
     def row(self, **columns: Any) -> dict[str, Any]:
-        """A trace row that answers this request."""
+        """Return the trace row that answers this request."""
         key = {"trace_id": self.trace_id, "prompt_id": self.prompt_id}
         return {**key, "sample_index": self.sample_index, "seed": self.seed, "error": None, **columns}
 
     def failed(self, error: str) -> dict[str, Any]:
-        """The row of a sample that could not be made, and why."""
+        """Return the trace row of a sample that could not be made; `error` says why."""
         return self.row(reasoning=None, answer="", finish_reason="error", error=error)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one attempt at a sample: `row`, the trace row that answers it, or why there is none."""
+    """The result of one attempt at a sample: `row`, the trace row that answers it, or the error that prevented it."""
 
     request: SampleRequest
     row: Mapping[str, Any] | None = None
     error: str = ""
-    final: bool = False  # it would fail the same way again
-    blameless: bool = False  # the teacher as a whole is unavailable: not counted among the sample's own attempts
-    after_s: float = 0.0  # not to be tried again before that
-    capture: Capture | None = None  # what the teacher's distributions were, where that is asked for
+    final: bool = False  # another attempt would fail the same way
+    blameless: bool = False  # the engine as a whole is unavailable: not counted as one of the sample's attempts
+    after_s: float = 0.0  # no new attempt before that
+    logprobs: SampledLogprobs | None = None  # the model's distributions, where the options ask for them
 
 
 class Engine(Protocol):
-    """Samples in the background of `submit` and `collect`, which one thread calls."""
+    """A running model. It samples in the background of `submit` and `collect`, which one thread calls."""
 
     def slots(self) -> int:
-        """How many samples it can use in flight at this moment."""
+        """Return how many samples the engine can use in flight at this moment."""
 
     def submit(self, requests: Sequence[SampleRequest]) -> None:
         """Take on samples; more than `slots` of them wait inside."""
 
     def collect(self, timeout_s: float) -> list[Outcome]:
-        """What has finished since the last call; waits at most `timeout_s` for the first."""
+        """Return what has finished since the last call; wait at most `timeout_s` for the first."""
 
     def close(self) -> None:
-        """Drop what is in flight and let go of the model."""
+        """Drop what is in flight and release the model."""
 
+
+class EngineOptions(Config):
+    """Base of an engine's options, with everything an engine may say of itself.
+
+    Keys in EXECUTION change how the work is done and not what is sampled. Models and files that decide what is sampled
+    are marked as such (`ModelName`, `FileName` of generators.contract.config).
+    """
+
+    REMOTE: ClassVar[bool] = False
+    """The model is a server's, known here by its name alone; the engine then runs in the driver's process."""
+    PRIVATE: ClassVar[frozenset[str]] = frozenset()
+    """Keys whose values no error message may show."""
+
+    def decoding(self) -> dict[str, Any]:
+        """Return what shapes samples apart from the sampling settings; it becomes part of a sample's identity."""
+        return {}
+
+    def continues(self) -> bool:
+        """Return whether a truncated sample can be continued from its own tokens."""
+        return True
+
+    def kept_logprobs(self) -> int:
+        """Return how many log-probabilities the engine keeps for each sampled token; 0: none."""
+        return 0
+
+class EnginePlugin(Protocol):
+    """An engine plug-in, as a module."""
+
+    Options: type[EngineOptions]
+
+    def build(self, model: str, sampling: SamplingConfig, options: Any) -> Engine:
+        """Start the engine of `model`: a folder or a hub name, or the name by which a server knows it."""
+
+
+@dataclass(frozen=True)
+class LoadedEngine:
+    """An engine plug-in with checked options."""
+
+    name: str
+    module: ModuleType
+    options: EngineOptions
+
+    @property
+    def imports_traces(self) -> bool:
+        """Whether it takes existing completions (`import_traces`) and samples none."""
+        return hasattr(self.module, "import_traces")
+
+    @property
+    def remote(self) -> bool:
+        """Whether the model is a server's."""
+        return self.options.REMOTE
+
+    def build(self, model: str, sampling: SamplingConfig) -> Engine:
+        """Start the engine; an exception of the plug-in names it."""
+        with blaming(ENGINE, self.name):
+            engine: Engine = self.module.build(model, sampling, self.options)
+            return engine
+
+
+def load_engine(name: str, options: Mapping[str, Any]) -> LoadedEngine:
+    """Return the engine `name` with its checked options; PluginError or RecipeError where there is none such."""
+    module = load_plugin(ENGINE, name)
+    kind = module.Options
+    if not (isinstance(kind, type) and issubclass(kind, EngineOptions)):
+        raise PluginError(
+            f"the engine {name!r}: its Options must be a class that inherits from "
+            f"generators.contract.engine.EngineOptions; it is {kind!r}"
+        )
+    try:
+        return LoadedEngine(name, module, kind.model_validate(dict(options)))
+    except ValidationError as error:
+        raise RecipeError(_option_faults(name, kind, error)) from None
+
+
+def build_engine(name: str, options: Mapping[str, Any], model: str, sampling: SamplingConfig) -> Engine:
+    """Load the engine `name` in this process and start it; picklable, for actors on other machines."""
+    return load_engine(name, options).build(model, sampling)
+
+
+def _option_faults(engine: str, options: type[EngineOptions], error: ValidationError) -> str:
+    known = ", ".join(options.model_fields)
+    faults = []
+    for item in error.errors():
+        key = ".".join(map(str, item["loc"]))
+        said = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            renamed = RENAMED_OPTIONS.get(key)
+            faults.append(
+                f"no option {key}" + (f" (it is now called {renamed})" if renamed in options.model_fields else "")
+            )
+        elif not key or item["loc"][0] in options.PRIVATE:  # may hold a key or a password
+            faults.append(f"option {key}: {said}" if key else said)
+        else:
+            faults.append(f"option {key} = {item['input']!r}: {said}")
+    return f"the engine {engine} has {'; '.join(faults)}; its options are {known}"
+
+
+RENAMED_OPTIONS = {"engine": "vllm_args", "capture_top_k": "sampled_logprobs"}
 
 Fleet = Callable[[Callable[[], Engine]], AbstractContextManager[Engine]]  # several engines are driven as one
 
 
-class EngineDied(RuntimeError):
-    """The engine as a whole is gone, such as a process that it had; another one can take its place."""
-
-
 @contextmanager
 def local_fleet(build: Callable[[], Engine]) -> Iterator[Engine]:
-    """One engine in this process; one that dies is started again."""
+    """Drive one engine in this process; one that dies is started again."""
     with closing(Restarted(build)) as engine:
         yield engine
 
 
 class Restarted:
-    """An engine that is built anew when it dies; what it had in flight fails, and so is asked for again."""
+    """An engine that is started again when it dies; its samples in flight fail, and are therefore asked for again."""
 
     def __init__(self, build: Callable[[], Engine]) -> None:
         self.build = build
@@ -110,16 +208,16 @@ class Restarted:
         self.in_flight: dict[str, SampleRequest] = {}
 
     def slots(self) -> int:
-        """The engine's."""
+        """Return the engine's slots."""
         return self.engine.slots()
 
     def submit(self, requests: Sequence[SampleRequest]) -> None:
-        """Hand samples on."""
+        """Hand samples to the engine."""
         self.in_flight |= {request.trace_id: request for request in requests}
         self.engine.submit(requests)
 
     def collect(self, timeout_s: float) -> list[Outcome]:
-        """What has finished; after DEATHS deaths without a sample between them the last one is raised."""
+        """Return what has finished; EngineFailed after DEATHS deaths without a sample between them."""
         try:
             outcomes = self.engine.collect(timeout_s)
         except EngineDied as error:
@@ -132,7 +230,7 @@ class Restarted:
     def _replace(self, error: EngineDied) -> list[Outcome]:
         self.deaths += 1
         if self.deaths >= DEATHS:
-            raise RuntimeError(f"an engine died {DEATHS} times without finishing a sample; the last time: {error}")
+            raise EngineFailed(f"an engine died {DEATHS} times without finishing a sample; the last time: {error}")
         log.warning("an engine died and is started again (%d samples): %s", len(self.in_flight), error)
         self.close()
         self.engine = self.build()
@@ -140,5 +238,5 @@ class Restarted:
         return [Outcome(request, error=f"its engine died: {error}") for request in lost.values()]
 
     def close(self) -> None:
-        """Close the engine there is."""
+        """Close the current engine."""
         self.engine.close()

@@ -28,7 +28,7 @@ HEADER_BYTES = HEADER.size + CHECK.size
 
 
 @dataclass(frozen=True)
-class Capture:
+class SampledLogprobs:
     """Distributions of a completion, or of what follows its prefix: position i is of the token `ids[start + i]`.
 
     ids: prompt and completion; the completion begins at `prompt_tokens`.
@@ -47,7 +47,7 @@ class Capture:
     @classmethod
     def of(
         cls, ids: Sequence[int], prompt_tokens: int, start: int, token_ids: NDArray[Any], log_probs: NDArray[Any]
-    ) -> "Capture":
+    ) -> "SampledLogprobs":
         """From log probabilities [N, K] in any precision, the largest first; fp32's leave 1e-7 of a tail unknown."""
         log_probs = log_probs.astype(np.float64)
         with np.errstate(divide="ignore"):
@@ -64,8 +64,8 @@ def completion_key(ids: Sequence[int] | NDArray[Any], prompt_tokens: int, teache
     return hashlib.blake2b(head + b"\0" + tokens, digest_size=12).hexdigest()
 
 
-class Captures:
-    """Captures by key; with `write` the folder is made, and more can be added."""
+class SampledLogprobsFile:
+    """SampledLogprobsFile by key; with `write` the folder is made, and more can be added."""
 
     def __init__(self, folder: Path, *, write: bool = False) -> None:
         self.path = folder / FILE
@@ -104,7 +104,7 @@ class Captures:
         payload = data[HEADER_BYTES:]
         return _decode(payload, positions, width) if zlib.crc32(payload) == check else None
 
-    def add(self, capture: Capture, columns: Mapping[str, str]) -> None:
+    def add(self, capture: SampledLogprobs, columns: Mapping[str, str]) -> None:
         """Keep one, of the teacher of a trace's `columns`; what goes on is joined to its beginning, if that is here."""
         whose = columns["teacher"], columns["revision"] or "unknown"
         if capture.start > capture.prompt_tokens:
@@ -124,7 +124,7 @@ class Captures:
         assert len(capture.token_ids) == len(capture.ids) - capture.prompt_tokens, "a capture of another length"
         self._append(key, capture)
 
-    def _append(self, key: str, capture: Capture) -> None:
+    def _append(self, key: str, capture: SampledLogprobs) -> None:
         positions, width = capture.token_ids.shape
         payload = capture.token_ids.tobytes() + capture.logits.tobytes() + capture.log_tails.tobytes()
         header = HEADER.pack(MAGIC, bytes.fromhex(key), positions, width, zlib.crc32(payload))

@@ -1,7 +1,7 @@
-"""How a stage is called: what it may be handed (a way to run workers, a progress bar) and what it gives back.
+"""How a stage is called and what it returns.
 
-A stage is a plain function `stage(inputs..., out, config, *, stream, progress) -> StageCounts`.
-`pipelines` hands in its executors; called by itself a stage runs in this process, silently.
+A stage is a plain function `stage(inputs..., out, config, *, runtime) -> StageCounts`. `pipelines` hands in its
+executors and progress bars as the runtime; without one a stage runs in this process, silently.
 """
 
 from collections import Counter
@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
+
+from generators.contract.engine import Fleet, local_fleet
 
 # A worker turns one shard (any picklable value) into results, yielding each as soon as it is done.
 Worker = Callable[[Any], Iterator[Any]]
@@ -25,7 +27,7 @@ class Stream(Protocol):
 
 
 def stream_local(build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator[Any]:
-    """One worker in this process. It is built at the first shard: a stage with nothing left loads no model."""
+    """Run one worker in this process. It is built at the first shard: a stage with nothing left loads no model."""
     worker: Worker | None = None
     try:
         for shard in shards:
@@ -36,7 +38,7 @@ def stream_local(build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator
 
 
 class Bar(Protocol):
-    """What a stage tells about its advance."""
+    """A progress bar, as a stage sees it."""
 
     def update(self, n: int = 1, /) -> object: ...
 
@@ -54,13 +56,29 @@ class _Silent:
 
 @contextmanager
 def no_progress(unit: str, total: int, done: int = 0) -> Iterator[Bar]:
-    """A bar nobody sees."""
+    """Open a bar that shows nothing."""
     yield _Silent()
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """How a stage's work is done. Nothing here changes what comes out."""
+
+    stream: Stream = stream_local
+    fleet: Fleet = local_fleet
+    progress: Progress = no_progress
+    verify_workers: int | None = None  # verifier processes of each worker; None: one a core
+
+
+IN_PROCESS = Runtime()  # one worker or engine in this process, and no progress bar
+
+
+IN_PROCESS = Runtime()  # one worker or engine in this process, and no progress bar
 
 
 @dataclass
 class StageCounts:
-    """What a stage reports of itself; rows in = rows kept + rows dropped by reason."""
+    """The counts of a stage; rows in = rows kept + rows dropped by reason."""
 
     rows_in: int
     rows_kept: int
@@ -75,12 +93,12 @@ class StageCounts:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The same as JSON values."""
+        """Return the counts as JSON values."""
         return asdict(self)
 
 
 def counts_by_reason(drop_reasons: Iterable[str | None], **more: Any) -> StageCounts:
-    """StageCounts of a column of drop reasons, where None is a kept row."""
+    """Return the StageCounts of a column of drop reasons, where None is a kept row."""
     counter = Counter(drop_reasons)
     kept = counter.pop(None, 0)
     dropped = {str(reason): n for reason, n in sorted(counter.items(), key=lambda item: str(item[0]))}

@@ -14,7 +14,7 @@ import polars as pl
 from pydantic import Field
 
 from generators.contract.chat import split_reasoning
-from generators.contract.config import Config
+from generators.contract.engine import EngineOptions
 from generators.contract.files import frame
 from generators.contract.ids import canonical_json, prompt_id_of, trace_id_of
 from generators.contract.records import TRACE
@@ -25,7 +25,7 @@ BATCH = 10_000
 FINISHES = {"stop": "stop", "eos": "stop", "end_turn": "stop", "length": "length", "max_tokens": "length"}
 
 
-class Options(Config):
+class Options(EngineOptions):
     """Where the completions are. Without `response` they are the last assistant messages of `rows.fields.messages`."""
 
     rows: Annotated[FilePrompts | DatasetPrompts, Field(discriminator="source")] = Field(
@@ -34,10 +34,6 @@ class Options(Config):
     response: str | None = Field(default=None, description="column of the completion")
     teacher: str | None = Field(default=None, description="column of the name of the model that wrote it")
     finish_reason: str | None = Field(default=None, description="column of stop or length; none: told from <think>")
-
-    def files(self) -> list[Path]:
-        """The rows' file, whose contents decide what comes out."""
-        return self.rows.files()
 
 
 def import_traces(prompts: pl.DataFrame, model: str, options: Options) -> tuple[pl.DataFrame, dict[str, int]]:

@@ -19,35 +19,44 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from generators.contract.config import Config
-from generators.contract.engine import EngineDied, Outcome, SampleRequest, SamplingConfig
+from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
+from generators.contract.errors import EngineDied, RecipeError
 from generators.contract.models import model_path
-from generators.contract.sampled_logprobs import Capture
+from generators.contract.sampled_logprobs import SampledLogprobs
 from generators.sampling.async_engine import AsyncEngine
 from generators.sampling.requests import TokenizedPrompt, refused, sampled_row, tokenize_prompts, tokens_left
 
 
-class Options(Config):
+class Options(EngineOptions):
     """How the engine is run."""
 
-    EXECUTION = frozenset({"engine", "seeded", "capture_top_k"})
+    EXECUTION = frozenset({"vllm_args", "seeded", "sampled_logprobs"})
 
-    engine: dict[str, Any] = Field(
+    vllm_args: dict[str, Any] = Field(
         default={},
         description="arguments of vllm.LLM, such as tensor_parallel_size, max_model_len, gpu_memory_utilization",
     )
     seeded: bool = Field(
         default=False, description="draw each sample with its own seed: vLLM then draws row by row, which is slower"
     )
-    capture_top_k: int | None = Field(
+    sampled_logprobs: int | None = Field(
         default=None, ge=1, description="keep so many log probabilities a token (T = 1): `score` takes them over"
     )
 
+    def kept_logprobs(self) -> int:
+        """Return how many log-probabilities are kept for each sampled token."""
+        return self.sampled_logprobs or 0
 
-def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmTeacher":
+    def less_memory(self) -> tuple[str, Any] | None:
+        """Give vLLM a smaller share of the GPU's memory."""
+        share = float(self.vllm_args.get("gpu_memory_utilization", 0.9))
+        return ("vllm_args.gpu_memory_utilization", round(share - 0.1, 2)) if share > 0.2 else None
+
+
+def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmEngine":
     """The engine that samples with `model`.
 
-    ValueError: vLLM is not installed, has no such argument, or does not sample as `sampling` says.
+    RecipeError: vLLM is not installed, has no such argument, or does not sample as `sampling` says.
     """
     try:
         from vllm import AsyncEngineArgs
@@ -56,31 +65,33 @@ def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmTeache
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "vllm":
             raise
-        raise ValueError("the teacher vllm needs vLLM: pip install 'distill-toolkit[vllm]'") from None
+        raise RecipeError("the engine vllm needs vLLM: pip install 'distill-toolkit[vllm]'") from None
     from transformers import AutoTokenizer
 
-    check_arguments(options.engine)
+    check_arguments(options.vllm_args)
     check_temperature(sampling)
     path = model_path(model)
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     # statistics cost a tenth of the throughput; the context gives the defaults of vllm.LLM, made for throughput
-    given = {"disable_log_stats": True, **capturing(options), **options.engine}
+    given = {"disable_log_stats": True, **capturing(options), **options.vllm_args}
     arguments = AsyncEngineArgs(model=path, **given)
     llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
-    return VllmTeacher(llm, loop, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.capture_top_k)
+    return VllmEngine(
+        llm, loop, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.sampled_logprobs
+    )
 
 
 def capturing(options: Options) -> dict[str, Any]:
     """Arguments of an engine that captures; those that would make something else of it are a ValueError."""
-    if not options.capture_top_k:
+    if not options.sampled_logprobs:
         return {}
-    wanted = {"logprobs_mode": "raw_logprobs", "max_logprobs": options.capture_top_k}
-    mode, most = (options.engine.get(name, value) for name, value in wanted.items())
-    if mode != "raw_logprobs" or 0 <= most < options.capture_top_k:
-        raise ValueError(
-            f'capture_top_k is {options.capture_top_k}, which needs engine.logprobs_mode = "raw_logprobs" and '
-            f"engine.max_logprobs of at least as many; they are {mode!r} and {most}"
+    wanted = {"logprobs_mode": "raw_logprobs", "max_logprobs": options.sampled_logprobs}
+    mode, most = (options.vllm_args.get(name, value) for name, value in wanted.items())
+    if mode != "raw_logprobs" or 0 <= most < options.sampled_logprobs:
+        raise RecipeError(
+            f'sampled_logprobs is {options.sampled_logprobs}, which needs vllm_args.logprobs_mode = "raw_logprobs" and '
+            f"vllm_args.max_logprobs of at least as many; they are {mode!r} and {most}"
         )
     return wanted
 
@@ -94,7 +105,7 @@ def check_arguments(engine: Mapping[str, Any]) -> None:
         if name not in known:
             nearest = get_close_matches(name, known, 1)
             hint = f", did you mean {nearest[0]}?" if nearest else ""
-            raise ValueError(f"option engine.{name}: vllm.LLM takes no such argument here{hint}")
+            raise RecipeError(f"option vllm_args.{name}: vllm.LLM takes no such argument here{hint}")
 
 
 def check_temperature(sampling: SamplingConfig) -> None:
@@ -106,9 +117,9 @@ def check_temperature(sampling: SamplingConfig) -> None:
     try:
         used = SamplingParams(temperature=sampling.temperature).temperature
     except (ValueError, VLLMValidationError) as error:
-        raise ValueError(f"{stated}: the teacher vllm does not take it: {error}") from None
+        raise RecipeError(f"{stated}: the engine vllm does not take it: {error}") from None
     if used != sampling.temperature:
-        raise ValueError(f"{stated}: the teacher vllm takes 0 (greedy) or at least {used}")
+        raise RecipeError(f"{stated}: the engine vllm takes 0 (greedy) or at least {used}")
 
 
 def batch_engine(model: str, engine: Mapping[str, Any], **sampling: Any) -> tuple[Any, Any]:
@@ -118,7 +129,7 @@ def batch_engine(model: str, engine: Mapping[str, Any], **sampling: Any) -> tupl
     return LLM(model, **engine), SamplingParams(detokenize=False, **sampling)
 
 
-class VllmTeacher(AsyncEngine):
+class VllmEngine(AsyncEngine):
     """vLLM's asynchronous engine; each sample is a request to it."""
 
     def __init__(
@@ -168,10 +179,10 @@ class VllmTeacher(AsyncEngine):
         if done is None or done.finish_reason not in ("stop", "length"):
             return Outcome(request, error=f"vLLM gave the sample up: {done and done.finish_reason}")
         row = sampled_row(request, prompt, self.tokenizer, list(done.token_ids), done.finish_reason)
-        capture = self.capture(done, ids, len(prompt.token_ids)) if self.top_k else None
-        return Outcome(request, row if self.seeded else {**row, "seed": None}, capture=capture)
+        logprobs = self.logprobs(done, ids, len(prompt.token_ids)) if self.top_k else None
+        return Outcome(request, row if self.seeded else {**row, "seed": None}, logprobs=logprobs)
 
-    def capture(self, done: Any, ids: Sequence[int], prompt_tokens: int) -> Capture | None:
+    def logprobs(self, done: Any, ids: Sequence[int], prompt_tokens: int) -> SampledLogprobs | None:
         """What was captured of a completion that follows `ids`; None where a captured token is not the tokenizer's.
 
         vLLM gives the sampled token and then the most probable ones, position by position.
@@ -181,7 +192,7 @@ class VllmTeacher(AsyncEngine):
         if token_ids.max() >= self.known:  # a padding row of the head, which has no place in soft targets
             return None
         log_probs = np.array(found.logprobs).reshape(shape)[:, 1:]
-        return Capture.of([*ids, *done.token_ids], prompt_tokens, len(ids), token_ids, log_probs)
+        return SampledLogprobs.of([*ids, *done.token_ids], prompt_tokens, len(ids), token_ids, log_probs)
 
     def params(self, request: SampleRequest, most: int) -> Any:
         """vLLM's parameters of one sample; a continued one draws with a seed of its own."""

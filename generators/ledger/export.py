@@ -59,7 +59,7 @@ class Index:
         return 500 + BYTES_A_TOKEN * float(self.tokens.mean() if len(self.tokens) else 0)
 
 
-def collect(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated: bool = False) -> pl.DataFrame:
+def export(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated: bool = False) -> pl.DataFrame:
     """Write the ledger's newest row of each id to `out`, in the order of the ids; their `outline`.
 
     An id that the ledger lacks is an AssertionError.

@@ -29,9 +29,9 @@ from pydantic import Field, model_validator
 from generators.contract.config import Config
 from generators.contract.engine import SampleRequest
 from generators.contract.files import frame
-from generators.sampling.live_verdicts import Finding, Findings, Row
+from generators.sampling.live_verdicts import LiveVerdict, LiveVerdicts, Row
 from generators.sampling.pass_rates import PASS_RATE, Tally, level
-from generators.sampling.sampling_plan import Plan, characters
+from generators.sampling.sampling_plan import SamplingPlan, characters
 
 
 class AdaptiveConfig(Config):
@@ -56,7 +56,7 @@ class AdaptiveConfig(Config):
         return self
 
 
-def budget_of(config: AdaptiveConfig, plan: Plan) -> int:
+def budget_of(config: AdaptiveConfig, plan: SamplingPlan) -> int:
     """Samples of one teacher in all; one that leaves a prompt without any is a ValueError."""
     prompts = len(plan.prompt_ids)
     if config.budget is not None and config.budget < prompts:
@@ -68,13 +68,13 @@ def budget_of(config: AdaptiveConfig, plan: Plan) -> int:
 class Standing:
     """What is known of one prompt."""
 
-    findings: list[Finding | None] = field(default_factory=list)  # by sample index; None: asked for, not judged yet
+    findings: list[LiveVerdict | None] = field(default_factory=list)  # by sample index; None: asked for, not judged yet
     undecided: int = 0
     judged: int = 0
     correct: int = 0
     paths: set[str] = field(default_factory=set)
 
-    def take(self, index: int, finding: Finding) -> None:
+    def take(self, index: int, finding: LiveVerdict) -> None:
         """A verdict, in any order."""
         assert self.findings[index] is None, f"sample {index} is judged twice"
         self.findings[index] = finding
@@ -101,7 +101,7 @@ class Experience:
     correct_at: Counter[int] = field(default_factory=Counter)  # by how many distinct ones the prompt had before
     new_at: Counter[int] = field(default_factory=Counter)  # of these, how many were another
 
-    def learn(self, standing: Standing, finding: Finding) -> None:
+    def learn(self, standing: Standing, finding: LiveVerdict) -> None:
         """One more finding of a prompt that stands like this."""
         self.judged += finding.judged
         self.correct += finding.correct
@@ -122,9 +122,9 @@ class AdaptiveSource:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SamplingPlan,
         config: AdaptiveConfig,
-        findings: Findings,
+        findings: LiveVerdicts,
         kept: Collection[str] = frozenset(),
         lengths: Mapping[str, float] | None = None,
         cut: Mapping[str, SampleRequest] | None = None,
@@ -198,7 +198,7 @@ class AdaptiveSource:
             rows.append({**names, **tally.row(estimate, most)})
         return frame(rows, PASS_RATE)
 
-    def _findings(self, prompt: int) -> list[Finding]:
+    def _findings(self, prompt: int) -> list[LiveVerdict]:
         return [finding for finding in self.standings[prompt].findings if finding]
 
     def _hear(self) -> None:
@@ -208,7 +208,7 @@ class AdaptiveSource:
             else:
                 self.findings.known[trace_id] = finding
 
-    def _decide(self, trace_id: str, finding: Finding) -> None:
+    def _decide(self, trace_id: str, finding: LiveVerdict) -> None:
         prompt, index = self.places.pop(trace_id)
         self.experience.learn(self.standings[prompt], finding)
         self.standings[prompt].take(index, finding)

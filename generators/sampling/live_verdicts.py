@@ -22,7 +22,7 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LiveVerdict:
     """The status of a verdict, `failed` or `truncated`; of a correct sample the path, equal where paths are equal."""
 
     status: str
@@ -39,19 +39,19 @@ class Finding:
         return self.status == "correct"
 
 
-Judge = Callable[[Row], "Future[Finding]"]
-OpenJudge = Callable[[Path], AbstractContextManager[Judge]]  # prompts.parquet -> a judge of its samples
+LiveVerify = Callable[[Row], "Future[LiveVerdict]"]
+OpenVerifier = Callable[[Path], AbstractContextManager[LiveVerify]]  # prompts.parquet -> a judge of its samples
 
 
-class Findings:
-    """Findings by trace_id. `with Findings(file, judge, backlog) as findings`: `backlog` are rows there were before."""
+class LiveVerdicts:
+    """Live verdicts by trace_id. `with LiveVerdicts(file, verify, backlog)`: `backlog` holds rows of earlier runs."""
 
-    def __init__(self, file: Path, judge: Judge, backlog: Iterable[Row] = ()) -> None:
+    def __init__(self, file: Path, judge: LiveVerify, backlog: Iterable[Row] = ()) -> None:
         self.judge, self.backlog = judge, iter(backlog)
         self.pending = 0
         self.drained = False  # the backlog
-        self.done: deque[tuple[str, Future[Finding]]] = deque()  # filled by the judge's threads
-        self.known: dict[str, Finding] = {}  # found, and not asked for yet
+        self.done: deque[tuple[str, Future[LiveVerdict]]] = deque()  # filled by the judge's threads
+        self.known: dict[str, LiveVerdict] = {}  # found, and not asked for yet
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self._read(file)
@@ -64,7 +64,7 @@ class Findings:
             os.truncate(self.file, whole)
         for line in data[:whole].splitlines():
             trace_id, status, path = json.loads(line)
-            self.known[trace_id] = Finding(status, path)
+            self.known[trace_id] = LiveVerdict(status, path)
 
     def room(self) -> bool:
         """Whether the judge keeps up."""
@@ -79,12 +79,12 @@ class Findings:
         """Have a sample judged; one that failed or was cut off needs no judge."""
         self.pending += 1
         trace_id = row["trace_id"]
-        ended = {"error": Finding("failed"), "length": Finding("truncated")}.get(row["finish_reason"])
+        ended = {"error": LiveVerdict("failed"), "length": LiveVerdict("truncated")}.get(row["finish_reason"])
         future = _settled(ended) if ended else self.judge(row)
         future.add_done_callback(lambda done: self.done.append((trace_id, done)))
 
-    def arrived(self) -> Iterator[tuple[str, Finding]]:
-        """Findings since the last call; what broke the judge as a whole is raised."""
+    def arrived(self) -> Iterator[tuple[str, LiveVerdict]]:
+        """LiveVerdicts since the last call; what broke the judge as a whole is raised."""
         self._feed()
         while self.done:
             trace_id, future = self.done.popleft()
@@ -103,14 +103,14 @@ class Findings:
             elif row["trace_id"] not in self.filed:
                 self.submit(row)
 
-    def __enter__(self) -> "Findings":
+    def __enter__(self) -> "LiveVerdicts":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         os.close(self.file)
 
 
-def _settled(finding: Finding) -> "Future[Finding]":
-    future: Future[Finding] = Future()
+def _settled(finding: LiveVerdict) -> "Future[LiveVerdict]":
+    future: Future[LiveVerdict] = Future()
     future.set_result(finding)
     return future

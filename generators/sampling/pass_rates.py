@@ -29,7 +29,7 @@ from typing import Any
 
 import polars as pl
 
-from generators.sampling.live_verdicts import Finding
+from generators.sampling.live_verdicts import LiveVerdict
 
 PASS_RATE: dict[str, Any] = {
     "prompt_id": pl.String,
@@ -58,7 +58,7 @@ class Tally:
     solved: bool
 
     @classmethod
-    def of(cls, findings: Sequence[Finding], enough: int) -> "Tally":
+    def of(cls, findings: Sequence[LiveVerdict], enough: int) -> "Tally":
         """`findings` in the order of the sample index; `enough` distinct correct ones end it."""
         judged = correct = 0
         paths: set[str] = set()

@@ -19,7 +19,7 @@ from generators.contract.ids import seed_of, trace_id_of
 
 
 @dataclass(frozen=True)
-class Plan:
+class SamplingPlan:
     """`n` samples of each prompt by one teacher. `columns`: teacher, revision and sampling, as its traces have them."""
 
     prompt_ids: Sequence[str]
@@ -29,7 +29,7 @@ class Plan:
     run_seed: int
 
     @classmethod
-    def of(cls, asked: pl.DataFrame, columns: Mapping[str, str], n: int, run_seed: int) -> "Plan":
+    def of(cls, asked: pl.DataFrame, columns: Mapping[str, str], n: int, run_seed: int) -> "SamplingPlan":
         """The kept prompts of a records.PROMPT frame."""
         kept = asked.filter(pl.col("drop_reason").is_null())
         return cls(kept["prompt_id"].to_list(), kept["messages"].to_list(), columns, n, run_seed)
@@ -96,7 +96,7 @@ class LongestFirst:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: SamplingPlan,
         done: Container[str],
         lengths: Mapping[str, float],
         now: Callable[[], float] = time.monotonic,

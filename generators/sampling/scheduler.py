@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from generators.contract.engine import Engine, Outcome, SampleRequest
-from generators.contract.sampled_logprobs import Capture
+from generators.contract.sampled_logprobs import SampledLogprobs
 
 COLLECT_S = 0.5  # how long an engine is waited for before retries, verdicts and Ctrl-C are looked at
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
@@ -39,8 +39,8 @@ class Source(Protocol):
 class Persistence:
     """How often and how long a sample is tried."""
 
-    attempts: int = 5  # of a sample that fails by itself
-    patience_s: float = 900.0  # a teacher from which nothing comes for so long is given up
+    max_attempts: int = 5  # of a sample that fails by itself
+    give_up_after_s: float = 900.0  # an engine from which nothing comes for so long is given up
 
 
 @dataclass
@@ -55,7 +55,7 @@ class Scheduler:
     keep: Callable[[SampleRequest, Row], None]
     persistence: Persistence = Persistence()
     go_on: Callable[[SampleRequest, Row], SampleRequest | None] = lambda request, row: None
-    capture: Callable[[Capture], object] = lambda capture: None  # kept before the row is
+    keep_logprobs: Callable[[SampledLogprobs], object] = lambda logprobs: None  # before the row is kept
     in_flight: int = 0
     failures: dict[str, int] = field(default_factory=dict)  # trace_id -> failed attempts of samples not settled yet
     retries: list[tuple[float, int, SampleRequest]] = field(default_factory=list)  # heap by time
@@ -113,8 +113,8 @@ class Scheduler:
             return
         self.heard_at = time.monotonic()
         self.failures.pop(request.trace_id, None)
-        if outcome.capture is not None:
-            self.capture(outcome.capture)
+        if outcome.logprobs is not None:
+            self.keep_logprobs(outcome.logprobs)
         self.keep(request, outcome.row)
         longer = self.go_on(request, outcome.row) if outcome.row["finish_reason"] == "length" else None
         if longer:
@@ -126,9 +126,9 @@ class Scheduler:
         """Try again later, or settle the sample as failed. A cut-off sample that cannot go on stays as it was."""
         request, now = outcome.request, time.monotonic()
         failures = self.failures.get(request.trace_id, 0) + (not outcome.blameless)
-        if outcome.blameless and not self.in_flight and now - self.heard_at > self.persistence.patience_s:
-            self.given_up = f"nothing came for {self.persistence.patience_s:g} s: {outcome.error}"
-        if not (outcome.final or self.given_up or failures >= self.persistence.attempts):
+        if outcome.blameless and not self.in_flight and now - self.heard_at > self.persistence.give_up_after_s:
+            self.given_up = f"nothing came for {self.persistence.give_up_after_s:g} s: {outcome.error}"
+        if not (outcome.final or self.given_up or failures >= self.persistence.max_attempts):
             self.failures[request.trace_id] = failures
             wait = min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** max(0, failures - 1)) * random.uniform(0.75, 1.25)
             heapq.heappush(self.retries, (now + max(outcome.after_s, wait), next(self.ticket), request))

@@ -12,12 +12,13 @@ from typing import Any
 import polars as pl
 import pytest
 
-from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig, local_fleet
+from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig, load_engine, local_fleet
 from generators.contract.records import TRACE
+from generators.contract.stage_protocol import Runtime
 from generators.generate import generate
 from generators.ledger.ledger import Ledger
 from generators.prompts import FilePrompts, prompts
-from generators.sampling.settings import GenerateConfig, load_teacher
+from generators.sampling.settings import GenerateConfig
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTENT = ["trace_id", "seed", "token_ids", "reasoning", "answer", "finish_reason"]
@@ -36,7 +37,7 @@ def ask(folder: Path, count: int = 12) -> Path:
 def config(model: Path, n: int = 2) -> GenerateConfig:
     sampling = SamplingConfig(n=n, temperature=1.0, top_p=0.9, max_new_tokens=16)
     options = {"slots": 8, "device": "cpu"}
-    return GenerateConfig(teacher="transformers", model=str(model), sampling=sampling, options=options)
+    return GenerateConfig(engine="transformers", model=str(model), sampling=sampling, options=options)
 
 
 def traces(folder: Path) -> pl.DataFrame:
@@ -107,7 +108,7 @@ def test_slots_and_order_of_work_change_nothing(tiny: Path, asked: Path, whole: 
             yield engine
 
     other = config(tiny, n=4).model_copy(update={"options": {"slots": 24}})
-    generate(asked, tmp_path, other, fleet=backwards)
+    generate(asked, tmp_path, other, runtime=Runtime(fleet=backwards))
     assert traces(tmp_path).select(CONTENT).equals(whole.select(CONTENT))
 
 
@@ -123,6 +124,7 @@ import sys, time
 from contextlib import contextmanager
 from pathlib import Path
 from generators.contract.engine import local_fleet
+from generators.contract.stage_protocol import Runtime
 from generators.generate import generate
 from generators.sampling.settings import GenerateConfig
 
@@ -134,7 +136,7 @@ def slow(build):
         yield engine
 
 asked, out, config = Path(sys.argv[1]), Path(sys.argv[2]), GenerateConfig.model_validate_json(sys.argv[3])
-generate(asked, out, config, fleet=slow)
+generate(asked, out, config, runtime=Runtime(fleet=slow))
 """
 
 
@@ -158,18 +160,17 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
     assert traces(tmp_path).select(CONTENT).equals(whole.select(CONTENT))
 
 
-TEACHER = """
-from generators.contract.engine import Outcome
-from generators.contract.config import Config
+ENGINE = """
+from generators.contract.engine import EngineOptions, Outcome
 
-class Options(Config):
+class Options(EngineOptions):
     fails: tuple[int, ...] = ()
     reasons: bool = False
 
 def build(model, sampling, options):
-    return Teacher(options)
+    return Stub(options)
 
-class Teacher:
+class Stub:
     def __init__(self, options):
         self.options, self.waiting = options, []
 
@@ -197,15 +198,15 @@ class Teacher:
 
 @pytest.fixture
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GenerateConfig:
-    """A teacher that is nobody's but the user's: a dotted path."""
+    """Settings with a user's own engine, named by a dotted path."""
     package = tmp_path / "outside"
     package.mkdir()
-    (package / "teacher.py").write_text(TEACHER)
+    (package / "engine.py").write_text(ENGINE)
     (package / "config.json").write_text("{}")
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "outside"]:
         monkeypatch.delitem(sys.modules, name)
-    return GenerateConfig(teacher="outside.teacher", model=str(package), sampling=SamplingConfig(n=2))
+    return GenerateConfig(engine="outside.engine", model=str(package), sampling=SamplingConfig(n=2))
 
 
 def test_failed_samples_are_rows_and_are_tried_again(
@@ -237,7 +238,7 @@ def test_a_finished_stage_loads_no_model(outside: GenerateConfig, asked: Path, t
     def none(build: Callable[[], Engine]) -> AbstractContextManager[Engine]:
         raise AssertionError("an engine is started")
 
-    assert generate(asked, tmp_path, outside, fleet=none).notes["reused"] == 24
+    assert generate(asked, tmp_path, outside, runtime=Runtime(fleet=none)).notes["reused"] == 24
 
 
 def test_a_ledger_elsewhere_is_shared_by_runs(outside: GenerateConfig, asked: Path, tmp_path: Path) -> None:
@@ -253,29 +254,29 @@ def test_a_ledger_elsewhere_is_shared_by_runs(outside: GenerateConfig, asked: Pa
         (
             "transformer",
             {},
-            "there is no teacher 'transformer'; there are openai, replay, transformers",
+            "there is no engine 'transformer': did you mean 'transformers'\\? shipped are openai, replay, transformers, vllm",
         ),
-        ("nobody.knows", {}, "there is no teacher 'nobody.knows'"),
+        ("nobody.knows", {}, "there is no engine 'nobody.knows'"),
         ("transformers", {"slot": 8}, "no option slot; its options are slots, device, dtype"),
         ("transformers", {"slots": 0}, "option slots = 0: .* greater than or equal to 1"),
     ],
 )
-def test_a_wrong_teacher_or_option_is_named(name: str, options: dict[str, Any], sentence: str) -> None:
+def test_a_wrong_engine_or_option_is_named(name: str, options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        load_teacher(name, options)
+        load_engine(name, options)
 
 
-def test_without_vllm_its_teacher_says_how_to_install_it(
+def test_without_vllm_its_engine_says_how_to_install_it(
     asked: Path, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)  # as if it were not there
     with pytest.raises(ValueError, match=r"needs vLLM: pip install 'distill-toolkit\[vllm\]'"):
-        generate(asked, tmp_path, GenerateConfig(teacher="vllm", model=str(tiny)))
+        generate(asked, tmp_path, GenerateConfig(engine="vllm", model=str(tiny)))
 
 
 def test_how_the_work_is_done_is_no_part_of_what_is_made(tiny: Path) -> None:
     a = config(tiny)
-    b = a.model_copy(update={"options": {"slots": 512, "dtype": "bfloat16"}, "attempts": 9})
+    b = a.model_copy(update={"options": {"slots": 512, "dtype": "bfloat16"}, "max_attempts": 9})
     assert a.identity() == b.identity()
     assert a.identity() != config(tiny, n=3).identity()
 
@@ -288,16 +289,16 @@ def test_missing_models_are_named(asked: Path, tmp_path: Path) -> None:
         ("", "generate.model is missing"),
     ]:
         with pytest.raises(ValueError, match=sentence):
-            generate(asked, tmp_path / "out", GenerateConfig(teacher="transformers", model=model))
+            generate(asked, tmp_path / "out", GenerateConfig(engine="transformers", model=model))
 
 
-def test_several_teachers_are_pooled_and_each_trace_names_its_own(
+def test_several_models_are_pooled_and_each_trace_names_its_own(
     outside: GenerateConfig, asked: Path, tmp_path: Path
 ) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.json").write_text('{"another": true}')
-    pooled = outside.model_copy(update={"teachers": {"b": {"model": str(other), "sampling": {"n": 3}}}})
+    pooled = outside.model_copy(update={"models": {"b": {"model": str(other), "sampling": {"n": 3}}}})
     counts = generate(asked, tmp_path, pooled)
     assert counts.rows_in == 12 * (2 + 3)
     rows = traces(tmp_path)
@@ -306,8 +307,8 @@ def test_several_teachers_are_pooled_and_each_trace_names_its_own(
     assert names["teacher"].to_list() == [[outside.model] * 2 + [str(other)] * 3] * 12
     assert names["sample_index"].to_list() == [[0, 1, 0, 1, 2]] * 12
     assert generate(asked, tmp_path, outside).notes["sampled"] == 0
-    twice = outside.model_copy(update={"teachers": {"b": {}}})
-    with pytest.raises(ValueError, match=r"two of generate\.teachers are the same model"):
+    twice = outside.model_copy(update={"models": {"b": {}}})
+    with pytest.raises(ValueError, match=r"two of generate\.models are the same model"):
         generate(asked, tmp_path, twice)
 
 

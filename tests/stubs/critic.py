@@ -7,10 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from generators.contract.config import Config
-from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
+from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
 
-REMOTE = True
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()  # noqa: SIM905
 SPELLINGS = ("<verdict>{}</verdict>", '{{"verdict": "{}"}}', "**Verdict:** {}", "So they are:\n\n{}.")
 FAILED, CUT, MUMBLED = 13, 14, 15  # references for which no verdict comes
@@ -18,9 +16,10 @@ FAILED, CUT, MUMBLED = 13, 14, 15  # references for which no verdict comes
 asked: list[SampleRequest] = []  # requests to all engines in this process
 
 
-class Options(Config):
+class Options(EngineOptions):
     """`stop_after`: requests until it behaves as if somebody pressed Ctrl-C."""
 
+    REMOTE = True
     EXECUTION = frozenset({"stop_after"})
 
     stop_after: int | None = None

@@ -8,10 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from generators.contract.config import Config
-from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
+from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
 
-REMOTE = True
 SUM = re.compile(r"(\d+) \+ (\d+) = \?")
 RAW = re.compile(r"<raw_reasoning>\n(.*)\n</raw_reasoning>", re.DOTALL)
 LOOP = "Wait, I should add the numbers once more to be really sure about this sum. "
@@ -20,9 +18,10 @@ MALFORMED, WRONG, MIXED, CUT, FAILED, CHATTY, DOUBLED, LOOPED, NO_ANSWER = range
 asked: list[SampleRequest] = []  # requests to all engines in this process
 
 
-class Options(Config):
+class Options(EngineOptions):
     """`stop_after`: requests until it behaves as if somebody pressed Ctrl-C."""
 
+    REMOTE = True
     EXECUTION = frozenset({"stop_after"})
 
     stop_after: int | None = None

@@ -1,5 +1,5 @@
 """Samples with any server that speaks the OpenAI API: hosted ones, `vllm serve`, SGLang, llama.cpp."""
 
-from generators.engines.openai.client import REMOTE, Options, build
+from generators.engines.openai.client import Options, build
 
-__all__ = ["REMOTE", "Options", "build"]
+__all__ = ["Options", "build"]

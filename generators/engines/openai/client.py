@@ -21,8 +21,9 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import to_json
 from yarl import URL
 
-from generators.contract.config import Config
-from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
+from generators.contract.config import ModelName
+from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
+from generators.contract.errors import ServerRefuses
 from generators.contract.models import model_path
 from generators.engines.openai.client_limits import Intake, Watch
 from generators.engines.openai.replies import Fault, Reply, excerpt, read_reply, spoken_error, without
@@ -30,7 +31,6 @@ from generators.engines.openai.server_limits import Server, retry_after_s
 from generators.sampling.async_engine import AsyncEngine
 from generators.sampling.requests import TokenizedPrompt, sampled_row, tokenize_prompts, tokens_left
 
-REMOTE = True
 DEFAULT_KEY = "OPENAI_API_KEY"
 OWN = ("model", "messages", "prompt", "max_tokens", "temperature", "top_p", "seed", "n", "stream", "stop")
 SECRET = re.compile(r"api[-_]?key|authorization|secret|password", re.IGNORECASE)
@@ -42,16 +42,13 @@ AGAIN = (408, 409, 425)
 FULL_S = 0.02  # between two looks for a server with room
 
 
-class ServerRefuses(RuntimeError):
-    """A server will answer no request of this run."""
-
-
-class Options(Config):
+class Options(EngineOptions):
     """Where the servers are, and how they are asked. Keys come from the environment only."""
 
     EXECUTION = frozenset(
         {"base_urls", "api_key_env", "concurrency", "connect_timeout_s", "answer_timeout_s", "read_timeout_s"}
     )
+    REMOTE = True
     PRIVATE: ClassVar[frozenset[str]] = frozenset({"base_urls", "api_key_env", "extra_body"})  # never in an error
 
     base_urls: tuple[str, ...] = Field(min_length=1, description="such as http://localhost:8000/v1; one or several")
@@ -61,7 +58,7 @@ class Options(Config):
     api: Literal["chat", "completions"] = Field(
         default="chat", description="completions sends token ids, rendered by `tokenizer`"
     )
-    tokenizer: str | None = Field(default=None, description="the model's tokenizer: a folder or a hub name")
+    tokenizer: ModelName | None = Field(default=None, description="the model's tokenizer: a folder or a hub name")
     token_ids: bool = Field(default=False, description="ask for exact token ids, which vLLM's server gives")
     think_opened: bool = Field(default=False, description="the server's template opens <think> and does not say so")
     extra_body: dict[str, Any] = Field(default={}, description="further keys of every request")
@@ -110,7 +107,6 @@ class Options(Config):
             raise ValueError('api = "completions" needs tokenizer, a folder or a hub name')
         return self
 
-    @property
     def continues(self) -> bool:
         """Whether a truncated sample can go on: its exact ids come back and can be sent."""
         return self.api == "completions" and self.token_ids
@@ -130,12 +126,12 @@ class Options(Config):
         return key or None
 
 
-def build(model: str, sampling: SamplingConfig, options: Options) -> "HttpTeacher":
+def build(model: str, sampling: SamplingConfig, options: Options) -> "HttpEngine":
     """The engine that asks the servers for `model`, by the name they know it."""
-    return HttpTeacher(model, sampling, options)
+    return HttpEngine(model, sampling, options)
 
 
-class HttpTeacher(AsyncEngine):
+class HttpEngine(AsyncEngine):
     """Each sample is a POST on one of the servers, over connections that stay open."""
 
     def __init__(self, model: str, sampling: SamplingConfig, options: Options) -> None:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from generators.contract.config import Config
-from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
+from generators.contract.config import Device
+from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
 from generators.contract.models import model_path
 from generators.sampling.requests import refused, sampled_row, tokenize_prompts, tokens_left
 
@@ -21,21 +21,25 @@ if TYPE_CHECKING:
 # torch and transformers are imported where a model is run, not where a recipe's options are checked
 
 
-class Options(Config):
+class Options(EngineOptions):
     """How the model is run; none of these changes what is sampled, beyond rounding of the arithmetic."""
 
     EXECUTION = frozenset({"slots", "device", "dtype"})
 
     slots: int = Field(default=256, ge=1, description="sequences decoded side by side")
-    device: str = Field(default="auto", description="auto (cuda where there is one), cpu, cuda, cuda:1")
+    device: Device = Field(default="auto", description="auto (cuda where there is one), cpu, cuda, cuda:1")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: float32 on a CPU, as stored on a GPU"
     )
 
+    def less_memory(self) -> tuple[str, Any] | None:
+        """Decode half as many sequences side by side."""
+        return ("slots", self.slots // 2) if self.slots > 1 else None
 
-def build(model: str, sampling: SamplingConfig, options: Options) -> "LocalTeacher":
+
+def build(model: str, sampling: SamplingConfig, options: Options) -> "TransformersEngine":
     """The engine that samples with `model`: a folder, an embedded model or a hub name."""
-    return LocalTeacher(*load(model, options.device, options.dtype), sampling, options.slots)
+    return TransformersEngine(*load(model, options.device, options.dtype), sampling, options.slots)
 
 
 def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[Any, Any]:
@@ -62,7 +66,7 @@ def stop_ids(model: Any, tokenizer: Any) -> list[int]:
     return [stated] if isinstance(stated, int) else list(stated)
 
 
-class LocalTeacher:
+class TransformersEngine:
     """An engine that decodes while it is asked to collect."""
 
     def __init__(self, model: Any, tokenizer: Any, sampling: SamplingConfig, slots: int) -> None:

@@ -6,26 +6,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generators.contract.sampled_logprobs import FILE, HEADER_BYTES, Capture, Captures, completion_key
+from generators.contract.sampled_logprobs import FILE, HEADER_BYTES, SampledLogprobs, SampledLogprobsFile, completion_key
 
 WHOSE = {"teacher": "t", "revision": "r", "sampling": "{}"}
 PROMPT = [5, 6, 7]
 
 
-def made(completion: list[int], start: int = 0, width: int = 4) -> Capture:
+def made(completion: list[int], start: int = 0, width: int = 4) -> SampledLogprobs:
     """A capture of what follows the first `start` tokens of a completion."""
     draw = np.random.default_rng([*completion, start])
     logits = -np.sort(-draw.normal(size=(len(completion) - start, 50)))
     log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     token_ids = draw.integers(0, 2**20, (len(completion) - start, width))
-    return Capture.of([*PROMPT, *completion], len(PROMPT), len(PROMPT) + start, token_ids, log_probs[:, :width])
+    return SampledLogprobs.of([*PROMPT, *completion], len(PROMPT), len(PROMPT) + start, token_ids, log_probs[:, :width])
 
 
 def key(completion: list[int], teacher: str = "t") -> str:
     return completion_key([*PROMPT, *completion], len(PROMPT), teacher, "r")
 
 
-def same(found: Any, *captures: Capture) -> None:
+def same(found: Any, *captures: SampledLogprobs) -> None:
     for i, name in enumerate(("token_ids", "logits", "log_tails")):
         assert (found[i] == np.concatenate([getattr(capture, name) for capture in captures])).all()
 
@@ -40,11 +40,11 @@ def test_kept_and_other_mass_make_one() -> None:
 
 
 def test_captures_are_found_again_by_their_tokens_and_teacher(tmp_path: Path) -> None:
-    with Captures(tmp_path, write=True) as captures:
+    with SampledLogprobsFile(tmp_path, write=True) as captures:
         captures.add(made([1, 2, 3]), WHOSE)
         captures.add(made([1, 2]), WHOSE)
         captures.add(made([1, 2]), WHOSE)
-    with Captures(tmp_path) as captures:
+    with SampledLogprobsFile(tmp_path) as captures:
         assert len(captures) == 2 and captures.width(key([1, 2])) == 4
         same(captures.get(key([1, 2, 3])), made([1, 2, 3]))
         assert captures.get(key([1, 2], "another")) is None and captures.width(key([1, 2, 4])) == 0
@@ -52,7 +52,7 @@ def test_captures_are_found_again_by_their_tokens_and_teacher(tmp_path: Path) ->
 
 def test_what_goes_on_is_joined_to_its_beginning(tmp_path: Path) -> None:
     first, rest = made([1, 2]), made([1, 2, 3, 4], start=2)
-    with Captures(tmp_path, write=True) as captures:
+    with SampledLogprobsFile(tmp_path, write=True) as captures:
         captures.add(rest, WHOSE)  # its beginning is not here
         assert len(captures) == 0
         captures.add(first, WHOSE)
@@ -62,27 +62,27 @@ def test_what_goes_on_is_joined_to_its_beginning(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", [1, 30])
 def test_a_torn_end_is_cut_off(tmp_path: Path, lost: int) -> None:
-    with Captures(tmp_path, write=True) as captures:
+    with SampledLogprobsFile(tmp_path, write=True) as captures:
         captures.add(made([1, 2]), WHOSE)
         captures.add(made([3]), WHOSE)
     file = tmp_path / FILE
     file.write_bytes(file.read_bytes()[:-lost])
-    with Captures(tmp_path, write=True) as captures:
+    with SampledLogprobsFile(tmp_path, write=True) as captures:
         assert len(captures) == 1
         captures.add(made([4, 5]), WHOSE)
-    with Captures(tmp_path) as captures:
+    with SampledLogprobsFile(tmp_path) as captures:
         same(captures.get(key([1, 2])), made([1, 2]))
         same(captures.get(key([4, 5])), made([4, 5]))
         assert captures.get(key([3])) is None
 
 
 def test_a_damaged_block_is_no_capture(tmp_path: Path) -> None:
-    with Captures(tmp_path, write=True) as captures:
+    with SampledLogprobsFile(tmp_path, write=True) as captures:
         captures.add(made([1, 2]), WHOSE)
         captures.add(made([3]), WHOSE)
     data = bytearray((tmp_path / FILE).read_bytes())
     data[HEADER_BYTES + 5] ^= 1
     (tmp_path / FILE).write_bytes(data)
-    with Captures(tmp_path) as captures:
+    with SampledLogprobsFile(tmp_path) as captures:
         assert captures.get(key([1, 2])) is None
         same(captures.get(key([3])), made([3]))

@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig
+from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig, load_engine
 from generators.contract.files import frame, write_frame
 from generators.contract.ids import prompt_id_of, seed_of
 from generators.contract.models import model_path
@@ -30,7 +30,7 @@ from generators.engines.transformers import engine as transformers_local
 from generators.generate import generate
 from generators.ledger.ledger import Ledger
 from generators.sampling import scheduler as schedule
-from generators.sampling.settings import GenerateConfig, load_teacher
+from generators.sampling.settings import GenerateConfig
 
 ROOT = Path(__file__).resolve().parents[3]
 KEY = "sk-very-secret-0123456789"
@@ -75,10 +75,10 @@ def ask(folder: Path, questions: Sequence[str]) -> Path:
 
 
 def config(urls: str | list[str], n: int = 1, **more: Any) -> GenerateConfig:
-    settings = {key: more.pop(key) for key in ("attempts", "patience_s", "truncated") if key in more}
+    settings = {key: more.pop(key) for key in ("max_attempts", "give_up_after_s", "truncated") if key in more}
     options = {"base_urls": urls, "concurrency": 32, **more}
     sampling = SamplingConfig(n=n, max_new_tokens=64)
-    return GenerateConfig(teacher="openai", model="some/model", sampling=sampling, options=options, **settings)
+    return GenerateConfig(engine="openai", model="some/model", sampling=sampling, options=options, **settings)
 
 
 def run(folder: Path, questions: Sequence[str], asking: GenerateConfig) -> tuple[StageCounts, pl.DataFrame]:
@@ -190,7 +190,7 @@ def test_a_server_that_fails_for_a_while_loses_nothing(serve: Serve, tmp_path: P
     url = serve(fault=fault, first=40)
     # silence is told from one slow sample only once three in a row have met it: it may cost a sample two attempts
     attempts, patience = (3, 2) if fault == "never" else (2, 20)
-    counts, rows = run(tmp_path, sums(60), config(url, attempts=attempts, answer_timeout_s=patience))
+    counts, rows = run(tmp_path, sums(60), config(url, max_attempts=attempts, answer_timeout_s=patience))
     assert counts.dropped == {} and complete(rows, sums(60))
     assert seen(url)["refused"] == 40
     assert fault == "never" or set(seen(url)["answered"].values()) == {1}  # a busy machine may be late as well
@@ -201,7 +201,7 @@ def test_a_server_that_fails_for_a_while_loses_nothing(serve: Serve, tmp_path: P
 def test_a_server_that_asks_for_time_is_given_it(serve: Serve, tmp_path: Path, fault: str) -> None:
     url = serve(fault=fault, first=4)
     started = time.monotonic()
-    counts, rows = run(tmp_path, sums(30), config(url, attempts=1))
+    counts, rows = run(tmp_path, sums(30), config(url, max_attempts=1))
     assert time.monotonic() - started > 0.9
     assert counts.dropped == {} and complete(rows, sums(30))
     assert seen(url)["refused"] <= 8  # those under way, and no more of them until the time has come
@@ -209,7 +209,7 @@ def test_a_server_that_asks_for_time_is_given_it(serve: Serve, tmp_path: Path, f
 
 def test_a_server_is_asked_for_what_it_takes(serve: Serve, tmp_path: Path) -> None:
     url = serve(most=5, delay_s=0.01)
-    counts, rows = run(tmp_path, sums(300), config(url, attempts=1))
+    counts, rows = run(tmp_path, sums(300), config(url, max_attempts=1))
     assert counts.dropped == {} and complete(rows, sums(300))
     assert seen(url)["refused"] < 60
 
@@ -258,7 +258,7 @@ def test_a_server_that_dies_is_waited_for(serve: Serve, tmp_path: Path) -> None:
     killer = f"import time, os; time.sleep(0.7); os.kill({serve.running[0].pid}, 9)"  # type: ignore[attr-defined]
     subprocess.Popen([sys.executable, "-c", killer])
     serve.running.append(subprocess.Popen([sys.executable, "-c", restart], text=True))  # type: ignore[attr-defined]
-    counts, rows = run(tmp_path, sums(1500), config(url, attempts=2, concurrency=16))
+    counts, rows = run(tmp_path, sums(1500), config(url, max_attempts=2, concurrency=16))
     assert counts.dropped == {} and complete(rows, sums(1500))
     assert len(list(Ledger(tmp_path / "ledger").rows())) == 1500
 
@@ -266,7 +266,7 @@ def test_a_server_that_dies_is_waited_for(serve: Serve, tmp_path: Path) -> None:
 @pytest.mark.parametrize("poison", ["500", "400", "422", "garbage", "reset"])
 def test_prompts_that_no_server_accepts_fail_alone(serve: Serve, tmp_path: Path, poison: str) -> None:
     questions = [*sums(99), "poison", *[f"9{i}+1" for i in range(100)]]
-    counts, rows = run(tmp_path, questions, config([serve(poison=poison), serve(poison=poison)], attempts=3))
+    counts, rows = run(tmp_path, questions, config([serve(poison=poison), serve(poison=poison)], max_attempts=3))
     assert (counts.rows_in, counts.dropped) == (200, {"error": 1})
     failed = rows.filter(pl.col("finish_reason") == "error")
     assert failed["answer"].to_list() == [""] and failed["error"].str.len_chars()[0] > 10
@@ -274,7 +274,7 @@ def test_prompts_that_no_server_accepts_fail_alone(serve: Serve, tmp_path: Path,
 
 
 def test_a_server_that_stays_away_ends_the_run_with_every_sample_accounted_for(tmp_path: Path) -> None:
-    counts, rows = run(tmp_path, sums(600), config("http://127.0.0.1:9/v1", patience_s=0.8))
+    counts, rows = run(tmp_path, sums(600), config("http://127.0.0.1:9/v1", give_up_after_s=0.8))
     assert counts.dropped == {"error": 600}
     assert set(rows["error"].str.slice(0, 64)) == {"nothing came for 0.8 s: no connection to http://127.0.0.1:9/v1/c"}
 
@@ -291,7 +291,7 @@ def test_the_key_is_sent_and_shown_nowhere(
 ) -> None:
     monkeypatch.setenv("MY_KEY", KEY)
     url = serve(poison="echo")
-    asking = config(url, attempts=1, api_key_env="MY_KEY")
+    asking = config(url, max_attempts=1, api_key_env="MY_KEY")
     counts, rows = run(tmp_path, [*sums(20), "poison"], asking)
     assert seen(url)["keys"] == [f"Bearer {KEY}"] and counts.dropped == {"error": 1}
     assert "bad key Bearer [key]" in rows.filter(pl.col("error").is_not_null())["error"][0]
@@ -312,14 +312,14 @@ def test_the_key_is_sent_and_shown_nowhere(
         ({"base_urls": f"host:8000/{KEY}"}, "option base_urls: .* begins with http"),
         ({"base_urls": "http://h/v1", "api_key_env": KEY}, "option api_key_env: .* no name of an environment variable"),
         ({"base_urls": "http://h/v1", "extra_body": {"api_key": KEY}}, "option extra_body: .* no place in a recipe"),
-        ({"base_urls": "http://h/v1", "extra_body": {"n": 4}}, "option extra_body: .* n is set by the sampling"),
+        ({"base_urls": "http://h/v1", "extra_body": {"n": 4}}, "option extra_body: n is set by the sampling"),
         ({"base_urls": "http://h/v1", "api": "completions"}, 'api = "completions" needs tokenizer'),
         ({"base_urls": []}, "option base_urls: .* at least 1 item"),
     ],
 )
 def test_wrong_options_are_refused_without_repeating_secrets(options: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence) as caught:
-        load_teacher("openai", options)
+        load_engine("openai", options)
     assert KEY not in str(caught.value)
 
 
@@ -431,7 +431,7 @@ def test_vllm_serve_gives_the_records_of_transformers_local(vllm_url: str, drive
 def test_samples_cut_off_go_on_over_vllm_serve_token_for_token(vllm_url: str, tmp_path: Path) -> None:
     questions = [f"What is {i} + {2 * i + 7}?" for i in range(12)]
     options = {"base_urls": [vllm_url], "api": "completions", "token_ids": True, "tokenizer": TEACHER}
-    facts = {"teacher": "openai", "model": "toy", "options": options}
+    facts = {"engine": "openai", "model": "toy", "options": options}
     whole = GenerateConfig(**facts, sampling=GREEDY.model_copy(update={"n": 1}))
     cut = SamplingConfig(temperature=0, max_new_tokens=15, n=1)
     joined = GenerateConfig(**facts, sampling=cut, truncated="continue", continue_to=GREEDY.max_new_tokens)

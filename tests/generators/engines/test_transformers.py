@@ -10,7 +10,7 @@ import torch
 
 from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig
 from generators.engines.transformers.decoding import Job, SlotDecoder, draw_tokens, uniforms
-from generators.engines.transformers.engine import LocalTeacher, Options, build, load
+from generators.engines.transformers.engine import TransformersEngine, Options, build, load
 
 Drive = Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]
 
@@ -123,8 +123,8 @@ def request(index: int, text: str = "2+2?") -> SampleRequest:
 
 
 def test_rows_hold_the_exact_tokens_and_split_text(tiny: Path, drive: Drive) -> None:
-    teacher = build(str(tiny), SamplingConfig(temperature=1, top_p=1, max_new_tokens=30), Options(slots=8))
-    outcomes = drive(teacher, [request(i) for i in range(20)])
+    engine = build(str(tiny), SamplingConfig(temperature=1, top_p=1, max_new_tokens=30), Options(slots=8))
+    outcomes = drive(engine, [request(i) for i in range(20)])
     _, tokenizer = load(str(tiny))
     for outcome in outcomes.values():
         row = outcome.row
@@ -138,8 +138,8 @@ def test_rows_hold_the_exact_tokens_and_split_text(tiny: Path, drive: Drive) -> 
 
 
 def test_a_prompt_longer_than_the_model_takes_fails_for_good(tiny: Path, drive: Drive) -> None:
-    teacher = build(str(tiny), SamplingConfig(max_new_tokens=8), Options(slots=8))
-    outcomes = drive(teacher, [request(0, "x" * 300), request(1)])
+    engine = build(str(tiny), SamplingConfig(max_new_tokens=8), Options(slots=8))
+    outcomes = drive(engine, [request(0, "x" * 300), request(1)])
     assert outcomes["t0"].row is None and outcomes["t0"].final
     assert "303 tokens" in outcomes["t0"].error and "256" in outcomes["t0"].error
     assert outcomes["t1"].row and outcomes["t1"].row["finish_reason"] in ("stop", "length")
@@ -147,11 +147,11 @@ def test_a_prompt_longer_than_the_model_takes_fails_for_good(tiny: Path, drive: 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
 def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(tiny: Path, drive: Drive, temperature: float) -> None:
-    def teacher(most: int) -> LocalTeacher:
+    def engine(most: int) -> TransformersEngine:
         return build(str(tiny), SamplingConfig(temperature=temperature, max_new_tokens=most), Options(slots=8))
 
     asked = [request(i, f"{i}+{i}?") for i in range(12)]
-    whole, cut = drive(teacher(60), asked), drive(teacher(25), asked)
+    whole, cut = drive(engine(60), asked), drive(engine(25), asked)
     rows = {key: outcome.row for key, outcome in cut.items() if outcome.row}
     again = [
         replace(r, prefix=tuple(rows[r.trace_id]["token_ids"]), room=35)
@@ -159,7 +159,7 @@ def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(tiny: Path, drive: D
         if rows[r.trace_id]["finish_reason"] == "length"
     ]
     assert again
-    joined = {**cut, **drive(teacher(60), again)}
+    joined = {**cut, **drive(engine(60), again)}
     assert {key: outcome.row for key, outcome in joined.items()} == {key: o.row for key, o in whole.items()}
 
 

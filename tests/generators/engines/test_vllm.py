@@ -18,9 +18,9 @@ from transformers import AutoModelForCausalLM
 
 from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig, local_fleet
 from generators.contract.ids import seed_of
-from generators.engines import vllm as vllm_engine
+from generators.engines import vllm
 from generators.engines.transformers import engine as transformers_local
-from generators.engines.vllm import Options, VllmTeacher
+from generators.engines.vllm import Options, VllmEngine
 
 Drive = Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]
 Answers = Callable[[Engine, Sequence[SampleRequest]], dict[str, dict[str, Any]]]
@@ -62,23 +62,23 @@ def answers(drive: Drive) -> Answers:
 
 
 @pytest.fixture(scope="module")
-def teacher(tiny: Path) -> Iterator[VllmTeacher]:
+def teacher(tiny: Path) -> Iterator[VllmEngine]:
     """A sampling teacher; the engine is started once, and so its other settings share it."""
     with mock.patch.dict(os.environ, SETTINGS):  # takes back what vLLM sets, such as LD_PRELOAD
-        engine = vllm_engine.build(str(tiny), SAMPLED, Options(engine=ENGINE, seeded=True))
+        engine = vllm.build(str(tiny), SAMPLED, Options(vllm_args=ENGINE, seeded=True))
         yield engine
         engine.close()
 
 
 @contextmanager
-def sampling_as(teacher: VllmTeacher, sampling: SamplingConfig) -> Iterator[VllmTeacher]:
+def sampling_as(teacher: VllmEngine, sampling: SamplingConfig) -> Iterator[VllmEngine]:
     """The same engine, sampled otherwise."""
     before, teacher.sampling = teacher.sampling, sampling
     yield teacher
     teacher.sampling = before
 
 
-def test_every_request_is_answered_with_its_own_tokens(teacher: VllmTeacher, answers: Answers) -> None:
+def test_every_request_is_answered_with_its_own_tokens(teacher: VllmEngine, answers: Answers) -> None:
     requests = ask(60)
     rows = answers(teacher, requests)
     assert {row["finish_reason"] for row in rows.values()} == {"stop", "length"}
@@ -94,21 +94,21 @@ def test_every_request_is_answered_with_its_own_tokens(teacher: VllmTeacher, ans
     assert len({tuple(row["token_ids"]) for row in rows.values()}) > 50
 
 
-def test_the_same_seeds_give_the_same_completions(teacher: VllmTeacher, answers: Answers) -> None:
+def test_the_same_seeds_give_the_same_completions(teacher: VllmEngine, answers: Answers) -> None:
     first = answers(teacher, ask(12))
     assert first == answers(teacher, ask(12))
     assert first == answers(teacher, ask(12)[::-1])
 
 
 def test_captured_distributions_are_the_model_s_at_temperature_1(
-    teacher: VllmTeacher, tiny: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
+    teacher: VllmEngine, tiny: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teacher, "top_k", 8)
     model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
     with sampling_as(teacher, SamplingConfig(temperature=0.7, top_p=0.8, max_new_tokens=40)) as cooled:
         outcomes = drive(cooled, ask(12))
     for outcome in outcomes.values():
-        capture, row = outcome.capture, outcome.row or {}
+        capture, row = outcome.logprobs, outcome.row or {}
         assert capture and list(capture.ids[capture.start :]) == row["token_ids"]
         assert capture.start == capture.prompt_tokens == row["prompt_tokens"]
         with torch.no_grad():
@@ -121,21 +121,21 @@ def test_captured_distributions_are_the_model_s_at_temperature_1(
 
 
 def test_a_token_that_the_tokenizer_does_not_know_is_not_captured(
-    teacher: VllmTeacher, drive: Drive, monkeypatch: pytest.MonkeyPatch
+    teacher: VllmEngine, drive: Drive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teacher, "top_k", 8)
     monkeypatch.setattr(teacher, "known", 3)
-    assert all(outcome.row and outcome.capture is None for outcome in drive(teacher, ask(3)).values())
+    assert all(outcome.row and outcome.logprobs is None for outcome in drive(teacher, ask(3)).values())
 
 
 def test_engine_arguments_that_spoil_captures_are_refused(tiny: Path) -> None:
     for engine in ({"logprobs_mode": "processed_logprobs"}, {"max_logprobs": 5}):
-        with pytest.raises(ValueError, match=r"capture_top_k is 8, which needs engine.logprobs_mode = .raw_logprobs"):
-            vllm_engine.build(str(tiny), SAMPLED, Options(engine=engine, capture_top_k=8))
+        with pytest.raises(ValueError, match=r"sampled_logprobs is 8, which needs vllm_args.logprobs_mode = .raw_logprobs"):
+            vllm.build(str(tiny), SAMPLED, Options(vllm_args=engine, sampled_logprobs=8))
 
 
 def test_without_seeds_completions_differ_and_rows_say_that_there_was_none(
-    teacher: VllmTeacher, answers: Answers, monkeypatch: pytest.MonkeyPatch
+    teacher: VllmEngine, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(teacher, "seeded", False)
     first, second = answers(teacher, ask(12)), answers(teacher, ask(12))
@@ -143,7 +143,7 @@ def test_without_seeds_completions_differ_and_rows_say_that_there_was_none(
     assert {tuple(row["token_ids"]) for row in first.values()} != {tuple(row["token_ids"]) for row in second.values()}
 
 
-def test_greedy_rows_are_those_of_transformers_local(teacher: VllmTeacher, tiny: Path, answers: Answers) -> None:
+def test_greedy_rows_are_those_of_transformers_local(teacher: VllmEngine, tiny: Path, answers: Answers) -> None:
     greedy = SamplingConfig(temperature=0, max_new_tokens=60)
     local = transformers_local.build(str(tiny), greedy, transformers_local.Options(slots=8, dtype="float32"))
     requests = ask(12, [f"{i} * {i + 3} = ?" for i in range(12)])
@@ -151,7 +151,7 @@ def test_greedy_rows_are_those_of_transformers_local(teacher: VllmTeacher, tiny:
         assert answers(greedy_teacher, requests) == answers(local, requests)
 
 
-def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(teacher: VllmTeacher, answers: Answers) -> None:
+def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(teacher: VllmEngine, answers: Answers) -> None:
     requests = ask(12, [f"{i} * {i + 3} = ?" for i in range(12)])
     with sampling_as(teacher, SamplingConfig(temperature=0, max_new_tokens=60)) as whole:
         expected = answers(whole, requests)
@@ -167,7 +167,7 @@ def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(teacher: VllmTeacher
     assert rows == expected
 
 
-def test_a_prompt_longer_than_the_engine_takes_fails_for_good(teacher: VllmTeacher, drive: Drive) -> None:
+def test_a_prompt_longer_than_the_engine_takes_fails_for_good(teacher: VllmEngine, drive: Drive) -> None:
     lengths = {"just fits": 124, "too long": 125}
     fits, long = drive(teacher, ask(2, ["x" * length for length in lengths.values()])).values()
     if long.request.trace_id == "t0":
@@ -179,19 +179,19 @@ def test_a_prompt_longer_than_the_engine_takes_fails_for_good(teacher: VllmTeach
 
 @pytest.mark.parametrize("temperature", [0.001, 3.0])
 def test_a_temperature_that_vllm_would_not_sample_at_is_refused(temperature: float) -> None:
-    with pytest.raises(ValueError, match=f"sampling.temperature = {temperature}: the teacher vllm"):
-        vllm_engine.build("/nowhere", SamplingConfig(temperature=temperature), Options())
+    with pytest.raises(ValueError, match=f"sampling.temperature = {temperature}: the engine vllm"):
+        vllm.build("/nowhere", SamplingConfig(temperature=temperature), Options())
 
 
 def test_an_argument_that_vllm_does_not_have_is_named() -> None:
-    with pytest.raises(ValueError, match=r"engine.max_model_length: .* did you mean max_model_len\?"):
-        vllm_engine.build("/nowhere", SAMPLED, Options(engine={"max_model_length": 128}))
+    with pytest.raises(ValueError, match=r"vllm_args.max_model_length: .* did you mean max_model_len\?"):
+        vllm.build("/nowhere", SAMPLED, Options(vllm_args={"max_model_length": 128}))
 
 
 def test_an_engine_whose_process_is_killed_is_started_again(tiny: Path) -> None:
     others = set(psutil.Process().children(recursive=True))
     with mock.patch.dict(os.environ, SETTINGS):
-        build = partial(vllm_engine.build, str(tiny), SAMPLED, Options(engine=ENGINE))
+        build = partial(vllm.build, str(tiny), SAMPLED, Options(vllm_args=ENGINE))
         with local_fleet(build) as engine:
             engine.submit(ask(12))
             answered = engine.collect(60)

@@ -18,18 +18,17 @@ from generators.prompts import FilePrompts, prompts
 ROOT = Path(__file__).resolve().parents[3]
 PROMPTS, N, KILLS = 500, 8, 50
 
-TEACHER = """
+ENGINE = """
 import os, time
-from generators.contract.engine import Outcome
-from generators.contract.config import Config
+from generators.contract.engine import EngineOptions, Outcome
 
-class Options(Config):
+class Options(EngineOptions):
     answered: str
 
 def build(model, sampling, options):
-    return Teacher(os.open(options.answered, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
+    return Stub(os.open(options.answered, os.O_WRONLY | os.O_APPEND | os.O_CREAT))
 
-class Teacher:
+class Stub:
     def __init__(self, answered):
         self.answered, self.waiting = answered, []
 
@@ -73,11 +72,11 @@ def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
     prompts(tmp_path, FilePrompts(source="file", path=str(file)))
     package = tmp_path / "patient"
     package.mkdir()
-    (package / "teacher.py").write_text(TEACHER)
+    (package / "engine.py").write_text(ENGINE)
     (package / "config.json").write_text("{}")
     answered, out = tmp_path / "answered", tmp_path / "out"
     config = {
-        "teacher": "patient.teacher", "model": str(package), "sampling": {"n": N},
+        "engine": "patient.engine", "model": str(package), "sampling": {"n": N},
         "options": {"answered": str(answered)},
     }  # fmt: skip
     command = [sys.executable, "-c", RUN, str(tmp_path / "prompts.parquet"), str(out), json.dumps(config)]

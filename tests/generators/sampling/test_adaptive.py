@@ -23,8 +23,8 @@ from generators.contract.ids import content_id
 from generators.generate import generate
 from generators.prompts import FilePrompts, prompts
 from generators.sampling.adaptive import AdaptiveConfig, AdaptiveSource
-from generators.sampling.live_verdicts import Finding, Findings, Judge, Row
-from generators.sampling.sampling_plan import Plan
+from generators.sampling.live_verdicts import LiveVerdict, LiveVerdicts, LiveVerify, Row
+from generators.sampling.sampling_plan import SamplingPlan
 from generators.sampling.scheduler import Scheduler
 from generators.sampling.settings import GenerateConfig
 
@@ -32,9 +32,9 @@ ROOT = Path(__file__).resolve().parents[3]
 COLUMNS = {"teacher": "simulated", "revision": "", "sampling": "{}"}
 
 
-def plan_of(prompts: int, n: int) -> Plan:
+def plan_of(prompts: int, n: int) -> SamplingPlan:
     messages = [[{"role": "user", "content": f"question {i}"}] for i in range(prompts)]
-    return Plan([f"p{i}" for i in range(prompts)], messages, COLUMNS, n, 0)
+    return SamplingPlan([f"p{i}" for i in range(prompts)], messages, COLUMNS, n, 0)
 
 
 def dice(row: Row, of: str = "") -> random.Random:
@@ -50,11 +50,11 @@ class World:
         self.clock = Clock()
         self.judge = SimulatedJudge(self.clock, self.finding, self.wait)
 
-    def finding(self, row: Row) -> Finding:
+    def finding(self, row: Row) -> LiveVerdict:
         rng = dice(row)
         if rng.random() < self.rates[int(row["prompt_id"][1:])]:
-            return Finding("correct", str(rng.randrange(20)))
-        return Finding("wrong")
+            return LiveVerdict("correct", str(rng.randrange(20)))
+        return LiveVerdict("wrong")
 
     def wait(self, row: Row) -> float:
         return dice(row, f"wait {self.seed}").random() * self.delay
@@ -66,7 +66,7 @@ class World:
     def sample(self, n: int, kept: frozenset[str] = frozenset(), **settings: Any) -> AdaptiveSource:
         """Run the real scheduler until all is settled."""
         engine = SimulatedEngine(self.clock, self.slots, self.length)
-        with Findings(self.folder / "findings.jsonl", self.judge) as findings:
+        with LiveVerdicts(self.folder / "live_verdicts.jsonl", self.judge) as findings:
             source = AdaptiveSource(plan_of(len(self.rates), n), AdaptiveConfig(**settings), findings, kept)
             Scheduler(engine, source, lambda request, row: None).run()
         ids = [request.trace_id for request in self.requests]
@@ -155,7 +155,7 @@ def test_verdicts_on_file_are_not_given_again_and_a_torn_end_is(tmp_path: Path) 
     rates = [0.5] * 20
     first = World(rates, tmp_path)
     before = first.sample(20, correct=2, max_samples=10)
-    file = tmp_path / "findings.jsonl"
+    file = tmp_path / "live_verdicts.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)
     assert len(lines) == len(first.judge.judged)
     file.write_bytes(b"".join(lines[:-1]) + lines[-1][:-9])
@@ -163,7 +163,7 @@ def test_verdicts_on_file_are_not_given_again_and_a_torn_end_is(tmp_path: Path) 
     kept = frozenset(request.trace_id for request in first.requests)
     torn = json.loads(lines[-1])[0]
     row = next(request.row() for request in first.requests if request.trace_id == torn)
-    with Findings(file, again.judge, [{**row, "finish_reason": "stop"}]) as findings:
+    with LiveVerdicts(file, again.judge, [{**row, "finish_reason": "stop"}]) as findings:
         source = AdaptiveSource(plan_of(20, 20), AdaptiveConfig(correct=2, max_samples=10), findings, kept)
         assert source.take(99) == []  # the torn one's prompt waits for its verdict; others have theirs
         again.clock.happen()
@@ -175,8 +175,8 @@ def test_verdicts_on_file_are_not_given_again_and_a_torn_end_is(tmp_path: Path) 
 def test_a_judge_that_breaks_ends_the_run(tmp_path: Path) -> None:
     world = World([0.5] * 4, tmp_path)
 
-    def broken(row: Row) -> "Future[Finding]":
-        future: Future[Finding] = Future()
+    def broken(row: Row) -> "Future[LiveVerdict]":
+        future: Future[LiveVerdict] = Future()
         future.set_exception(RuntimeError("no verifier starts"))
         return future
 
@@ -201,18 +201,17 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], sentence: str) ->
 # The whole stage, on a teacher in this process
 
 
-TEACHER = """
+ENGINE = """
 import random, time
-from generators.contract.engine import Outcome
-from generators.contract.config import Config
+from generators.contract.engine import EngineOptions, Outcome
 
-class Options(Config):
+class Options(EngineOptions):
     pause_s: float = 0.0
 
 def build(model, sampling, options):
-    return Teacher(options)
+    return Stub(options)
 
-class Teacher:
+class Stub:
     def __init__(self, options):
         self.options, self.waiting = options, []
 
@@ -243,14 +242,14 @@ class Teacher:
 """
 
 
-def verdict(row: Row) -> Finding:
+def verdict(row: Row) -> LiveVerdict:
     time.sleep(random.random() * 0.01)
     value, path = row["answer"].split()
-    return Finding("correct", path) if value == "right" else Finding("timeout" if path == "0" else "wrong")
+    return LiveVerdict("correct", path) if value == "right" else LiveVerdict("timeout" if path == "0" else "wrong")
 
 
 @contextmanager
-def judged_in_threads(prompts: Path) -> Iterator[Judge]:
+def verified_in_threads(prompts: Path) -> Iterator[LiveVerify]:
     with ThreadPoolExecutor(4) as threads:
         yield lambda row: threads.submit(verdict, row)
 
@@ -273,7 +272,7 @@ def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
     """Settings of a teacher that is in this test alone."""
     package = tmp_path / "simulated"
     package.mkdir()
-    (package / "teacher.py").write_text(TEACHER)
+    (package / "engine.py").write_text(ENGINE)
     (package / "config.json").write_text("{}")
     monkeypatch.syspath_prepend(tmp_path)
     for name in [name for name in sys.modules if name.partition(".")[0] == "simulated"]:
@@ -282,7 +281,7 @@ def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
     def settings(n: int = 12, **more: Any) -> GenerateConfig:
         adaptive = {"correct": 3, "max_samples": 12}
         values = {
-            "teacher": "simulated.teacher",
+            "engine": "simulated.engine",
             "model": str(package),
             "sampling": SamplingConfig(n=n),
             "adaptive": adaptive,
@@ -298,7 +297,7 @@ def result(out: Path) -> tuple[pl.DataFrame, pl.DataFrame]:
 
 
 def test_the_stage_hands_on_what_each_prompt_needed(asking: Asking, asked: Path, tmp_path: Path) -> None:
-    counts = generate(asked, tmp_path, asking(), judge=judged_in_threads)
+    counts = generate(asked, tmp_path, asking(), live_verifier=verified_in_threads)
     traces, rates = result(tmp_path)
     assert traces.group_by("prompt_id", maintain_order=True).len()["len"].to_list() == rates["samples"].to_list()
     assert all(rows["sample_index"].to_list() == list(range(len(rows))) for rows in traces.partition_by("prompt_id"))
@@ -308,44 +307,44 @@ def test_the_stage_hands_on_what_each_prompt_needed(asking: Asking, asked: Path,
     assert note["outcomes"] == {**dict.fromkeys(note["outcomes"], 0), **Counter(rates["outcome"])}
     assert note["unjudged"] == (rates["samples"] - rates["judged"]).sum() > 0
     assert note["samples"] < note["samples_fixed"] and note["outcomes"]["solved"] > 8
-    again = generate(asked, tmp_path, asking(), judge=judged_in_threads)
+    again = generate(asked, tmp_path, asking(), live_verifier=verified_in_threads)
     assert again.notes["sampled"] == 0
     assert result(tmp_path)[0].equals(traces) and result(tmp_path)[1].equals(rates)
 
 
 def test_samples_of_a_run_with_fixed_n_are_taken_as_they_are(asking: Asking, asked: Path, tmp_path: Path) -> None:
-    generate(asked, tmp_path / "fresh", asking(), judge=judged_in_threads)
+    generate(asked, tmp_path / "fresh", asking(), live_verifier=verified_in_threads)
     fixed = asking(n=5).model_copy(update={"adaptive": None})
     generate(asked, tmp_path / "after", fixed)
-    counts = generate(asked, tmp_path / "after", asking(), judge=judged_in_threads)
+    counts = generate(asked, tmp_path / "after", asking(), live_verifier=verified_in_threads)
     assert result(tmp_path / "after")[0].equals(result(tmp_path / "fresh")[0])
     assert counts.notes["reused"] > 60
 
 
 def test_a_stage_that_runs_again_stays_within_its_budget(asking: Asking, asked: Path, tmp_path: Path) -> None:
-    counts = generate(asked, tmp_path, asking(n=4), judge=judged_in_threads)
+    counts = generate(asked, tmp_path, asking(n=4), live_verifier=verified_in_threads)
     assert counts.rows_in == counts.notes["sampled"] == 4 * 24
     before = result(tmp_path)
-    again = generate(asked, tmp_path, asking(n=4), judge=judged_in_threads)
+    again = generate(asked, tmp_path, asking(n=4), live_verifier=verified_in_threads)
     assert again.notes["sampled"] == 0 and again.dropped == counts.dropped
     assert all(one.equals(other) for one, other in zip(result(tmp_path), before, strict=True))
 
 
 def test_more_is_asked_of_those_that_need_more(asking: Asking, asked: Path, tmp_path: Path) -> None:
-    generate(asked, tmp_path, asking(), judge=judged_in_threads)
+    generate(asked, tmp_path, asking(), live_verifier=verified_in_threads)
     before = result(tmp_path)[0]["trace_id"]
     stricter = asking(adaptive={"correct": 5, "max_samples": 12})
-    counts = generate(asked, tmp_path, stricter, judge=judged_in_threads)
+    counts = generate(asked, tmp_path, stricter, live_verifier=verified_in_threads)
     assert set(before) <= set(result(tmp_path)[0]["trace_id"])
     assert counts.notes["sampled"] <= counts.rows_in - len(before)
 
 
 def test_cut_off_samples_go_on_where_their_prompt_wants_them(asking: Asking, asked: Path, tmp_path: Path) -> None:
-    generate(asked, tmp_path / "later", asking(), judge=judged_in_threads)
+    generate(asked, tmp_path / "later", asking(), live_verifier=verified_in_threads)
     cut = result(tmp_path / "later")[0].filter(finish_reason="length")
-    counts = generate(asked, tmp_path / "later", asking(truncated="continue"), judge=judged_in_threads)
+    counts = generate(asked, tmp_path / "later", asking(truncated="continue"), live_verifier=verified_in_threads)
     assert counts.notes["continued"] >= 1 and len(cut) >= 1
-    generate(asked, tmp_path / "fresh", asking(truncated="continue"), judge=judged_in_threads)
+    generate(asked, tmp_path / "fresh", asking(truncated="continue"), live_verifier=verified_in_threads)
     for one, other in zip(result(tmp_path / "later"), result(tmp_path / "fresh"), strict=True):
         assert one.equals(other)
     assert set(result(tmp_path / "fresh")[0]["finish_reason"]) == {"stop"}
@@ -355,7 +354,7 @@ def test_several_teachers_have_pass_rates_each(asking: Asking, asked: Path, tmp_
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.json").write_text('{"another": true}')
-    counts = generate(asked, tmp_path, asking(teachers={"b": {"model": str(other)}}), judge=judged_in_threads)
+    counts = generate(asked, tmp_path, asking(models={"b": {"model": str(other)}}), live_verifier=verified_in_threads)
     rates = result(tmp_path)[1]
     assert rates["teacher"].to_list() == [asking().model] * 24 + [str(other)] * 24
     assert set(counts.notes["adaptive"]) == set(rates["teacher"])
@@ -363,14 +362,14 @@ def test_several_teachers_have_pass_rates_each(asking: Asking, asked: Path, tmp_
 
 
 def test_what_cannot_be_done_is_said_first(asking: Asking, asked: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="was handed no judge"):
+    with pytest.raises(ValueError, match="was handed no live_verifier"):
         generate(asked, tmp_path, asking())
     few = asking(adaptive={"correct": 1, "budget": 20})
     with pytest.raises(ValueError, match="budget is 20; the 24 prompts need one sample each"):
-        generate(asked, tmp_path, few, judge=judged_in_threads)
-    replay = asking(teacher="replay", options={"rows": {"source": "file", "path": "x.jsonl"}})
-    with pytest.raises(ValueError, match="the teacher replay makes none"):
-        generate(asked, tmp_path, replay, judge=judged_in_threads)
+        generate(asked, tmp_path, few, live_verifier=verified_in_threads)
+    replay = asking(engine="replay", options={"rows": {"source": "file", "path": "x.jsonl"}})
+    with pytest.raises(ValueError, match="the engine replay makes none"):
+        generate(asked, tmp_path, replay, live_verifier=verified_in_threads)
     assert not (tmp_path / "traces.parquet").exists()
 
 
@@ -378,20 +377,20 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path[:0] = [sys.argv[4], sys.argv[5]]
-from test_adaptive import judged_in_threads
+from test_adaptive import verified_in_threads
 from generators.generate import generate
 from generators.sampling.settings import GenerateConfig
-generate(Path(sys.argv[1]), Path(sys.argv[2]), GenerateConfig.model_validate_json(sys.argv[3]), judge=judged_in_threads)
+generate(Path(sys.argv[1]), Path(sys.argv[2]), GenerateConfig.model_validate_json(sys.argv[3]), live_verifier=verified_in_threads)
 """
 
 
 def test_killed_and_resumed_samples_and_judges_nothing_twice(asking: Asking, asked: Path, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    generate(asked, whole, asking(), judge=judged_in_threads)
+    generate(asked, whole, asking(), live_verifier=verified_in_threads)
     slow = asking(options={"pause_s": 0.02})
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", KILLED, str(asked), str(killed), slow.model_dump_json(), here, str(tmp_path)]
-    log, findings = killed / "ledger" / "000001.log", killed / "findings.jsonl"
+    log, findings = killed / "ledger" / "000001.log", killed / "live_verdicts.jsonl"
     for lines in (20, 50):
         process = subprocess.Popen(command, cwd=ROOT)
         while process.poll() is None and (not log.exists() or log.read_bytes().count(b"\n") < lines):
@@ -401,7 +400,7 @@ def test_killed_and_resumed_samples_and_judges_nothing_twice(asking: Asking, ask
     with open(findings, "ab") as torn:
         torn.write(b'["half a li')
     before = log.read_bytes().count(b"\n")
-    counts = generate(asked, killed, asking(), judge=judged_in_threads)
+    counts = generate(asked, killed, asking(), live_verifier=verified_in_threads)
     assert counts.notes["reused"] == before
     ids = [json.loads(line)["trace_id"] for line in log.read_bytes().splitlines()]
     assert len(set(ids)) == len(ids) == before + counts.notes["sampled"]

@@ -7,23 +7,23 @@ from collections.abc import Sequence
 
 import pytest
 
-from generators.sampling.live_verdicts import Finding
+from generators.sampling.live_verdicts import LiveVerdict
 from generators.sampling.pass_rates import Tally, band_of
 
-WRONG = Finding("wrong")
+WRONG = LiveVerdict("wrong")
 PATHS = {"all distinct": None, "even": [1.0] * 6, "steep": [0.7, 0.15, 0.08, 0.05, 0.02], "one": [1.0]}
 RUNS = 8000
 
 
-def stream(rng: random.Random, p: float, paths: Sequence[float] | None, most: int, lost: float = 0.0) -> list[Finding]:
+def stream(rng: random.Random, p: float, paths: Sequence[float] | None, most: int, lost: float = 0.0) -> list[LiveVerdict]:
     """Samples of a prompt up to the cap; `lost` of them cannot be judged."""
     findings = []
     for index in range(most):
         if rng.random() < lost:
-            findings.append(Finding("timeout"))
+            findings.append(LiveVerdict("timeout"))
         elif rng.random() < p:
             path = str(index) if paths is None else str(rng.choices(range(len(paths)), paths)[0])
-            findings.append(Finding("correct", path))
+            findings.append(LiveVerdict("correct", path))
         else:
             findings.append(WRONG)
     return findings
@@ -51,7 +51,7 @@ def test_the_share_of_correct_samples_is_too_high(p: float) -> None:
 def test_exactly_unbiased_by_enumeration() -> None:
     """Every sequence of wrong, path a and path b, weighted by its probability: no noise."""
     p, weights = 0.4, {"a": 0.3, "b": 0.1}
-    chances = {WRONG: 1 - p, **{Finding("correct", path): weight for path, weight in weights.items()}}
+    chances = {WRONG: 1 - p, **{LiveVerdict("correct", path): weight for path, weight in weights.items()}}
     for enough, most in [(1, 5), (2, 5), (2, 7), (3, 4)]:
         total = 0.0
         for sequence in itertools.product(chances, repeat=most):
@@ -67,18 +67,18 @@ def test_what_cannot_be_judged_is_not_wrong() -> None:
     assert sum(tally.samples - tally.judged for tally in tallies) > RUNS
     rates = [rate for tally in tallies if (rate := tally.pass_rate()) is not None]
     assert math.fsum(rates) / len(rates) == pytest.approx(0.5, abs=0.01)
-    assert Tally.of([Finding("error"), Finding("failed")], 2).pass_rate() is None
+    assert Tally.of([LiveVerdict("error"), LiveVerdict("failed")], 2).pass_rate() is None
 
 
 def test_samples_beyond_the_stop_are_not_used() -> None:
-    right = [Finding("correct", path) for path in "abc"]
+    right = [LiveVerdict("correct", path) for path in "abc"]
     tally = Tally.of([WRONG, right[0], right[0], right[1], WRONG, right[2]], 2)
     assert (tally.samples, tally.judged, tally.correct, tally.distinct, tally.solved) == (4, 4, 3, 2, True)
     assert tally.pass_rate() == pytest.approx(2 / 3)
 
 
 def test_outcomes_and_bands() -> None:
-    right = Finding("correct", "a")
+    right = LiveVerdict("correct", "a")
     assert Tally.of([right], 1).outcome(8) == "solved"
     assert Tally.of([right, WRONG, WRONG], 2).outcome(3) == "capped"
     assert Tally.of([WRONG] * 3, 2).outcome(3) == "hopeless"

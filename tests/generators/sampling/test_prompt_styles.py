@@ -12,6 +12,7 @@ import pytest
 from filters.text.final_answer import boxed
 from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig
 from generators.contract.ids import prompt_id_of, trace_id_of
+from generators.contract.stage_protocol import Runtime
 from generators.generate import generate
 from generators.prompts import FilePrompts, prompts
 from generators.sampling.prompt_styles import MATHEMATICS, read_examples, style_of
@@ -57,12 +58,12 @@ def asked(tmp_path: Path) -> Path:
 
 def config(tiny: Path, **more: Any) -> GenerateConfig:
     sampling = SamplingConfig.model_validate(SAMPLING)
-    return GenerateConfig(teacher="transformers", model=str(tiny), sampling=sampling, **more)
+    return GenerateConfig(engine="transformers", model=str(tiny), sampling=sampling, **more)
 
 
 def sampled(asked: Path, settings: GenerateConfig) -> tuple[pl.DataFrame, dict[str, list[dict[str, str]]]]:
     """(traces, prompt_id -> messages that the teacher read), from one ledger for all calls."""
-    generate(asked, asked.parent, settings, fleet=echo)
+    generate(asked, asked.parent, settings, runtime=Runtime(fleet=echo))
     traces = pl.read_parquet(asked.parent / "traces.parquet")
     return traces, {row["prompt_id"]: json.loads(row["answer"]) for row in traces.iter_rows(named=True)}
 
@@ -100,14 +101,14 @@ def test_a_style_changes_what_is_read_and_the_sample_but_not_the_prompt(tiny: Pa
         assert user["content"].endswith(f"Question: {plainly[prompt_id][1]['content']}")
         assert [example.reasoning in user["content"] for example in shown] == [True, True, False]
         assert reflected[prompt_id][1]["content"].startswith(plainly[prompt_id][1]["content"] + "\n\nSolve this in")
-    assert generate(asked, asked.parent, config(tiny, style="few_shot"), fleet=echo).notes["sampled"] == 0
+    assert generate(asked, asked.parent, config(tiny, style="few_shot"), runtime=Runtime(fleet=echo)).notes["sampled"] == 0
 
 
 def test_examples_that_are_shown_are_part_of_the_sample(tiny: Path, asked: Path, tmp_path: Path) -> None:
     file = examples(tmp_path / "examples.jsonl", 3)
     settings = config(tiny, style="few_shot", examples=file, shots=1)
     first, read = sampled(asked, settings)
-    assert settings.files() == [Path(file)]
+    assert settings.sources().files == (Path(file),)
     own = {user["content"].rpartition("Question: ")[2]: user["content"] for _, user in read.values()}
     assert "twice 0" in own["2+2=?"] and "twice 1" not in own["2+2=?"]
     examples(tmp_path / "examples.jsonl", 9)  # further ones are not read
@@ -123,10 +124,10 @@ def test_an_example_is_not_shown_to_its_own_question(tmp_path: Path) -> None:
     assert [f"twice {i}" in text for i in (0, 2)] == [True, True]
 
 
-def test_further_teachers_have_styles_of_their_own(tiny: Path, asked: Path, tmp_path: Path) -> None:
+def test_further_models_have_styles_of_their_own(tiny: Path, asked: Path, tmp_path: Path) -> None:
     file = examples(tmp_path / "examples.jsonl", 3)
-    teachers = {"plain": {"style": "plain"}, "one": {"shots": 1}}
-    settings = config(tiny, style="few_shot", examples=file, teachers=teachers)
+    models = {"plain": {"style": "plain"}, "one": {"shots": 1}}
+    settings = config(tiny, style="few_shot", examples=file, models=models)
     assert [(one.style, one.examples, one.shots) for one in settings.each()] == [
         ("few_shot", file, None),
         ("plain", None, None),

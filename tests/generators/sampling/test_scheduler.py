@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from generators.contract.engine import Outcome, SampleRequest
-from generators.sampling.sampling_plan import LongestFirst, Plan
+from generators.sampling.sampling_plan import LongestFirst, SamplingPlan
 from generators.sampling.scheduler import Persistence, Row, Scheduler
 
 
@@ -89,7 +89,7 @@ def test_a_failure_is_tried_again_and_given_up_after_its_attempts() -> None:
         bad = request.trace_id == "t3" or (request.trace_id == "t5" and tries["t5"] < 3)
         return Outcome(request, error="no luck") if bad else done(request)
 
-    source, kept = run(Scripted(flaky), 10, persistence=Persistence(attempts=4))
+    source, kept = run(Scripted(flaky), 10, persistence=Persistence(max_attempts=4))
     assert (tries["t3"], tries["t5"], tries["t1"]) == (4, 3, 1)
     assert dict(source.settlements) == {f"t{i}": "error" if i == 3 else "stop" for i in range(10)}
     assert [row["error"] for row in kept if row["finish_reason"] == "error"] == ["no luck"]
@@ -107,13 +107,13 @@ def test_an_outage_costs_no_sample_its_attempts() -> None:
     def away(request: SampleRequest) -> Outcome:
         return Outcome(request, error="away", blameless=True) if time.monotonic() < until else done(request)
 
-    _, kept = run(Scripted(away), 8, persistence=Persistence(attempts=1))
+    _, kept = run(Scripted(away), 8, persistence=Persistence(max_attempts=1))
     assert {row["finish_reason"] for row in kept} == {"stop"}
 
 
 def test_a_teacher_that_stays_away_is_given_up() -> None:
     engine = Scripted(lambda request: Outcome(request, error="away", blameless=True))
-    _, kept = run(engine, 8, persistence=Persistence(patience_s=0.2))
+    _, kept = run(engine, 8, persistence=Persistence(give_up_after_s=0.2))
     assert len(kept) == 8 and all(row["error"].endswith("away") for row in kept)
 
 
@@ -143,10 +143,10 @@ def test_a_cut_sample_that_cannot_go_on_stays_as_it_was() -> None:
     assert [row["finish_reason"] for row in kept] == ["length"] * 3
 
 
-def plan(prompts: int, n: int) -> Plan:
+def plan(prompts: int, n: int) -> SamplingPlan:
     columns = {"teacher": "m", "revision": "", "sampling": "{}"}
     ids = [f"p{i}" for i in range(prompts)]
-    return Plan(ids, [[{"role": "user", "content": "?" * (i + 1)}] for i in range(prompts)], columns, n, 0)
+    return SamplingPlan(ids, [[{"role": "user", "content": "?" * (i + 1)}] for i in range(prompts)], columns, n, 0)
 
 
 def taken(source: LongestFirst, lengths: dict[str, int]) -> Iterator[str]:
