@@ -1,4 +1,4 @@
-"""What adaptive sampling used and saved, and how hard its prompts were, from the notes and pass rates of generate."""
+"""Adaptive sampling in the report: samples used and saved, and the difficulty of the prompts."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,10 @@ from generators.sampling.pass_rates import BANDS, OUTCOMES
 
 
 def adaptive(run: Path, notes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """One entry a teacher that was sampled adaptively: its policy, what it saved, and its prompts by band."""
+    """Return an entry for each model that was sampled adaptively: its policy, its savings, and its prompts by band.
+
+    notes: those of the generate stage, whose pass_rates.parquet is read from the run folder.
+    """
     policies = notes.get("adaptive")
     if not policies:
         return []
@@ -26,11 +29,11 @@ def _entry(model: str, policy: Mapping[str, Any], rates: pl.DataFrame) -> dict[s
         "of_most": paid / policy["samples_most"] if policy["samples_most"] else None,
     }
     shown = [band for band in BANDS if band != "unknown" or policy["bands"][band]]
-    return {"teacher": model, **policy, **saved, "by_band": [_band(band, rates) for band in shown]}
+    return {"model": model, **policy, **saved, "by_band": [_band(band, rates) for band in shown]}
 
 
 def _band(band: str, rates: pl.DataFrame) -> dict[str, Any]:
-    """The prompts of one band."""
+    """Return the counts of one band's prompts."""
     rows = rates.filter(band=band)
     outcomes = {outcome: len(rows.filter(outcome=outcome)) for outcome in OUTCOMES}
     means = {"mean_samples": rows["samples"].mean(), "mean_distinct": rows["distinct"].mean()}

@@ -1,6 +1,6 @@
-"""What a run folder says, as tables of plain values: the data of report.html, written beside it as report.json.
+"""The data of report.html: a run folder as tables of plain values, also written as report.json.
 
-Only finished stages are read (those with a manifest); a stage that is missing gives None or an empty list.
+Only finished stages are read (those with a manifest); a missing stage gives None or an empty list.
 """
 
 import json
@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from generators.contract.errors import InputError
 from generators.contract.ids import content_id
 from generators.contract.records import STATUSES
 from pipelines.hardware import hardware
@@ -20,13 +21,15 @@ from pipelines.judge.summary import judging
 from pipelines.report.ablation import ablation
 from pipelines.report.adaptive import adaptive
 from pipelines.report.training import training
+from pipelines.stages.table import EVALUATE, STAGES, TRAIN
 
-FLOW = ("prompts", "generate", "verify", "judge", "select", "rewrite", "corpus", "score", "train", "ablate", "evaluate")
-OPTIONAL = ("judge", "rewrite", "ablate")  # their absence is no gap
-REFERENCES = ("teacher", "start")  # evaluated beside the students
+ABLATE = "ablate"  # trainings and evaluations of its own: no stage of the table
+FLOW = tuple(name for stage in STAGES for name in ((stage, ABLATE) if stage == TRAIN.name else (stage,)))
+OPTIONAL = {ABLATE, *(stage.name for stage in STAGES.values() if stage.optional)}  # their absence is no gap
+REFERENCES = {"teacher": "teacher", "start": "student before"}  # evaluated models that are not trained here -> label
 FEW_SAMPLES = 12  # up to so many samples a prompt, each count correct has a bar of its own
 EXAMPLES_A_GROUP = 3
-EXAMPLE_CHARACTERS = 8000  # of one text; the rest is counted, not shown
+EXAMPLE_CHARACTERS = 8000  # shown of one text; the rest is only counted
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/'\"]+/)+")
 
@@ -34,12 +37,12 @@ Manifests = dict[str, dict[str, Any]]  # stage folder, relative to the run -> it
 
 
 def collect(run: Path) -> dict[str, Any]:
-    """Everything the report shows, as JSON values. A run folder without any finished stage is a ValueError."""
+    """Return everything that the report shows, as JSON values; InputError where `run` holds no finished stage."""
     manifests = read_manifests(run)
     if not manifests:
-        raise ValueError(f"{run} holds no finished stage: no manifest.json in it or below")
+        raise InputError(f"{run} holds no finished stage: there is no manifest.json in it or below it")
     recipe = read_recipe(run, manifests)
-    scores = results(run, manifests)
+    scores = results(run, recipe, manifests)
     data = {
         "overview": overview(recipe, manifests),
         "results": scores,
@@ -49,18 +52,19 @@ def collect(run: Path) -> dict[str, Any]:
         "adaptive": adaptive(run, manifests["generate"]["counts"]["notes"]) if "generate" in manifests else [],
         "tokens": tokens(run, manifests),
         "examples": examples(run, manifests),
-        "training": training(run, [name for name in manifests if name.startswith("train/")], labels(recipe)),
+        "training": training(run, [name for name in manifests if name.startswith(f"{TRAIN.name}/")], labels(recipe)),
         "soft_targets": soft_targets(run, recipe, manifests),
-        "ablation": ablation(run),
+        "ablation": ablation(run, {folder: manifest["counts"]["tokens"] for folder, manifest in manifests.items()}),
         "stages": stage_rows(run, manifests),
         "versions": versions(manifests),
         "recipe": recipe,
     }
-    return finite(data)
+    found: dict[str, Any] = finite(data)
+    return found
 
 
 def finite(value: Any) -> Any:
-    """`value` with every NaN and infinity as None, which JSON has no numbers for."""
+    """Return `value` with None for every NaN and infinity, for which JSON has no number."""
     if isinstance(value, Mapping):
         return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -69,7 +73,7 @@ def finite(value: Any) -> Any:
 
 
 def read_manifests(run: Path) -> Manifests:
-    """Manifests of all finished stages, in the order of the pipeline and of the recipe's students."""
+    """Return the manifests of all finished stages, in the order of the pipeline and of the recipe's students."""
     found: Manifests = {}
     for path in sorted(run.rglob("manifest.json")):
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -79,38 +83,41 @@ def read_manifests(run: Path) -> Manifests:
     return dict(sorted(found.items(), key=lambda item: _place(item[0], order)))
 
 
-def _place(folder: str, students: Sequence[str]) -> tuple[int, int, str]:
+def _place(folder: str, students: Sequence[str]) -> tuple[int, int, list[str | int]]:
+    """Sort key of a stage folder; numbers count as numbers, so that seed-10 comes after seed-9."""
     stage, _, rest = folder.partition("/")
     name = rest.partition("/")[0]
     models = [*REFERENCES, *students]
     return (
         FLOW.index(stage) if stage in FLOW else len(FLOW),
         models.index(name) if name in models else len(models),
-        folder,
+        [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", folder)],
     )
 
 
 def read_recipe(run: Path, manifests: Manifests) -> dict[str, Any]:
-    """The resolved recipe: recipe.json, or what a manifest remembers of it."""
+    """Return the resolved recipe: recipe.json, or the copy of it in a manifest."""
     path = run / "recipe.json"
     if path.exists():
-        return json.loads(path.read_text(encoding="utf-8"))
+        recipe: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return recipe
     return next((manifest["recipe"] for manifest in manifests.values() if "recipe" in manifest), {})
 
 
 def student_names(recipe: Mapping[str, Any]) -> list[str]:
-    """Students in the recipe's order; a recipe without [students] trains one, called student."""
+    """Return the students in the recipe's order; a recipe without [students] trains one, named student."""
     return list(recipe.get("students") or {}) or ["student"]
 
 
 def labels(recipe: Mapping[str, Any]) -> dict[str, str]:
-    """Student -> the name tables show."""
-    students = recipe.get("students") or {}
-    return {name: (students.get(name) or {}).get("label") or name for name in student_names(recipe)}
+    """Return the name that tables show for each model: the students' labels, which [train] may set for all."""
+    students, shared = recipe.get("students") or {}, (recipe.get("train") or {}).get("label")
+    trained = {name: (students.get(name) or {}).get("label", shared) or name for name in student_names(recipe)}
+    return {**REFERENCES, **trained}
 
 
 def overview(recipe: Mapping[str, Any], manifests: Manifests) -> dict[str, Any]:
-    """What ran, when, on what, from which commit, and what is missing or out of date."""
+    """Return what ran, when, on which hardware, from which commit, and what is missing or out of date."""
     every = list(manifests.values())
     present = {folder.partition("/")[0] for folder in manifests}
     recorded = sorted({manifest["hardware"] for manifest in every if "hardware" in manifest})
@@ -129,7 +136,7 @@ def overview(recipe: Mapping[str, Any], manifests: Manifests) -> dict[str, Any]:
 
 
 def stale(manifests: Manifests) -> list[dict[str, str]]:
-    """Stages made from an upstream run that is no longer the one in the folder."""
+    """Return the stages that were made from an upstream run that is no longer the one in the folder."""
     return [
         {"stage": folder, "made_from": upstream}
         for folder, manifest in manifests.items()
@@ -142,26 +149,37 @@ def _identities(manifest: Mapping[str, Any]) -> tuple[Any, ...]:
     return manifest.get("run_id"), manifest["fingerprint"]
 
 
-def results(run: Path, manifests: Manifests) -> list[dict[str, Any]]:
-    """One row a model: the teacher, the student before training, then students in the recipe's order."""
-    folders = [folder for folder in manifests if folder.startswith("evaluate/") and folder.count("/") == 1]
-    rows = []
+def results(run: Path, recipe: Mapping[str, Any], manifests: Manifests) -> list[dict[str, Any]]:
+    """Return a row for each model: the teacher, the student before training, then students in the recipe's order.
+
+    Figures come from scores.json, labels from the recipe, and training tokens from the manifests below train/.
+    """
+    folders = [folder for folder in manifests if folder.startswith(f"{EVALUATE.name}/") and folder.count("/") == 1]
+    shown, rows = labels(recipe), []
     for folder in folders:
         scores = json.loads((run / folder / "scores.json").read_text(encoding="utf-8"))
         name = folder.removeprefix("evaluate/")
-        rows.append({**scores, "name": name, "label": scores.get("label") or name, "reference": name in REFERENCES})
+        facts = {"name": name, "label": shown.get(name, name), "reference": name in REFERENCES}
+        rows.append({**scores, **facts, "train_tokens": trained_tokens(manifests, name)})
     return rows
 
 
+def trained_tokens(manifests: Manifests, student: str) -> int | None:
+    """Return how many tokens a student was trained on, by its last seed; None for a model that was not trained here."""
+    folder = f"{TRAIN.name}/{student}"
+    trainings = [made for name, made in manifests.items() if name == folder or name.startswith(f"{folder}/")]
+    return trainings[-1]["counts"]["tokens"] if trainings else None
+
+
 def groups(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Groups of problems and their size; none when there is only one."""
+    """Return the groups of problems with their sizes; an empty list where there is only one group."""
     found = {name: group["problems"] for row in rows for name, group in row.get("by_group", {}).items()}
     return [{"name": name, "problems": n} for name, n in found.items()] if len(found) > 1 else []
 
 
 def funnel(run: Path, manifests: Manifests) -> list[dict[str, Any]]:
-    """Rows in = kept + dropped by reason, for each stage that hands rows on."""
-    folders = [folder for folder in manifests if folder.partition("/")[0] not in ("evaluate", "ablate")]
+    """Return the counts of each stage that hands rows on: rows in = kept + dropped by reason."""
+    folders = [folder for folder in manifests if folder.partition("/")[0] not in (EVALUATE.name, ABLATE)]
     return [_funnel_row(run, folder, manifests[folder]["counts"]) for folder in folders]
 
 
@@ -182,25 +200,26 @@ def _funnel_row(run: Path, folder: str, counts: Mapping[str, Any]) -> dict[str, 
 
 
 def _rewriting(notes: Mapping[str, Any]) -> str:
-    """What became of the traces that were to be rewritten, and of the replies."""
+    """Return a sentence on the traces that were to be rewritten and on the replies."""
     unused = ", ".join(f"{reason} {n:,}" for reason, n in notes["replies_not_used"].items())
     left = f", {notes['left_as_they_were']:,} left as they were" if notes["left_as_they_were"] else ""
     return f"{notes['rewritten']:,} rewritten{left}; of {notes['replies']:,} replies not used: {unused or 'none'}"
 
 
 def _recounted_rewrites(run: Path, counts: Mapping[str, Any]) -> bool:
-    """Whether the labels in rewritten.parquet give the manifest's numbers."""
+    """Return whether the labels in rewritten.parquet give the manifest's numbers."""
     labels = _scan(run, "rewrite/rewritten.parquet").select("drop_reason", "rewritten_from").collect()
     originals = Counter(labels.filter(pl.col("rewritten_from").is_null())["drop_reason"])
     dropped = {reason: originals[reason] for reason in counts["dropped"]}
-    return labels["drop_reason"].null_count() == counts["rows_kept"] and dropped == counts["dropped"]
+    kept = labels["drop_reason"].null_count()
+    return bool(kept == counts["rows_kept"] and dropped == counts["dropped"])
 
 
 def _recounted(run: Path, counts: Mapping[str, Any]) -> bool:
-    """Whether the labels in selected.parquet give the manifest's numbers."""
+    """Return whether the labels in selected.parquet give the manifest's numbers."""
     reasons = Counter(_scan(run, "select/selected.parquet").select("drop_reason").collect()["drop_reason"])
     kept = reasons.pop(None, 0)
-    return kept == counts["rows_kept"] and dict(reasons) == {k: n for k, n in counts["dropped"].items() if n}
+    return bool(kept == counts["rows_kept"] and reasons == {k: n for k, n in counts["dropped"].items() if n})
 
 
 def _scan(run: Path, file: str) -> pl.LazyFrame:
@@ -208,7 +227,7 @@ def _scan(run: Path, file: str) -> pl.LazyFrame:
 
 
 def solve_rates(run: Path, manifests: Manifests) -> dict[str, Any] | None:
-    """How many prompts the teacher solved how often, and how its samples were judged."""
+    """Return the numbers of prompts by solve rate, and of samples by verdict."""
     if "verify" not in manifests or "generate" not in manifests:
         return None
     traces = _scan(run, "generate/traces.parquet").select("trace_id", "prompt_id")
@@ -227,7 +246,7 @@ def solve_rates(run: Path, manifests: Manifests) -> dict[str, Any] | None:
 
 
 def _rate_bins(prompts: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
-    """Prompts by number correct where all have the same few samples, else by share correct in tenths."""
+    """Count prompts by number correct where all have the same few samples, else by share correct in tenths."""
     sizes = {samples for _, samples in prompts}
     if len(sizes) == 1 and (n := sizes.pop()) <= FEW_SAMPLES:
         counts = Counter(correct for correct, _ in prompts)
@@ -238,12 +257,12 @@ def _rate_bins(prompts: Sequence[tuple[int, int]]) -> list[dict[str, Any]]:
 
 
 def _tenth(correct: int, samples: int) -> int:
-    """0: none correct, 11: all, else the tenth (1 to 10) the share lies in."""
+    """Return 0 for none correct, 11 for all, else the tenth (1 to 10) in which the share lies."""
     return 11 if correct == samples else -(-10 * correct // samples)
 
 
 def tokens(run: Path, manifests: Manifests) -> dict[str, Any] | None:
-    """Distribution of prompt and completion tokens of the traces; completions also by what became of them."""
+    """Return the distributions of prompt and completion tokens of the traces, and of completions by verdict."""
     if "generate" not in manifests:
         return None
     traces = _scan(run, "generate/traces.parquet").select("trace_id", "prompt_tokens", "completion_tokens").collect()
@@ -268,8 +287,8 @@ def _distribution(values: pl.Series) -> dict[str, Any]:
 
 
 def _token_bins(groups: Mapping[str, pl.Series]) -> dict[str, Any]:
-    """Counts in at most 40 bins of one round width; `edges` are the bins' lower ends."""
-    largest = max(int(values.drop_nulls().to_numpy().max(initial=0)) for values in groups.values())  # type: ignore[call-overload]
+    """Count in at most 40 bins of one round width; `edges` are the bins' lower ends."""
+    largest = max(int(values.drop_nulls().to_numpy().max(initial=0)) for values in groups.values())
     width = next(w for e in range(12) for w in (10**e, 2 * 10**e, 5 * 10**e) if largest < 40 * w)
     edges = list(range(0, largest + 1, width))
     found = {name: Counter((values.drop_nulls() // width).to_list()) for name, values in groups.items()}
@@ -278,7 +297,7 @@ def _token_bins(groups: Mapping[str, pl.Series]) -> dict[str, Any]:
 
 
 def examples(run: Path, manifests: Manifests) -> list[dict[str, Any]]:
-    """Some kept traces and some dropped ones for each reason, drawn by hash of their ids, not chosen."""
+    """Return a few kept traces, and a few dropped ones for each reason, drawn by a hash of their ids."""
     if "select" not in manifests:
         return []
     ids = _scan(run, "select/selected.parquet").select("trace_id", "drop_reason").collect()
@@ -299,7 +318,7 @@ def _drawn(run: Path, manifests: Manifests, ids: pl.DataFrame, reason: str | Non
 
 
 def _questions(run: Path, manifests: Manifests, prompt_ids: Iterable[str]) -> dict[str, tuple[str, str | None]]:
-    """prompt_id -> (last user message, reference)."""
+    """Return prompt_id -> (last user message, reference)."""
     if "prompts" not in manifests:
         return {}
     wanted = pl.col("prompt_id").is_in(list(prompt_ids))
@@ -317,7 +336,7 @@ def _example(row: Mapping[str, Any], question: tuple[str, str | None] | None) ->
 
 
 def without_folders(text: str) -> str:
-    """`text` with absolute paths cut to their last part: an error's message may name folders of this machine."""
+    """Return `text` with absolute paths cut to their last part: an error message may name folders of this machine."""
     return ABSOLUTE_PATH.sub("…/", text)
 
 
@@ -328,7 +347,7 @@ def _cut(text: str | None) -> str | None:
 
 
 def soft_targets(run: Path, recipe: Mapping[str, Any], manifests: Manifests) -> dict[str, Any] | None:
-    """What the teacher's stored targets are and what they take on disk."""
+    """Return the settings and notes of the stored soft targets, and their size on disk."""
     if "score" not in manifests:
         return None
     counts = manifests["score"]["counts"]
@@ -345,11 +364,11 @@ def _note(value: Any) -> Any:
 
 
 def stage_rows(run: Path, manifests: Manifests) -> list[dict[str, Any]]:
-    """Time, tokens and bytes of each stage; an ablation's many stages as one row."""
-    cells = [folder for folder in manifests if folder.startswith("ablate/")]
+    """Return time, tokens and bytes written of each stage; an ablation's many stages are one row."""
+    cells = [folder for folder in manifests if folder.startswith(f"{ABLATE}/")]
     rows = [_stage_row(folder, [manifests[folder]]) for folder in manifests if folder not in cells]
     if cells:
-        rows.append(_stage_row(f"ablate ({len(cells)} stages)", [manifests[folder] for folder in cells]))
+        rows.append(_stage_row(f"{ABLATE} ({len(cells)} stages)", [manifests[folder] for folder in cells]))
     return rows
 
 
@@ -367,7 +386,7 @@ def _stage_row(name: str, made: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def versions(manifests: Manifests) -> dict[str, list[str]]:
-    """Library -> versions the stages ran with; more than one when a run was continued after an update."""
+    """Return library -> versions that the stages ran with: several where a run was continued after an update."""
     found: dict[str, set[str]] = {}
     for manifest in manifests.values():
         for name, version in manifest["versions"].items():

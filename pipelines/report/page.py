@@ -1,11 +1,10 @@
-"""The report of a run: report.html, one file that asks for nothing else, and the same tables as report.json.
+"""The report of a run: report.html, one self-contained file, and the same tables as report.json.
 
-report.html is drawn from report.json's data alone. It needs no script, and its content policy allows none:
-traces are a model's output.
+report.html is drawn from the data of report.json alone. It needs no script, and its content security policy allows
+none: traces are the output of a model.
 """
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +16,8 @@ from markupsafe import Markup
 from generators.contract.files import write_text
 from generators.contract.stage_protocol import StageCounts
 from pipelines.report import charts
-from pipelines.report.data import collect, read_manifests, results
+from pipelines.report.data import collect, read_manifests, read_recipe, results
+from pipelines.toml import as_toml
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,7 +27,7 @@ DASH = "\u2013"  # where there is no value
 
 
 def report(run: Path, out: Path) -> StageCounts:
-    """Write out/report.html and out/report.json of what the run folder holds; rows are stage manifests."""
+    """Write out/report.html and out/report.json on everything in the run folder; the counted rows are manifests."""
     data = collect(run)
     write_text(json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False), out / "report.json")
     write_text(render(data), out / "report.html")
@@ -35,7 +35,7 @@ def report(run: Path, out: Path) -> StageCounts:
 
 
 def render(data: Data) -> str:
-    """The page of a report's data."""
+    """Return the page that shows a report's data."""
     page = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -51,16 +51,17 @@ def render(data: Data) -> str:
 
 
 def terminal_table(run: Path) -> "Table":
-    """The results of a run for a terminal, in the report's order."""
+    """Return the results of a run as a table for a terminal, in the report's order."""
     from rich.table import Table
     from rich.text import Text
 
     headers = ("model", "pass@1 [95% interval]", "cons@k", "problems x samples", "mean tokens", "train tokens")
-    rows = [_cells(row) for row in results(run, read_manifests(run))]
+    manifests = read_manifests(run)
+    rows = [_cells(row) for row in results(run, read_recipe(run, manifests), manifests)]
     table = Table(header_style="bold", pad_edge=False, box=None)
     table.add_column(headers[0], overflow="fold")
     for header, cells in zip(headers[1:], list(zip(*rows, strict=True))[1:], strict=True):
-        # in 80 columns a model's name and the headings may wrap, a number may not
+        # In 80 columns a model's name and the headings may wrap; a number may not.
         table.add_column(header, justify="right", width=max(map(len, [*header.split(), *cells])))
     for row in rows:
         table.add_row(*map(Text, row))
@@ -74,16 +75,16 @@ def _cells(row: Data) -> tuple[str, ...]:
         majority(row),
         f"{count(row['problems'])} x {count(row['samples'])}",
         decimal(row["mean_completion_tokens"]),
-        count(row.get("train_tokens")),
+        count(row["train_tokens"]),
     )
 
 
 def majority(row: Data) -> str:
-    """cons@k with its k, such as 61.0% (k=4)."""
+    """Return cons@k with its k, such as 61.0% (k=4)."""
     return DASH if row["cons@k"] is None else f"{100 * row['cons@k']:.1f}% (k={row['k']})"
 
 
-# How values are written
+# Values as text
 
 
 def count(value: float | None) -> str:
@@ -99,12 +100,12 @@ def decimal(value: float | None, digits: int = 1) -> str:
 
 
 def interval(row: Data) -> str:
-    """pass@1 with its 95% interval."""
+    """Return pass@1 with its 95% interval."""
     return charts.percent_interval(row["pass@1"], *row["ci95"])
 
 
 def duration(seconds: float) -> str:
-    """42.3 s, 3 min 05 s, 2 h 10 min."""
+    """Return a time such as 42.3 s, 3 min 05 s or 2 h 10 min."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -112,7 +113,7 @@ def duration(seconds: float) -> str:
 
 
 def size(amount: float | None) -> str:
-    """Bytes in binary units."""
+    """Return a number of bytes in binary units."""
     if amount is None:
         return DASH
     for unit in ("B", "KiB", "MiB", "GiB"):
@@ -123,50 +124,22 @@ def size(amount: float | None) -> str:
 
 
 def moment(text: str) -> str:
-    """An ISO time to the minute, with its zone."""
+    """Return an ISO time to the minute, with its time zone."""
     return datetime.fromisoformat(text).strftime("%Y-%m-%d %H:%M %Z").strip()
 
 
 def setting(value: Any) -> str:
-    """A setting or a note in a line of text."""
+    """Return a setting or a note as one line of text."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
-def as_toml(recipe: Data) -> str:
-    """A resolved recipe as TOML that gives the same recipe again; None, which TOML lacks, is left out."""
-    return "\n".join(_table_lines(recipe, [])).strip() + "\n"
-
-
-def _table_lines(table: Data, path: Sequence[str]) -> list[str]:
-    values = [f"{_key(k)} = {_value(v)}" for k, v in table.items() if v is not None and not isinstance(v, Mapping)]
-    lines = ["", f"[{'.'.join(map(_key, path))}]", *values] if path else values
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            lines += _table_lines(value, [*path, key])
-    return lines
-
-
-def _key(key: str) -> str:
-    return key if key.isascii() and key.replace("_", "").replace("-", "").isalnum() else json.dumps(key)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None) + "}"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_value(item) for item in value if item is not None) + "]"
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return json.dumps(value, ensure_ascii=False)
-
-
-# What the data says in a sentence
+# Findings as sentences
 
 
 def summary(data: Data) -> list[str]:
-    """The main findings, one sentence each."""
+    """Return the main findings, one sentence each."""
     students = [row for row in data["results"] if not row["reference"]]
     sentences = [_best_sentence(students, data["results"])] if students else []
     steps = {row["stage"]: row for row in data["funnel"]}
@@ -180,22 +153,22 @@ def summary(data: Data) -> list[str]:
 def _best_sentence(students: Sequence[Data], rows: Sequence[Data]) -> str:
     best = max(students, key=lambda row: row["pass@1"])
     others = {row["name"]: row for row in rows if row["reference"]}
-    beside = [
+    compared = [
         f"{words} {percent(others[name]['pass@1'])}"
         for name, words in (("teacher", "its teacher"), ("start", "the student before training"))
         if name in others
     ]
     which = f", the best of {len(students)} students" if len(students) > 1 else ""
     return f"{best['label']}{which}, reaches {interval(best)} pass@1 on {count(best['problems'])} problems" + (
-        f"; {', '.join(beside)}." if beside else "."
+        f"; {', '.join(compared)}." if compared else "."
     )
 
 
 # Charts
 
 
-def reason_colours(data: Data) -> dict[str, int]:
-    """Drop reason -> colour, the commonest first; the rare ones share grey."""
+def reason_colors(data: Data) -> dict[str, int]:
+    """Return drop reason -> color, the commonest first; the rare ones share grey."""
     totals: dict[str, int] = {}
     for row in data["funnel"]:
         for reason, n in row["dropped"].items():
@@ -204,47 +177,47 @@ def reason_colours(data: Data) -> dict[str, int]:
     return {reason: min(i + 1, charts.OTHER) for i, reason in enumerate(ranked)}
 
 
-def model_colours(data: Data) -> dict[str, int]:
-    """Student -> colour, the same in every chart; the evaluated references are grey."""
+def model_colors(data: Data) -> dict[str, int]:
+    """Return student -> color, the same in every chart; models that were not trained here are grey."""
     names = [row["name"] for row in data["results"] if not row["reference"]]
     names += [entry["student"] for entry in data["training"]]
     return {name: i % charts.OTHER for i, name in enumerate(dict.fromkeys(names))}
 
 
 def draw_results(data: Data) -> Markup | None:
-    """pass@1 of every model."""
-    colours = model_colours(data)
-    rows = [_interval_of(row, row["label"], colours.get(row["name"], charts.OTHER)) for row in data["results"]]
+    """Draw pass@1 of every model."""
+    colors = model_colors(data)
+    rows = [_interval_of(row, row["label"], colors.get(row["name"], charts.OTHER)) for row in data["results"]]
     return charts.intervals(rows, "pass@1 of each model with its 95% interval") if rows else None
 
 
-def _interval_of(row: Data, label: str, colour: int) -> charts.Interval:
+def _interval_of(row: Data, label: str, color: int) -> charts.Interval:
     low, high = row["ci95"]
     seeds = row.get("pass@1_by_seed") or []
     reference = row.get("reference", False)
-    return charts.Interval(label, row["pass@1"], low, high, colour, reference, seeds if len(seeds) > 1 else ())
+    return charts.Interval(label, row["pass@1"], low, high, color, reference, seeds if len(seeds) > 1 else ())
 
 
 def draw_funnel(data: Data) -> Markup | None:
-    """Rows of each stage, kept and dropped by reason."""
-    colours = reason_colours(data)
-    rows = [_funnel_bar(row, colours) for row in data["funnel"]]
+    """Draw the rows of each stage, kept and dropped by reason."""
+    colors = reason_colors(data)
+    rows = [_funnel_bar(row, colors) for row in data["funnel"]]
     if not rows:
         return None
-    named = [("kept", 0), *((reason, colour) for reason, colour in colours.items() if colour < charts.OTHER)]
-    rest = [reason for reason, colour in colours.items() if colour == charts.OTHER]
+    named = [("kept", 0), *((reason, color) for reason, color in colors.items() if color < charts.OTHER)]
+    rest = [reason for reason, color in colors.items() if color == charts.OTHER]
     named += [(rest[0] if len(rest) == 1 else f"{len(rest)} rarer reasons", charts.OTHER)] if rest else []
     return charts.legend(named) + charts.bars(rows, "rows kept and dropped at each stage")
 
 
-def _funnel_bar(row: Data, colours: Mapping[str, int]) -> charts.Bar:
+def _funnel_bar(row: Data, colors: Mapping[str, int]) -> charts.Bar:
     reasons = sorted(row["dropped"], key=lambda reason: -row["dropped"][reason])
-    parts = [("kept", row["rows_kept"], 0), *((r, row["dropped"][r], colours[r]) for r in reasons)]
+    parts = [("kept", row["rows_kept"], 0), *((r, row["dropped"][r], colors[r]) for r in reasons)]
     return charts.Bar(row["stage"], f"{count(row['rows_kept'])} of {count(row['rows_in'])}", parts)
 
 
 def draw_solve_rates(data: Data) -> Markup | None:
-    """Prompts by how often the teacher solved them."""
+    """Draw the number of prompts by solve rate."""
     if not data["solve_rates"]:
         return None
     bins = data["solve_rates"]["bins"]
@@ -253,46 +226,46 @@ def draw_solve_rates(data: Data) -> Markup | None:
 
 
 def draw_adaptive(data: Data) -> Markup | None:
-    """Prompts by difficulty band and by why their sampling ended."""
+    """Draw the number of prompts by difficulty band and by the reason why their sampling ended."""
     bands = [band["band"] for entry in data["adaptive"][:1] for band in entry["by_band"]]
     if not bands:
         return None
     outcomes = {name: i for i, name in enumerate(data["adaptive"][0]["outcomes"])}
     amounts = {
-        name: ([band["outcomes"][name] for band in data["adaptive"][0]["by_band"]], colour)
-        for name, colour in outcomes.items()
+        name: ([band["outcomes"][name] for band in data["adaptive"][0]["by_band"]], color)
+        for name, color in outcomes.items()
     }
     return charts.legend(list(outcomes.items())) + charts.histogram(bands, amounts, "prompts by estimated pass rate")
 
 
 def draw_tokens(data: Data) -> Markup | None:
-    """Completions by length."""
+    """Draw the number of completions by length."""
     if not data["tokens"]:
         return None
     bins = data["tokens"]["histogram"]
-    colours = {"kept": 0, "dropped": charts.OTHER}
-    series = {name: (amounts, colours.get(name, 0)) for name, amounts in bins["counts"].items()}
+    colors = {"kept": 0, "dropped": charts.OTHER}
+    series = {name: (amounts, colors.get(name, 0)) for name, amounts in bins["counts"].items()}
     edges = [charts.compact(edge) for edge in bins["edges"]]
     chart = charts.histogram(edges, series, "completions by number of tokens", edges=True)
-    return charts.legend([(name, colour) for name, (_, colour) in series.items()]) + chart
+    return charts.legend([(name, color) for name, (_, color) in series.items()]) + chart
 
 
 def draw_cross_entropy(data: Data) -> Markup | None:
-    """Training and validation cross-entropy of every student."""
+    """Draw the training and validation cross-entropy of every student."""
     return _draw_losses(data, "ce", "val_ce", "cross-entropy by trained tokens")
 
 
 def draw_divergence(data: Data) -> Markup | None:
-    """Training and validation divergence from the teacher of the students that have one."""
+    """Draw the training and validation divergence from the teacher, for the students that have one."""
     return _draw_losses(data, "kl", "val_kl", "divergence from the teacher by trained tokens")
 
 
 def _draw_losses(data: Data, train: str, validation: str, name: str) -> Markup | None:
-    colours = model_colours(data)
+    colors = model_colors(data)
     series = [
         charts.Line(
             entry["label"],
-            colours[entry["student"]],
+            colors[entry["student"]],
             [(point["tokens"], point[train]) for point in entry["train"]],
             [(point["tokens"], point[validation]) for point in entry["validation"]],
         )
@@ -303,7 +276,7 @@ def _draw_losses(data: Data, train: str, validation: str, name: str) -> Markup |
 
 
 def draw_ablation(data: Data) -> Markup | None:
-    """pass@1 over the one setting that varies; with two or more the page has a grid instead."""
+    """Draw pass@1 over the one setting that varies; with two or more the page has a grid instead."""
     if not data["ablation"] or data["ablation"]["grid"]:
         return None
     rows = [_interval_of(cell["scores"], cell["cell"], 0) for cell in data["ablation"]["cells"]]

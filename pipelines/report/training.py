@@ -1,4 +1,4 @@
-"""Loss curves of trained students, read from their logs: smoothed, thinned, with a line of figures each."""
+"""Loss curves of trained students, read from their logs: smoothed, thinned, and with a line of figures each."""
 
 import json
 import math
@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-CURVE_POINTS = 300  # of one line in a chart
-SMOOTHED_SHARE = 50  # a running mean over one 50th of the steps
+CURVE_POINTS = 300  # of one curve in a chart
+SMOOTHED_SHARE = 50  # the running mean covers one 50th of the steps
 
 
 def training(run: Path, folders: Sequence[str], labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    """One entry a training (a student, or a seed of it) whose folder has a log."""
+    """Return an entry for each training (a student, or one seed of it) whose folder has a log."""
     logs = [folder for folder in folders if (run / folder / "log.jsonl").exists()]
     return [_training(run / folder / "log.jsonl", folder.removeprefix("train/"), labels) for folder in logs]
 
@@ -53,7 +53,7 @@ def _figures(
 
 
 def running_mean(values: Sequence[Any], window: int) -> list[float | None]:
-    """Mean of the last `window` numbers at each place; what is no finite number is left out."""
+    """Return the mean of the last `window` values at each place; values that are no finite numbers are left out."""
     means: list[float | None] = []
     for i in range(len(values)):
         recent = [value for value in values[max(0, i + 1 - window) : i + 1] if _is_number(value)]
@@ -66,6 +66,6 @@ def _is_number(value: Any) -> bool:
 
 
 def thinned(points: Sequence[Any]) -> list[Any]:
-    """At most about CURVE_POINTS of the points, evenly, and always the last."""
+    """Return about CURVE_POINTS of the points at most, evenly spaced, and always the last."""
     stride = max(1, math.ceil(len(points) / CURVE_POINTS))
     return [*points[:-1:stride], *points[-1:]]

@@ -20,8 +20,10 @@ from generators.contract.files import frame, write_frame
 from generators.contract.records import PROMPT, SELECTED, TRACE, VERDICT
 from generators.contract.stage_protocol import StageCounts, counts_by_reason
 from pipelines.report.charts import log_ticks, tag, ticks
-from pipelines.report.data import without_folders
-from pipelines.report.page import as_toml, duration, report, terminal_table
+from pipelines.report.data import FLOW, OPTIONAL, labels, read_manifests, trained_tokens, without_folders
+from pipelines.report.page import duration, report, terminal_table
+from pipelines.stages.table import STAGES
+from pipelines.toml import as_toml
 
 HOSTILE = "<script>alert(1)</script><img src='http://evil.example/x.png' onerror=alert(2)> & {{ 7*7 }} </pre>"
 STUDENTS = {
@@ -95,7 +97,7 @@ def trace(i: int, k: int, rng: random.Random) -> dict[str, Any]:
 
 
 def add_traces(run: Path, upto: str) -> None:
-    """prompts, generate, verify and select, as far as `upto`."""
+    """Add the stages prompts, generate, verify and select, as far as `upto`."""
     rng = random.Random(0)
     rows = [trace(i, k, rng) for i in range(PROMPTS) for k in range(SAMPLES)]
     write_frame(frame(map(prompt, range(PROMPTS)), PROMPT), run / "prompts" / "prompts.parquet")
@@ -130,11 +132,9 @@ def add_training(run: Path, folder: str, kl: float, seed: int = 0) -> None:
     (run / folder / "log.jsonl").write_text("\n".join(map(json.dumps, lines)))
 
 
-def scores(name: str, label: str, mean: float, trained: int | None = None, seeds: int = 1) -> dict[str, Any]:
+def scores(mean: float, seeds: int = 1) -> dict[str, Any]:
     group = {"pass@1": mean, "ci95": [mean - 0.04, mean + 0.04], "half_width": 0.04, "problems": 300}
     return {
-        "name": name,
-        "label": label,
         "pass@1": mean,
         "ci95": [mean - 0.03, mean + 0.03],
         "half_width": 0.03,
@@ -148,14 +148,13 @@ def scores(name: str, label: str, mean: float, trained: int | None = None, seeds
             "arithmetic": group,
             "word problems": group | {"pass@1": mean - 0.02, "ci95": [mean - 0.06, mean + 0.02]},
         },
-        "train_tokens": trained,
         "seeds": seeds,
         "pass@1_by_seed": [mean - 0.015, mean, mean + 0.015][:seeds],
     }
 
 
-def add_scores(run: Path, made: dict[str, Any]) -> None:
-    folder = f"evaluate/{made['name']}"
+def add_scores(run: Path, name: str, made: dict[str, Any]) -> None:
+    folder = f"evaluate/{name}"
     add_stage(run, folder, StageCounts(2400, 2400, tokens=200_000), seconds=40.0)
     (run / folder / "scores.json").write_text(json.dumps(made))
 
@@ -165,7 +164,7 @@ def add_ablation(run: Path, grid: list[dict[str, Any]]) -> None:
     for i, values in enumerate(grid):
         name = ",".join(f"{key.removeprefix('train.')}={value}" for key, value in values.items())
         add_stage(run, f"ablate/{name}/train", StageCounts(10, 10, tokens=1000))
-        made = scores(name, name, 0.4 + 0.02 * i)
+        made = scores(0.4 + 0.02 * i)
         cells.append({"cell": name, "values": values, "scores": made, "val_ce": 0.4, "val_kl": None})
     (run / "ablate" / "cells.json").write_text(json.dumps(cells))
 
@@ -182,10 +181,10 @@ def whole_run(run: Path) -> Path:
     (run / "score" / "targets" / "0.safetensors").write_bytes(bytes(480_000))
     for seed, (name, kl) in enumerate({"sft_all": 0, "sft_rejection": 0, "kl": 0.6}.items()):
         add_training(run, f"train/{name}", kl, seed)
-    add_scores(run, scores("teacher", "teacher", 0.82))
-    add_scores(run, scores("start", "student before", 0.05))
-    for i, (name, student) in enumerate(STUDENTS.items()):
-        add_scores(run, scores(name, student["label"], 0.41 + 0.07 * i, 300_000, seeds=3 if name == "kl" else 1))
+    add_scores(run, "teacher", scores(0.82))
+    add_scores(run, "start", scores(0.05))
+    for i, name in enumerate(STUDENTS):
+        add_scores(run, name, scores(0.41 + 0.07 * i, seeds=3 if name == "kl" else 1))
     add_ablation(run, GRID)
     return run
 
@@ -275,6 +274,59 @@ def test_models_come_in_the_recipes_order(html: str, data: dict[str, Any]) -> No
     assert "SFT + KL on stored targets, T=2, the best of 3 students, reaches 55.0%" in html
 
 
+def test_a_changed_label_of_a_finished_run_shows_everywhere(run: Path, tmp_path: Path) -> None:
+    copy, old, new = tmp_path / "run", STUDENTS["kl"]["label"], "KL, renamed"
+    shutil.copytree(run, copy, ignore=shutil.ignore_patterns("report"))
+    (copy / "recipe.json").write_text(json.dumps({**RECIPE, "students": {**STUDENTS, "kl": {"label": new}}}))
+    report(copy, tmp_path)
+    page, data = ((tmp_path / f"report.{form}").read_text() for form in ("html", "json"))
+    assert old not in page and old not in data and page.count(new) >= 5
+    assert {entry["student"]: entry["label"] for entry in json.loads(data)["training"]}["kl"] == new
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(terminal_table(copy))
+    text = console.export_text()
+    assert new in text and old not in text
+
+
+def test_a_label_of_all_students_and_none_at_all() -> None:
+    assert (
+        labels({"train": {"label": "tuned"}})["student"]
+        == labels({"train": {"label": "tuned"}, "students": {"a": {}}})["a"]
+    )
+    assert labels({"students": {"a": {}, "b": {"label": "B"}}}) == {
+        "teacher": "teacher",
+        "start": "student before",
+        "a": "a",
+        "b": "B",
+    }
+
+
+def test_training_tokens_are_those_of_the_last_seed(tmp_path: Path) -> None:
+    for seed in (2, 9, 10):
+        add_stage(tmp_path, f"train/kl/seed-{seed}", StageCounts(1, 1, tokens=1000 + seed))
+    add_stage(tmp_path, "train/klx", StageCounts(1, 1, tokens=7))
+    add_stage(tmp_path, "train/sft", StageCounts(1, 1, tokens=500))
+    manifests = read_manifests(tmp_path)
+    found = [trained_tokens(manifests, name) for name in ("kl", "sft", "teacher")]
+    assert found == [1010, 500, None]
+
+
+def test_written_adds_up_every_output(tmp_path: Path) -> None:
+    outputs = {"traces.parquet": {"bytes": 1000, "blake2b": "00"}, "ledger/samples-0.jsonl": {"bytes": 24}}
+    add_stage(tmp_path / "run", "generate", StageCounts(0, 0), outputs=outputs)
+    add_stage(tmp_path / "run", "select", StageCounts(0, 0), outputs={"selected.parquet": {"bytes": 1024}})
+    write_frame(frame([], TRACE), tmp_path / "run" / "generate" / "traces.parquet")
+    write_frame(frame([], SELECTED), tmp_path / "run" / "select" / "selected.parquet")
+    report(tmp_path / "run", tmp_path)
+    assert [row["bytes"] for row in json.loads((tmp_path / "report.json").read_text())["stages"]] == [1024, 1024]
+    assert "2.0 KiB" in (tmp_path / "report.html").read_text()
+
+
+def test_the_order_is_that_of_the_table_of_stages() -> None:
+    assert [name for name in FLOW if name != "ablate"] == list(STAGES) and FLOW.index("ablate") == len(STAGES) - 1
+    assert {"judge", "rewrite", "ablate"} == OPTIONAL
+
+
 def test_solve_rates_and_tokens_are_counted(run: Path, data: dict[str, Any]) -> None:
     rates = data["solve_rates"]
     assert sum(b["prompts"] for b in rates["bins"]) == rates["prompts"] == PROMPTS
@@ -298,7 +350,7 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     run = whole_run(tmp_path / "run")
     recipe = {**RECIPE, "name": HOSTILE, "description": HOSTILE, "students": {"kl": {"label": HOSTILE}}}
     (run / "recipe.json").write_text(json.dumps(recipe))
-    add_scores(run, scores("kl", HOSTILE, 0.5))
+    add_scores(run, "kl", scores(0.5))
     add_stage(run, "prompts", StageCounts(PROMPTS + 4, PROMPTS, {HOSTILE: 4}))
     selected = pl.read_parquet(run / "select" / "selected.parquet").with_columns(
         *(pl.lit(HOSTILE).alias(column) for column in ("reasoning", "answer", "verdict_reason"))
@@ -367,7 +419,7 @@ def test_seeds_of_a_student_have_a_curve_each(tmp_path: Path) -> None:
     for seed in (1, 2):
         add_training(run, f"train/kl/seed-{seed}", 0.5, seed)
         add_stage(run, f"evaluate/kl/seed-{seed}", StageCounts(1, 1))
-    add_scores(run, scores("kl", "SFT + KL", 0.5, 1000, seeds=2))
+    add_scores(run, "kl", scores(0.5, seeds=2))
     report(run, tmp_path)
     data = json.loads((tmp_path / "report.json").read_text())
     assert [entry["label"] for entry in data["training"]] == ["kl, seed-1", "kl, seed-2"]
