@@ -16,14 +16,14 @@ from distill.loss.distillation_loss import default_chunk
 from distill.models.forward import Forward, load_forward
 from distill.models.loading import check_vocabularies, head_rows, load_tokenizer, longest_row, tokenizer_fingerprint
 from distill.settings import ScoreConfig
-from distill.soft_targets.captured import CapturedRows
-from distill.soft_targets.repair import mend
-from distill.soft_targets.sampled_targets import drawn, places
+from distill.soft_targets.captured import SampledLogprobsRows
+from distill.soft_targets.repair import repair_store
+from distill.soft_targets.sampled_targets import sample_tokens, sampling_points
 from distill.soft_targets.store import DamagedStore, RowTargets, StoreMetadata, TargetStore, target_key
 from distill.training.examples import Example, load_examples
-from distill.training.packing import alike
+from distill.training.packing import groups_by_length
 from generators.contract.models import model_path, model_revision
-from generators.contract.stage_protocol import Bar, Progress, StageCounts, Stream, Worker, no_progress, stream_local
+from generators.contract.stage_protocol import IN_PROCESS, Bar, Runtime, StageCounts, Worker
 
 log = logging.getLogger(__name__)
 Keyed = tuple[str, Example]
@@ -38,13 +38,12 @@ def score(
     config: ScoreConfig,
     *,
     revision: str | None = None,
-    captures: Sequence[Path] | None = None,
-    stream: Stream = stream_local,
-    progress: Progress = no_progress,
+    sampled_logprobs: Sequence[Path] | None = None,
+    runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
     """Write `out/targets`, a TargetStore of every row of the `corpus` files but those that are too long.
 
-    Rows that the store has already are not scored again, nor those that `captures` (folders of
+    Rows that the store has already are not scored again, nor those that `sampled_logprobs` (folders of
     generators.contract.sampled_logprobs)
     have. `revision` is of the teacher; None finds it from its files. Notes: bytes a token, the mean tail mass at each
     temperature, and how many rows were captured while sampling, where any were.
@@ -53,15 +52,15 @@ def score(
     examples, dropped = _examples(corpus, tokenizer, longest_row(config.teacher, config.sequence_tokens))
     keyed = {target_key(e.token_ids, e.target_start, metadata.teacher, metadata.revision): e for e in examples}
     with (
-        CapturedRows(captures or (), config, metadata.top_k) as captured,
+        SampledLogprobsRows(sampled_logprobs or (), config, metadata.top_k) as captured,
         open_store(out / "targets", metadata, keyed) as store,
     ):
         for key, row in captured.rows(key for key in keyed if not store.has(key)):
             store.append(key, row)
         todo = {key: example for key, example in keyed.items() if not store.has(key)}
-        with progress("rows", len(keyed), len(keyed) - len(todo)) as bar:
+        with runtime.progress("rows", len(keyed), len(keyed) - len(todo)) as bar:
             build = functools.partial(build_scorer, config, metadata.vocab_size)
-            write_all(store, stream(build, _shards(todo, config.batch_tokens)), bar)
+            write_all(store, runtime.stream(build, _shards(todo, config.batch_tokens)), bar)
         notes = _notes(store, list(keyed)) | ({"captured": captured.count(keyed)} if captured.files else {})
     targets = sum(example.targets for example in examples)
     rows_in = len(examples) + sum(dropped.values())
@@ -80,7 +79,7 @@ def open_store(folder: Path, metadata: StoreMetadata, wanted: Iterable[str]) -> 
         store.close()
     except DamagedStore as damage:
         log.warning("%s", damage)
-    for sentence in mend(folder):
+    for sentence in repair_store(folder):
         log.warning("%s; it is taken out, and the row scored again", sentence)
     return TargetStore(folder, "a", metadata)
 
@@ -124,7 +123,7 @@ def row_targets(
     hidden_NH, head = forward(examples), forward.head.first(vocab_size)
     size = default_chunk(vocab_size, hidden_NH.device)
     lengths = [example.targets for example in examples]
-    where_NS = np.concatenate([places(key, n, config.sampled) for key, n in zip(keys, lengths, strict=True)])
+    where_NS = np.concatenate([sampling_points(key, n, config.sampled) for key, n in zip(keys, lengths, strict=True)])
     parts = zip(hidden_NH.split(size), torch.from_numpy(where_NS).to(hidden_NH.device).split(size), strict=True)
     chunks = [summarise(head.logits(hidden_CH), config, where_CS) for hidden_CH, where_CS in parts]
     arrays = [torch.cat(parts).cpu().numpy() for parts in zip(*chunks, strict=True)]
@@ -149,7 +148,7 @@ def summarise(logits_CV: Tensor, config: ScoreConfig, places_CS: Tensor) -> tupl
     more_CS, logits_CS, draws_CS = places_CS.long(), kept_CK[:, :0], places_CS.long()
     if config.sampled:
         lowest_C1 = bound_C1 - top_C1
-        more_CS, logits_CS, draws_CS = drawn(rest_CV - top_C1, config.sampled_temperature, places_CS, lowest_C1)
+        more_CS, logits_CS, draws_CS = sample_tokens(rest_CV - top_C1, config.sampled_temperature, places_CS, lowest_C1)
     return (
         torch.cat([ids_CK, more_CS], dim=1).to(torch.int32),
         torch.cat([kept_CK, logits_CS], dim=1).to(torch.float16),
@@ -223,7 +222,7 @@ def _examples(corpus: Sequence[Path], tokenizer: Any, max_tokens: int) -> tuple[
 def _shards(todo: Mapping[str, Example], batch_tokens: int) -> Iterable[list[Keyed]]:
     """One forward pass each: rows of similar length, so that little is padding."""
     rows = list(todo.items())
-    for group in alike([len(example.token_ids) for _, example in rows], batch_tokens):
+    for group in groups_by_length([len(example.token_ids) for _, example in rows], batch_tokens):
         yield [rows[i] for i in group]
 
 

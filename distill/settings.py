@@ -4,28 +4,30 @@ from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from generators.contract.config import Config
+from generators.contract.config import Config, Device, ModelName
+from generators.contract.errors import RecipeError
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_kl"]
 SpanDivergence = Literal["span_kl", "gold", "uld"]  # for a teacher of another tokenizer; see cross_tokenizer.md
 DType = Literal["auto", "float32", "bfloat16"]
+MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}  # where the settings leave it to the device
 
 
 class ScoreOptions(Config):
     """How the engine `vllm` is run."""
 
-    engine: dict[str, Any] = Field(
+    vllm_args: dict[str, Any] = Field(
         default={}, description="arguments of vllm.LLM, such as tensor_parallel_size, gpu_memory_utilization"
     )
 
-    EXECUTION: ClassVar[frozenset[str]] = frozenset({"engine"})
+    EXECUTION: ClassVar[frozenset[str]] = frozenset({"vllm_args"})
 
 
 class ScoreConfig(Config):
     """One forward pass of the teacher over the corpus, keeping its top-K logits and tails for a grid of T."""
 
-    teacher: str = Field(description="model folder, embedded:NAME or a name on the hub")
-    tokenizer: str | None = Field(
+    teacher: ModelName = Field(description="model folder, embedded:NAME or a name on the hub")
+    tokenizer: ModelName | None = Field(
         None, description="whose tokenizer and chat template render the rows; None = teacher's"
     )
     engine: Literal["transformers", "vllm"] = Field(
@@ -41,15 +43,15 @@ class ScoreConfig(Config):
     sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long")
     batch_tokens: int = Field(16384, ge=1, description="padded tokens of one forward pass")
     dtype: DType = Field("auto", description="of the teacher; auto = bfloat16 on a GPU, float32 on a CPU")
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1")
     compile: bool = Field(True, description="fuse the layers on a GPU, which takes seconds and a C compiler")
 
     EXECUTION: ClassVar[frozenset[str]] = frozenset({"batch_tokens", "options", "compile"})
 
     @model_validator(mode="after")
     def _check(self) -> "ScoreConfig":
-        if self.options.engine and self.engine != "vllm":
-            raise ValueError(f'options.engine is {self.options.engine}, which needs engine = "vllm"')
+        if self.options.vllm_args and self.engine != "vllm":
+            raise ValueError(f'options.vllm_args is {self.options.vllm_args}, which needs engine = "vllm"')
         grid = self.temperatures
         if any(not 0.0 < t < float("inf") for t in grid) or len(set(grid)) < len(grid):
             raise ValueError(f"temperatures are {list(grid)}; they must be above 0, finite and differ")
@@ -61,23 +63,28 @@ class ScoreConfig(Config):
             )
         return self
 
-    def check_captures(self) -> None:
-        """Settings that ask for more than what sampling captures, which is T = 1, are a ValueError."""
+    def less_memory(self) -> tuple[str, Any] | None:
+        """Pass half as many tokens through the teacher at a time."""
+        return ("batch_tokens", self.batch_tokens // 2) if self.batch_tokens > 1 else None
+
+    def check_sampled_logprobs(self) -> None:
+        """Raise a RecipeError where the settings ask for more than what is kept while sampling, which is T = 1."""
         if self.temperatures != (1.0,) or self.sampled:
-            raise ValueError(
-                f"temperatures is {list(self.temperatures)} and sampled is {self.sampled}; what was captured while "
-                "sampling (capture_top_k) is exact at T = 1 alone: temperatures = [1.0] and sampled = 0, or do without"
+            raise RecipeError(
+                f"temperatures is {list(self.temperatures)} and sampled is {self.sampled}; log-probabilities kept "
+                "while sampling (sampled_logprobs) are exact at T = 1 alone: temperatures = [1.0] and sampled = 0, "
+                "or do without them"
             )
 
 
 class TrainConfig(Config):
     """Full fine-tuning of a student on `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`."""
 
-    student: str = Field(description="model folder, embedded:NAME or a name on the hub")
+    student: ModelName = Field(description="model folder, embedded:NAME or a name on the hub")
     alpha: float = Field(1.0, ge=0.0, le=1.0, description="weight of the hard labels; 1 = plain SFT")
     temperature: float = Field(1.0, gt=0.0)
     soft_targets: Literal["none", "stored", "online"] = Field("none", description="where the teacher's term comes from")
-    teacher: str | None = Field(None, description="the model run beside the student; for soft_targets = online")
+    teacher: ModelName | None = Field(None, description="the model run beside the student; for soft_targets = online")
     divergence: Divergence | SpanDivergence = "forward_kl"
     beta: float = Field(0.5, gt=0.0, lt=1.0, description="the teacher's share of the mixture in jsd, skew_kl, gold")
 
@@ -101,7 +108,7 @@ class TrainConfig(Config):
         lt=1.0,
         description="of the logits' gradient: what a GPU may leave out (0.002 suits bf16)",
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:1")
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:1")
     seed: int = 0
     validate_every: int = Field(50, ge=1, description="optimizer steps")
     checkpoint_every_s: float = Field(300.0, ge=0.0, description="seconds between checkpoints; 0 = every step")
@@ -124,3 +131,8 @@ class TrainConfig(Config):
                 'tokenizer is run beside the student: soft_targets = "online"'
             )
         return self
+
+    def less_memory(self) -> tuple[str, Any] | None:
+        """Put half as many tokens into a micro-batch; the step, and so the result, stays the same."""
+        tokens = self.micro_batch_tokens or MICRO_BATCH_TOKENS["cuda"]
+        return ("micro_batch_tokens", tokens // 2) if tokens > 1 else None

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from distill.cross_tokenizer.paired_corpus import Pairing, open_span_teacher
+from distill.cross_tokenizer.paired_corpus import PairedCorpus, open_span_teacher
 from distill.cross_tokenizer.span_loss import SPAN_DIVERGENCES, SpanTeacher, span_loss
 from distill.loss.distillation_loss import (
     LossOutput,
@@ -42,32 +42,31 @@ from distill.models.loading import (
     stored_dtype,
     tokenizer_fingerprint,
 )
-from distill.settings import TrainConfig
+from distill.settings import MICRO_BATCH_TOKENS, TrainConfig
 from distill.soft_targets.store import TargetStore, target_key
 from distill.training.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint, seed_everything
 from distill.training.examples import Example, load_examples
 from distill.training.lr_schedule import learning_rate
 from distill.training.packing import Batch, batches, plan_steps
-from generators.contract.stage_protocol import Progress, StageCounts, no_progress
+from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts
 
 DEFAULT_EPOCHS = 2  # DeepSeek-R1's students were trained for 2 to 3 (arXiv 2501.12948)
-MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}
 
 TeacherOf = Callable[[Batch], Teacher | SpanTeacher | None]
 
 
 def train(
     corpus: Path,
-    validation: Path,
+    validation: Path | None,
     targets: Path | None,
     out: Path,
     config: TrainConfig,
     *,
-    progress: Progress = no_progress,
+    runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
     """Write `out/model` (Hugging Face format) and `out/log.jsonl` (a line a step; another where validated).
 
-    corpus, validation: parquet with records.CORPUS columns. targets: the TargetStore that `score` wrote, for
+    corpus, validation: parquet with records.CORPUS columns; without `validation` nothing is held out. targets: the TargetStore that `score` wrote, for
     soft_targets = stored. A corpus without a usable row, a row without targets, or a teacher with another
     vocabulary is a ValueError.
     """
@@ -75,10 +74,10 @@ def train(
     device = pick_device(config.device)
     tokenizer = load_tokenizer(config.student)
     longest = longest_row(config.student, config.sequence_tokens)
-    pairing = Pairing.of(config, tokenizer) if config.divergence in SPAN_DIVERGENCES else None
+    pairing = PairedCorpus.of(config, tokenizer) if config.divergence in SPAN_DIVERGENCES else None
     load = pairing.load if pairing else partial(load_examples, tokenizer=tokenizer)
     examples, dropped = load(corpus, max_tokens=longest)
-    held_out, _ = load(validation, max_tokens=longest)
+    held_out: list[Example] = load(validation, max_tokens=longest)[0] if validation else []
     if not examples:
         raise ValueError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
     vocab_size, teacher_of = (
@@ -88,7 +87,7 @@ def train(
     )
     student = load_model(config.student, torch.float32, device).train()
     trainer = Trainer(config, student, teacher_of, vocab_size, tokenizer.pad_token_id or 0)
-    tokens, seconds = fit(trainer, examples, held_out, out, progress)
+    tokens, seconds = fit(trainer, examples, held_out, out, runtime.progress)
     save_model(student.to(stored_dtype(config.student)), tokenizer, out / "model", card(config, tokens))
     drop_checkpoint(out)
     rows_in = len(examples) + sum(dropped.values())

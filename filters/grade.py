@@ -19,12 +19,14 @@ from filters.audit import ErrorRates, disagreement
 from filters.verification.pool import Pool, Task
 from filters.verification.verdicts import Item, Verdict, check_options
 from generators.contract.chat import split_reasoning
+from generators.contract.errors import InputError, MissingFile, RecipeError
 from generators.contract.files import replace_durably, write_text
 from generators.contract.records import STATUSES
 from generators.contract.stage_protocol import Progress, no_progress
 
 CHUNK_ROWS = 500
 SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
+REFERENCE_FIELDS = ("reference", "gold")
 MISSING = object()
 
 Row = Mapping[str, Any]
@@ -101,7 +103,7 @@ def grade(
     verifier: str = "math_answer",
     options: Mapping[str, Any] = MappingProxyType({}),
     audit: str | None = None,
-    gold_field: str = "gold",
+    reference_field: str | None = None,
     response_field: str = "response",
     answer_only: bool = False,
     timeout_s: float = 5.0,
@@ -112,18 +114,20 @@ def grade(
     """Write to `out` one JSON line a row of `file` (.jsonl, .jsonl.gz, .parquet), in its order.
 
     Lines hold `row` (from 1), `id` where the row has one, `status`, `score`, `reason`, `seconds`. Field names may be
-    nested: `meta.gold`. `answer_only`: the response is the final answer itself, with no text around it.
+    nested: `meta.gold`. `reference_field`: without it, `reference` where the first
+    row has it, else `gold`. `answer_only`: the response is the final answer itself, with no text around it.
     `options` are the verifier's. `audit` names another verifier: rows on which the two differ are written, with both
     verdicts and a `label` to fill in, to `audit_path(out)`, which can be graded again when it is labelled.
-    A missing file is a FileNotFoundError; a line that is no JSON object, a missing or mistyped field, an empty file
-    and an unknown verifier are a ValueError before anything is graded.
+    Before anything is graded: MissingFile, InputError for a line that is no JSON object, a missing or mistyped field and
+    an empty file, PluginError for an unknown verifier.
     """
     if audit == verifier:
-        raise ValueError(f"audit = {audit!r} is the verifier itself; name another")
+        raise RecipeError(f"audit = {audit!r} is the verifier itself; name another")
     settings = {verifier: options} | ({audit: {}} if audit else {})
     for name, given in settings.items():
         check_options(name, given)
-    total = check_rows(file, gold_field, response_field)
+    reference_field = reference_field or usual_reference_field(file)
+    total = check_rows(file, reference_field, response_field)
     suites: defaultdict[str, Counter[str]] = defaultdict(Counter)
     summary, differing = GradeSummary(), list[Row]()
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +139,7 @@ def grade(
     ):
         rows = read_rows(file)
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            items = [item_of(row, gold_field, response_field, answer_only) for _, row in chunk]
+            items = [item_of(row, reference_field, response_field, answer_only) for _, row in chunk]
             for (number, row), verdicts in zip(chunk, judged(pool, items, settings), strict=True):
                 lines.write(json.dumps(verdict_line(number, row, verdicts[verifier])) + "\n")
                 count(summary, suites, row, verdicts[verifier])
@@ -151,17 +155,17 @@ def grade(
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
-    """(number from 1, row) of each row, as the file is read; blank lines are passed over, damage is a ValueError."""
+    """(number from 1, row) of each row, as the file is read; blank lines are passed over, damage is an InputError."""
     if not file.is_file():
-        raise FileNotFoundError(f"{file}: there is no such file")
+        raise MissingFile(f"{file}: there is no such file")
     if not file.name.endswith(SUFFIXES):
-        raise ValueError(f"{file}: the name must end in one of {', '.join(SUFFIXES)}")
+        raise InputError(f"{file}: the name must end in one of {', '.join(SUFFIXES)}")
     try:
         yield from rows_of(file)
     except (gzip.BadGzipFile, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
-        raise ValueError(f"{file}: it cannot be read: {error}") from None
+        raise InputError(f"{file}: it cannot be read: {error}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file}: it is not UTF-8 text: {error}") from None
+        raise InputError(f"{file}: it is not UTF-8 text: {error}") from None
 
 
 def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
@@ -182,27 +186,33 @@ def parsed_lines(file: Path, lines: Iterable[str]) -> Iterator[tuple[int, Row]]:
         try:
             row = json.loads(line)
         except json.JSONDecodeError as error:
-            raise ValueError(f"{file}: line {number} is not JSON: {error.msg} at column {error.colno}") from error
+            raise InputError(f"{file}: line {number} is not JSON: {error.msg} at column {error.colno}") from error
         if not isinstance(row, dict):
-            raise ValueError(f"{file}: line {number} is a JSON {type(row).__name__}; it must be an object")
+            raise InputError(f"{file}: line {number} is a JSON {type(row).__name__}; it must be an object")
         yield number, row
 
 
-def check_rows(file: Path, gold_field: str, response_field: str) -> int:
+def usual_reference_field(file: Path) -> str:
+    """Return the field of the references where nobody names it: `reference`, or `gold`."""
+    first = next((row for _, row in read_rows(file)), {})
+    return next((name for name in REFERENCE_FIELDS if name in first), REFERENCE_FIELDS[-1])
+
+
+def check_rows(file: Path, reference_field: str, response_field: str) -> int:
     """The number of rows, once every one of them has been seen to hold both fields."""
     total = 0
     for number, row in read_rows(file):
         total += 1
-        for name in (gold_field, response_field):
+        for name in (reference_field, response_field):
             value = value_at(row, name)
             if value is MISSING:
-                raise ValueError(f"{file}: row {number} has no field {name!r}; it has {', '.join(map(repr, row))}")
+                raise InputError(f"{file}: row {number} has no field {name!r}; it has {', '.join(map(repr, row))}")
             if not isinstance(value, str | int | float) and not (value is None and name == response_field):
-                raise ValueError(
+                raise InputError(
                     f"{file}: row {number}, field {name!r} is a {type(value).__name__}; it must be text or a number"
                 )
     if total == 0:
-        raise ValueError(f"{file}: it has no rows to grade")
+        raise InputError(f"{file}: it has no rows to grade")
     return total
 
 
@@ -244,14 +254,14 @@ def compared(summary: GradeSummary, row: Row, verdicts: Mapping[str, Verdict]) -
         yield differing
 
 
-def item_of(row: Row, gold_field: str, response_field: str, answer_only: bool) -> Item:
+def item_of(row: Row, reference_field: str, response_field: str, answer_only: bool) -> Item:
     """What the verifier is handed of a row; a response of null is an empty one."""
     response = value_at(row, response_field)
     text = "" if response is None else str(response)
     reasoning, answer = (None, text) if answer_only else split_reasoning(text)
     finish_reason = row.get("finish_reason")
     ended = finish_reason if finish_reason in ("length", "error") else "stop"
-    return Item(answer, str(value_at(row, gold_field)), reasoning, finish_reason=ended, bare=answer_only)
+    return Item(answer, str(value_at(row, reference_field)), reasoning, finish_reason=ended, bare=answer_only)
 
 
 def verdict_line(number: int, row: Row, verdict: Verdict) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from filters.text.solution_signature import solution_signature
 from generators.contract.config import Config
 from generators.contract.files import replace_durably
 from generators.contract.records import SELECTED
-from generators.contract.stage_protocol import Progress, StageCounts, counts_by_reason, no_progress
+from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, counts_by_reason
 
 READ_ROWS = 4000  # texts held in memory at a time
 SOLVE_RATES = ("0", "0-25%", "25-50%", "50-75%", "75-100%", "100%")
@@ -46,7 +46,7 @@ class SelectConfig(Config):
 
 
 def select(
-    traces: Path, verdicts: Path, prompts: Path, out: Path, config: SelectConfig, *, progress: Progress = no_progress
+    traces: Path, verdicts: Path, prompts: Path, out: Path, config: SelectConfig, *, runtime: Runtime = IN_PROCESS
 ) -> StageCounts:
     """Write `out`/selected.parquet (records.SELECTED): all traces, in their order, with a `drop_reason`.
 
@@ -60,10 +60,10 @@ def select(
     rows = rows.with_columns(own_reason(config).alias("drop_reason"))
     if config.readability:
         left = rows.filter(pl.col("drop_reason").is_null())
-        labels = unreadable(traces, prompts, left, config.readability, progress)
+        labels = unreadable(traces, prompts, left, config.readability, runtime.progress)
         rows = rows.join(labels, on="row", how="left", maintain_order="left")
         rows = rows.with_columns(pl.coalesce("drop_reason", "unreadable").alias("drop_reason")).drop("unreadable")
-    labels, paths = compare_samples(traces, rows.filter(pl.col("drop_reason").is_null()), config, progress)
+    labels, paths = compare_samples(traces, rows.filter(pl.col("drop_reason").is_null()), config, runtime.progress)
     rows = rows.join(labels, on="row", how="left", maintain_order="left").with_columns(
         pl.coalesce("drop_reason", "among_samples").alias("drop_reason")
     )

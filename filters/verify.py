@@ -20,7 +20,7 @@ from filters.verification.verdicts import Item, Verdict, check_options
 from generators.contract.config import Config
 from generators.contract.files import frame, write_frame
 from generators.contract.records import VERDICT
-from generators.contract.stage_protocol import Progress, StageCounts, Stream, Worker, no_progress, stream_local
+from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts, Worker
 
 TRACE_COLUMNS = ["trace_id", "prompt_id", "reasoning", "answer", "finish_reason", "error"]
 PROMPT_COLUMNS = ["prompt_id", "messages", "verifier", "reference"]
@@ -50,14 +50,11 @@ def verify(
     out: Path,
     config: VerifyConfig,
     *,
-    workers: int | None = None,
-    stream: Stream = stream_local,
-    progress: Progress = no_progress,
+    runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
     """Write `out`/verdicts.parquet (generators.contract.records.VERDICT), in the order of the traces.
 
-    `workers` is the number of verifier processes beside each worker of `stream` (default: one a core). Finished
-    shards stay in `out`/parts, so that an interrupted call, repeated, judges only the rest. Kept rows are the
+    Finished shards stay in `out`/parts, so that an interrupted call, repeated, judges only the rest. Kept rows are the
     correct ones; the others are counted by status, and as `unverified` where the prompt has no verifier.
     A trace of an unknown prompt and an unknown verifier are a ValueError before anything is judged.
     """
@@ -73,9 +70,9 @@ def verify(
     todo = [start for start in starts if not parts[start].exists()]
     done = sum(min(config.shard_rows, rows - start) for start in starts if parts[start].exists())
     shards = (read_shard(traces, questions, start, config.shard_rows) for start in todo)
-    build = partial(build_worker, config, workers)
-    with progress("traces", rows, done) as bar:
-        for start, verdicts in stream(build, shards):
+    build = partial(build_worker, config, runtime.verify_workers)
+    with runtime.progress("traces", rows, done) as bar:
+        for start, verdicts in runtime.stream(build, shards):
             write_frame(frame(verdicts, VERDICT), parts[start])
             bar.update(min(config.shard_rows, rows - start))
     judged = pl.concat([pl.read_parquet(path) for path in parts.values()]) if parts else frame([], VERDICT)

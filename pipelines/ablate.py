@@ -6,14 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from generators.contract.errors import RecipeError
 from generators.contract.files import write_text
-from pipelines.recipe import Recipe, RecipeError, StudentConfig, check_student, parse_config, parse_value
-from pipelines.run import build_corpus, evaluate_model, train_student, trained_tokens, write_report
+from pipelines.recipe import Recipe, StudentConfig, parse_config, parse_value
+from pipelines.recipe_checks import check_student
+from pipelines.run import build_corpus, evaluate_model, train_student, write_report
 from pipelines.session import Session
 
 
 def split_sweeps(arguments: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
-    """(`train.*` keys given several values, the other overrides): train.alpha=0.25,0.5,1 is a sweep."""
+    """Return (`train.*` keys with several values, the other overrides): train.alpha=0.25,0.5,1 is a sweep."""
     sweeps: dict[str, list[Any]] = {}
     overrides = []
     for argument in arguments:
@@ -30,14 +32,14 @@ def split_sweeps(arguments: Sequence[str]) -> tuple[dict[str, list[Any]], list[s
 
 
 def cells(sweeps: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(name, values) of every combination, such as ("alpha=0.5,temperature=2", {"train.alpha": 0.5, ...})."""
+    """Yield (name, values) of every combination, such as ("alpha=0.5,temperature=2", {"train.alpha": 0.5, ...})."""
     for combination in itertools.product(*sweeps.values()):
         values = dict(zip(sweeps, combination, strict=True))
         yield ",".join(f"{key.removeprefix('train.')}={value}" for key, value in values.items()), values
 
 
 def cell_student(recipe: Recipe, name: str, values: Mapping[str, Any]) -> StudentConfig:
-    """`[train]` with the cell's values; soft targets come from the store unless the recipe says otherwise."""
+    """Return `[train]` with the cell's values; soft targets come from the store unless the recipe says otherwise."""
     if recipe.train is None:
         raise RecipeError("an ablation needs a [train] section")
     shared = {"soft_targets": "stored"} if recipe.score else {}
@@ -52,20 +54,19 @@ def ablate(recipe: Recipe, sweeps: Mapping[str, Sequence[Any]], do: Session) -> 
     students = {name: (values, cell_student(recipe, name, values)) for name, values in cells(sweeps)}
     if recipe.evaluate is None:
         raise RecipeError("an ablation needs an [evaluate] section")
-    build_corpus(recipe, do)
+    build_corpus(do)
     done = []
     for name, (values, student) in students.items():
         folder = f"ablate/{name}"
         train_student(f"{folder}/train", student, do)
-        facts = {"name": name, "label": name, "train_tokens": trained_tokens(f"{folder}/train", do)}
-        evaluate_model(f"{folder}/evaluate", f"{folder}/train", recipe, do, facts)
+        evaluate_model(f"{folder}/evaluate", f"{folder}/train", do)
         done.append({"cell": name, "values": values, **results(do.runner.folder / folder)})
         write_text(json.dumps(done, indent=1), do.runner.folder / "ablate" / "cells.json")
-    write_report(do)
+    write_report(do.runner.folder)
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """A cell's scores and its last validation losses."""
+    """Return a cell's scores and its last validation losses."""
     scores = json.loads((folder / "evaluate" / "scores.json").read_text(encoding="utf-8"))
     lines = (folder / "train" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     validations = [line for line in map(json.loads, lines) if "val_ce" in line]

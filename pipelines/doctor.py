@@ -6,8 +6,10 @@ every Ray worker first makes sure that all four come from one folder.
 
 import importlib.metadata
 import importlib.util
+import re
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 PACKAGES = ("distill", "generators", "filters", "pipelines")
@@ -38,9 +40,17 @@ def _owner(name: str, found: Path | None) -> str:
     return f" (of the distribution {', '.join(owners)})" if found and owners else ""
 
 
+def own_version() -> str:
+    """Return the version of this toolkit; a checkout that was never installed has none."""
+    try:
+        return importlib.metadata.version(DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
 def diagnose() -> list[tuple[str, str, bool]]:
     """(what, finding, fine?) for the parts of a working installation."""
-    rows = [("Python", sys.version.split()[0], sys.version_info >= (3, 11))]
+    rows = [(DISTRIBUTION, own_version(), True), ("Python", sys.version.split()[0], sys.version_info >= (3, 11))]
     try:
         rows.append(("packages", f"all four from {check_origin()}", True))
     except WrongPackage as error:
@@ -48,9 +58,27 @@ def diagnose() -> list[tuple[str, str, bool]]:
     rows += [
         _library(name) for name in ("torch", "transformers", "datasets", "polars", "ray", "datasketch", "math-verify")
     ]
-    vllm = _library("vllm")
-    rows.append(("vllm", vllm[1] if vllm[2] else "not installed; needed only for the teacher `vllm`", True))
-    return [*rows, _device(), _memory(), _disk(), _sandbox()]
+    return [*rows, *_extras(), _device(), _memory(), _disk(), _sandbox()]
+
+
+EXTRAS = {"vllm": "the engine `vllm`", "logic": "the verifier `logic`"}
+
+
+def _extras() -> Iterator[tuple[str, str, bool]]:
+    """Yield what each extra that users install lacks; none is needed by everybody."""
+    for extra, needed_for in EXTRAS.items():
+        missing = [name for name in _requirements(extra) if not _library(name)[2]]
+        lacking = f"lacks {', '.join(missing)}, for {needed_for}: pip install '{DISTRIBUTION}[{extra}]'"
+        yield f"extra {extra}", lacking if missing else f"complete: {needed_for} can run", True
+
+
+def _requirements(extra: str) -> list[str]:
+    try:
+        every = importlib.metadata.requires(DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        every = []
+    marked = re.compile(rf"""extra\s*==\s*['"]{extra}['"]""")
+    return [re.split(r"[\s<>=!~;\[]", one, maxsplit=1)[0] for one in every if marked.search(one)]
 
 
 def _library(name: str) -> tuple[str, str, bool]:

@@ -1,4 +1,4 @@
-"""One command's hold on a run folder: it calls stage functions with what they need and keeps their manifests."""
+"""One command's hold on a run folder: it calls the table's stages with what they need and keeps their manifests."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,12 +10,14 @@ from typing import Any
 
 from generators.contract.config import Config
 from generators.contract.models import model_path, model_revision
-from generators.contract.stage_protocol import Progress, StageCounts
+from generators.contract.stage_protocol import Progress, Runtime, StageCounts
 from pipelines.executors import ExecutionConfig, Executor, open_executor
+from pipelines.memory import naming_the_key
 from pipelines.progress import bar
 from pipelines.stage_folder import Runner, sole_use
+from pipelines.stages.table import Input, Stage
 
-Input = str | Path | Sequence[str | Path] | None  # text: a path within the run; Path: a file from outside
+Value = str | Path | Sequence[str | Path] | None  # text: a path within the run; Path: a file from outside
 
 
 class Until(Exception):
@@ -24,51 +26,90 @@ class Until(Exception):
 
 @dataclass
 class Session:
-    """Calls stages: finds their inputs, hands them executor and progress bar, stops after `until`."""
+    """Calls stages: finds their inputs, hands them the runtime, stops after `until`.
+
+    sections: a whole recipe, or the sections that a stage by itself was given.
+    """
 
     runner: Runner
     executor: Executor
+    sections: Any
     until: str | None = None
     progress: Callable[[str], Progress] = field(default=lambda stage: partial(bar, stage))
 
-    def stage(
+    def __call__(
+        self,
+        stage: Stage,
+        *,
+        at: str | None = None,
+        config: Any = None,
+        inputs: Mapping[str, Value] | None = None,
+        model: str | None = None,
+    ) -> None:
+        """Run `stage` in the folder `at` unless it was done before; one whose section is left out is passed over.
+
+        config: other settings than the section's. inputs: instead of those that the run has. model: for a stage that
+        takes one, a training stage of this run or the name of a model.
+        """
+        config = config or getattr(self.sections, stage.name)
+        if config is not None:
+            found = {name: self.made(one) for name, one in stage.inputs.items()} if inputs is None else dict(inputs)
+            more: dict[str, Any] = stage.hands(config, self.sections)
+            models: list[str] = []
+            if model in self.runner.runs:
+                found["model"] = f"{model}/model"
+            elif model is not None:
+                more, models = {**more, "model": model}, config.generation(model).model_names()
+            self.step(at or stage.name, stage.load, config, found, models=models, **more)
+        if at is None:
+            self.past(stage.name)
+
+    def made(self, wanted: Input) -> Value:
+        """Return where this run has an input, by its finished stages."""
+        there = [path for path in wanted.made if path.partition("/")[0] in self.runner.runs]
+        if wanted.several:
+            return there or None
+        assert there or wanted.optional, f"{wanted.made} comes from no finished stage of {sorted(self.runner.runs)}"
+        return there[0] if there else None
+
+    def step(
         self,
         name: str,
-        function: Callable[..., StageCounts],
+        load: Callable[[], Callable[..., StageCounts]],
         config: Config | None,
-        inputs: Mapping[str, Input],
+        inputs: Mapping[str, Value],
         *,
         models: Sequence[str] = (),
-        files: Sequence[Path] = (),
         **more: Any,
     ) -> None:
-        """Call `function(**inputs, out=..., config=config, **more)` unless it was done before, then stop if asked to.
+        """Call `load()(**inputs, out=..., config=config, **more)` unless it was done before.
 
-        What decides the result, and so what a change of reruns: config, every Config in `more`, the contents of
-        `models` (names as written in a recipe) and `files`, and the stages the inputs come from.
+        What decides the result, and so what reruns the stage when it changes: `config`, every Config in `more`, the
+        contents of the models and files that these name, `models`, and the stages that the inputs come from.
         """
-        paths = {key: self._located(value) for key, value in inputs.items()}
-        arguments = {**paths, **more} | ({"config": config} if config else {})
-        arguments |= self._hands(name, function)
-        identity: dict[str, Any] = {key: value.identity() for key, value in more.items() if isinstance(value, Config)}
+        configs = {key: value for key, value in more.items() if isinstance(value, Config)}
+        sources = [one.sources() for one in (config, *configs.values()) if one is not None]
+        every_model = dict.fromkeys([*models, *(model for one in sources for model in one.models)])
+        identity: dict[str, Any] = {key: value.identity() for key, value in configs.items()}
         identity |= config.identity() if config else {}
-        identity |= {f"revision of {model}": model_revision(model_path(model)) for model in models}
+        identity |= {f"revision of {model}": model_revision(model_path(model)) for model in every_model}
+        arguments = {key: self._located(value) for key, value in inputs.items()} | more
+        arguments |= {"config": config} if config else {}
         self.runner.step(
             name,
             identity,
-            lambda out: function(out=out, **arguments),
+            lambda out: naming_the_key(name, config, lambda: self._call(name, load(), out=out, **arguments)),
             upstream=[self._stage_of(path) for path in _each(inputs) if isinstance(path, str)],
-            files=[*files, *(path for path in _each(inputs) if isinstance(path, Path))],
+            files=[file for one in sources for file in one.files]
+            + [path for path in _each(inputs) if isinstance(path, Path)],
         )
-        if "/" not in name:
-            self.past(name)
 
     def past(self, stage: str) -> None:
         """Stop here when `stage` was the last one asked for."""
         if stage == self.until:
             raise Until
 
-    def _located(self, value: Input) -> Any:
+    def _located(self, value: Value) -> Any:
         if isinstance(value, str):
             return self.runner.folder / value
         if isinstance(value, Path) or value is None:
@@ -76,18 +117,19 @@ class Session:
         return [self._located(item) for item in value]
 
     def _stage_of(self, path: str) -> str:
-        """The finished stage whose folder holds `path`."""
+        """Return the finished stage whose folder holds `path`."""
         holders = [stage for stage in self.runner.runs if path == stage or path.startswith(stage + "/")]
         assert holders, f"{path} comes from no finished stage of {sorted(self.runner.runs)}"
         return max(holders, key=len)
 
-    def _hands(self, name: str, function: Callable[..., StageCounts]) -> dict[str, Any]:
-        accepted = inspect.signature(function).parameters
-        offered = {"stream": self.executor.stream, "fleet": self.executor.fleet, "progress": self.progress(name)}
-        return {key: value for key, value in offered.items() if key in accepted}
+    def _call(self, name: str, function: Callable[..., StageCounts], **arguments: Any) -> StageCounts:
+        workers = self.sections.execution.verify_workers
+        runtime = Runtime(self.executor.stream, self.executor.fleet, self.progress(name), workers)
+        takes_one = "runtime" in inspect.signature(function).parameters
+        return function(**arguments, **({"runtime": runtime} if takes_one else {}))
 
 
-def _each(inputs: Mapping[str, Input]) -> Iterator[str | Path]:
+def _each(inputs: Mapping[str, Value]) -> Iterator[str | Path]:
     for value in inputs.values():
         if isinstance(value, str | Path):
             yield value
@@ -98,13 +140,21 @@ def _each(inputs: Mapping[str, Input]) -> Iterator[str | Path]:
 @contextmanager
 def open_session(
     folder: Path,
-    recipe: Mapping[str, Any],
-    execution: ExecutionConfig,
+    sections: Any,
     *,
     until: str | None = None,
     redo: Sequence[str] = (),
     say: Callable[[str], None] = print,
+    dry: bool = False,
 ) -> Iterator[Session]:
-    """A session on `folder`, held against a second process until the end."""
+    """Open a session on `folder`, held against a second process until the end.
+
+    dry: say what would be done and do nothing, not even start Ray.
+    """
+    recipe = sections.model_dump(mode="json", exclude_none=True)
+    if dry:
+        yield Session(Runner(folder, recipe, frozenset(redo), say, dry=True), Executor(), sections, until)
+        return
+    execution: ExecutionConfig = sections.execution
     with sole_use(folder), open_executor(execution) as executor:
-        yield Session(Runner(folder, recipe, frozenset(redo), say), executor, until)
+        yield Session(Runner(folder, recipe, frozenset(redo), say), executor, sections, until)

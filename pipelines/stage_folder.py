@@ -23,18 +23,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from generators.contract.errors import InputError, InUse
 from generators.contract.files import write_text
 from generators.contract.ids import content_id
 from generators.contract.stage_protocol import StageCounts
 
-FORMAT = 1  # of the stage folders; a change reruns everything
+FORMAT = 2  # of the stage folders; a change reruns everything
 MANIFEST, STARTED, LOCK = "manifest.json", "started.json", ".lock"
 KEPT = ("ledger",)  # paid for and keyed by content: it outlives a change of settings
 VERSIONED = ("distill-toolkit", "torch", "transformers", "vllm", "ray", "polars", "datasketch", "math-verify")
-
-
-class FolderInUse(RuntimeError):
-    """Another process works in this folder."""
 
 
 @dataclass
@@ -45,6 +42,7 @@ class Runner:
     recipe: Mapping[str, Any]
     redo: frozenset[str] = frozenset()
     say: Callable[[str], None] = print
+    dry: bool = False  # say what would be done and do nothing
     runs: dict[str, str] = field(default_factory=dict)  # stage -> run_id of its current manifest
 
     def step(
@@ -69,7 +67,10 @@ class Runner:
             self.say(f"{name}: finished before, skipped")
             self.runs[name] = manifest["run_id"]
             return out
-        self.say(f"{name}: {reason}" if reason else f"{name}: {'goes on' if _unfinished(out, wanted) else 'starts'}")
+        self.say(f"{name}: {reason}" if reason else f"{name}: {'continues' if _unfinished(out, wanted) else 'starts'}")
+        if self.dry:
+            self.runs[name] = "not made yet"
+            return out
         self._make(out, wanted, work)
         return out
 
@@ -128,7 +129,7 @@ def clear_stage(folder: Path) -> None:
         return
     strange = [entry.name for entry in folder.iterdir() if entry.name not in (*KEPT, LOCK) and not _is_stage(entry)]
     if strange and not _is_stage(folder):
-        raise ValueError(f"{folder} holds {strange[0]!r} and was not made by distill; name an empty or new folder")
+        raise InputError(f"{folder} holds {strange[0]!r} and was not made by distill; name an empty or new folder")
     (folder / MANIFEST).unlink(missing_ok=True)
     for entry in folder.iterdir():
         if entry.name not in (*KEPT, LOCK) and not _is_stage(entry):
@@ -179,16 +180,14 @@ def describe(counts: StageCounts) -> str:
 
 @contextmanager
 def sole_use(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; FolderInUse, naming the other process, when it is held already."""
+    """Hold `folder` for this process; InUse, naming the other process, when it is held already."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.seek(0)
-            raise FolderInUse(
-                f"{folder} is in use by process {lock.read().strip() or 'unknown'}; wait for it"
-            ) from None
+            raise InUse(f"{folder} is in use by process {lock.read().strip() or 'unknown'}; wait for it") from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -206,8 +205,24 @@ def file_digest(path: Path) -> str:
 
 
 def _outputs(out: Path) -> dict[str, dict[str, Any]]:
-    files = [p for p in sorted(out.iterdir()) if p.is_file() and p.name not in (MANIFEST, STARTED)]
-    return {p.name: {"bytes": p.stat().st_size, "blake2b": file_digest(p)} for p in files}
+    """Every file of a stage's folder with its size and hash; those of a ledger with their size alone.
+
+    A ledger is as large as all samples ever paid for, and checks its own rows. Folders of other stages are theirs.
+    """
+    outputs: dict[str, dict[str, Any]] = {}
+    for file in _files_of(out):
+        name = file.relative_to(out).as_posix()
+        kept = name.partition("/")[0] in KEPT
+        outputs[name] = {"bytes": file.stat().st_size} | ({} if kept else {"blake2b": file_digest(file)})
+    return outputs
+
+
+def _files_of(folder: Path) -> Iterator[Path]:
+    for entry in sorted(folder.iterdir()):
+        if entry.is_file() and entry.name not in (MANIFEST, STARTED, LOCK):
+            yield entry
+        elif entry.is_dir() and not _is_stage(entry):
+            yield from _files_of(entry)
 
 
 @cache

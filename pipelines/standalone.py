@@ -1,137 +1,115 @@
-"""One stage by itself, on paths: the same functions, manifests and resuming as in a run."""
+"""One stage by itself, on paths: the same functions, settings, manifests and resuming as in a run."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distill.settings import ScoreConfig, TrainConfig
-from filters.select import SelectConfig, select
-from filters.verify import VerifyConfig, verify
-from generators.contract.config import Config
-from generators.contract.stage_protocol import StageCounts
-from generators.generate import generate
-from generators.prompts import PromptsConfig, prompts
-from generators.sampling.settings import GenerateConfig
-from pipelines.executors import ExecutionConfig
-from pipelines.judge.stage import JudgeConfig, judge
-from pipelines.live_verifier import Judging
-from pipelines.recipe import RecipeError, parse_config, read_toml, recipe_path, with_overrides
-from pipelines.session import Session, open_session
-from pipelines.stages.corpus import CorpusConfig, corpus
-from pipelines.stages.evaluate import EvaluateConfig, evaluate
-from pipelines.stages.rewrite import RewriteConfig, rewrite
+from generators.contract.errors import InputError, RecipeError
+from pipelines.recipe import (
+    Sections,
+    StudentConfig,
+    parse_config,
+    read_toml,
+    recipe_path,
+    replay_from_prompts,
+    with_overrides,
+)
+from pipelines.recipe_checks import check_engines, check_files, check_named
+from pipelines.run import trainings
+from pipelines.session import Session, Value, open_session
+from pipelines.stages.table import STAGES, Stage
 
-LIGHT: dict[str, Callable[..., StageCounts]] = {
-    "prompts": prompts,
-    "generate": generate,
-    "verify": verify,
-    "judge": judge,
-    "select": select,
-    "rewrite": rewrite,
-    "corpus": corpus,
-    "evaluate": evaluate,
-}
-
-
-def stage_function(stage: str) -> Callable[..., StageCounts]:
-    """The function of a stage; torch is loaded for those alone that cannot do without."""
-    if stage == "score":
-        from distill.score import score
-
-        return score
-    if stage == "train":
-        from distill.train import train
-
-        return train
-    return LIGHT[stage]
-
-
-class Sections(Config):
-    """The sections a stage by itself can be given."""
-
-    execution: ExecutionConfig = ExecutionConfig()
-    prompts: PromptsConfig | None = None
-    generate: GenerateConfig | None = None
-    verify: VerifyConfig = VerifyConfig()
-    judge: JudgeConfig | None = None
-    select: SelectConfig | None = None
-    rewrite: RewriteConfig | None = None
-    corpus: CorpusConfig | None = None
-    score: ScoreConfig | None = None
-    train: TrainConfig | None = None
-    evaluate: EvaluateConfig | None = None
+Paths = Mapping[str, Path | list[Path] | None]
 
 
 def run_stage(
-    stage: str,
-    inputs: Mapping[str, Path | list[Path] | None],
+    name: str,
+    inputs: Paths,
     out: Path,
-    overrides: Sequence[str],
+    overrides: Sequence[str] = (),
     *,
-    recipe: str | None,
-    model: str | None,
-    say: Callable[[str], None],
+    recipe: str | None = None,
+    student: str | None = None,
+    model: str | None = None,
+    say: Callable[[str], None] = print,
 ) -> None:
-    """Run `stage` into `out`. Settings: the recipe's section (or the defaults) with overrides, whose
-    keys need not repeat the section's name."""
-    sections = read_sections(stage, recipe, overrides)
-    config = getattr(sections, stage)
-    _check_inputs(inputs)
-    with open_session(out, {stage: config.model_dump(mode="json")}, sections.execution, say=say) as session:
+    """Run the stage `name` on paths into `out`.
+
+    Settings are those of the recipe's section, or the defaults, with overrides, whose keys need not repeat the
+    section's name. student: one of the recipe's [students]. model: what `evaluate` samples.
+    """
+    stage = STAGES[name]
+    check_inputs(inputs)
+    sections = read_sections(stage, recipe, overrides, student)
+    check_sections(stage, sections)
+    with open_session(out, sections, say=say) as session:
         session.runner.folder = out.parent
-        _call(stage, session, out.name, config, inputs, sections, model)
+        for folder, config in parts(stage, out.name, getattr(sections, name)):
+            call(session, stage, folder, config, inputs, model)
 
 
-def read_sections(stage: str, recipe: str | None, overrides: Sequence[str]) -> Sections:
-    """The settings of one stage."""
+def parts(stage: Stage, name: str, config: Any) -> Iterator[tuple[str, Any]]:
+    """Yield (folder, settings) of each call: a student with several seeds is trained once a seed."""
+    if isinstance(config, StudentConfig):
+        yield from trainings(name, config)
+    else:
+        yield name, config
+
+
+def call(session: Session, stage: Stage, folder: str, config: Any, inputs: Paths, model: str | None) -> None:
+    """Call the stage as a run does."""
+    given: dict[str, Value] = dict(inputs)  # type: ignore[arg-type] # a list of paths is a sequence of them
+    session(stage, at=folder, config=config, inputs=given, model=model)
+
+
+def read_sections(stage: Stage, recipe: str | None, overrides: Sequence[str], student: str | None = None) -> Sections:
+    """Return the sections of a recipe, or the defaults, with overrides; `student`'s keys lie over [train]."""
     tables = read_toml(recipe_path(recipe)) if recipe else {}
-    known = Sections.model_fields
-    tables = {key: value for key, value in tables.items() if key in known} | {stage: tables.get(stage, {})}
-    full = [
-        text if text.partition(".")[0] in ("execution", "verify", stage) else f"{stage}.{text}" for text in overrides
-    ]
-    return parse_config(Sections, with_overrides(tables, full))
+    tables = {**tables, stage.name: tables.get(stage.name, {})}
+    if student is not None:
+        tables = as_student(tables, student, recipe)
+    changed = with_overrides(tables, [full_key(stage, override) for override in overrides])
+    return parse_config(Sections, replay_from_prompts(changed))
 
 
-def _check_inputs(inputs: Mapping[str, Path | list[Path] | None]) -> None:
+def as_student(tables: Mapping[str, Any], student: str, recipe: str | None) -> dict[str, Any]:
+    """Return the tables with one student's keys over those of [train], and no other students."""
+    students = tables.get("students", {})
+    if student not in students:
+        known = f"it has {', '.join(students)}" if students else "it has none"
+        raise RecipeError(
+            f"--student {student}: the recipe {recipe or '(none was named)'} has no such student; {known}"
+        )
+    own = {**tables.get("train", {}), "label": student, **students[student]}
+    return {**{key: value for key, value in tables.items() if key != "students"}, "train": own}
+
+
+def full_key(stage: Stage, override: str) -> str:
+    """Return the override with its section: one of the stage's own unless it names another."""
+    first = override.partition("=")[0].partition(".")[0]
+    own = own_keys(stage)
+    return override if first in Sections.model_fields and first not in own else f"{stage.name}.{override}"
+
+
+def own_keys(stage: Stage) -> set[str]:
+    """Return the keys of a stage's section; [prompts] is a union, whose members share none with other sections."""
+    return set(getattr(stage.config(), "model_fields", {}))
+
+
+def check_inputs(inputs: Paths) -> None:
+    """Raise an InputError for a path that is not there."""
     for option, value in inputs.items():
         for path in value if isinstance(value, list) else [value]:
             if path is not None and not path.exists():
-                raise FileNotFoundError(f"--{option}: there is no {path}")
+                raise InputError(f"--{option.replace('_', '-')}: there is no {path}")
 
 
-def _call(
-    stage: str,
-    session: Session,
-    name: str,
-    config: Any,
-    inputs: Mapping[str, Path | list[Path] | None],
-    sections: Sections,
-    model: str | None,
-) -> None:
-    more: dict[str, Any] = {}
-    models: list[str] = []
-    files: list[Path] = []
-    if stage in ("verify", "rewrite", "evaluate"):
-        more["workers"] = sections.execution.verify_workers
-    if stage == "evaluate":
-        assert model
-        more |= {"verifying": sections.verify, "model": model, "facts": {"name": name, "label": model}}
-        models = [model]
-    elif isinstance(config, GenerateConfig):
-        models, files = config.models(), config.files()
-        if config.is_adaptive():
-            more["judge"] = Judging(verify=sections.verify, workers=sections.execution.verify_workers)
-    elif isinstance(config, RewriteConfig | JudgeConfig):
-        more["verifying"] = sections.verify
-        models, files = config.generation().models(), config.generation().files()
-    elif stage == "prompts":
-        files = config.files()
-    elif isinstance(config, ScoreConfig):
-        models = [config.teacher]
-    elif isinstance(config, TrainConfig):
-        models = [m for m in (config.student, config.teacher) if m]
-    session.stage(name, stage_function(stage), config, inputs, models=models, files=files, **more)
+def check_sections(stage: Stage, sections: Sections) -> None:
+    """Check what the stage's own settings name, before any work."""
+    own = Sections.model_validate({stage.name: getattr(sections, stage.name), "execution": sections.execution})
+    check_engines(own)
+    check_named(own)
+    check_files(own)
 
 
-__all__ = ["RecipeError", "read_sections", "run_stage"]
+__all__ = ["read_sections", "run_stage"]

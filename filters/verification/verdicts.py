@@ -6,13 +6,12 @@ needs no time-outs of its own: the pool gives each item one deadline and one mem
 second function, `check_options(options)`, a ValueError where they are wrong; it finds them in `item.options`.
 """
 
-import difflib
-import importlib
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import ModuleType
 from typing import Any, Literal, cast, get_args
+
+from generators.contract.errors import RecipeError
+from generators.contract.plugins import VERIFIER, load_plugin
 
 Status = Literal["correct", "wrong", "unparseable", "timeout", "error"]
 
@@ -72,43 +71,24 @@ def broken(reason: str) -> Judgement:
     return Judgement("error", 0.0, reason)
 
 
-def available_verifiers() -> list[str]:
-    """Names of the verifiers that come with the toolkit."""
-    from filters import verifiers
-
-    return sorted(module.name for module in pkgutil.iter_modules(verifiers.__path__))
-
-
 def load_verifier(name: str) -> Verifier:
-    """The `verify` function of the module `name`; an unknown name is a ValueError that says the nearest one."""
-    if "." not in name and name not in available_verifiers():
-        known = available_verifiers()
-        nearest = difflib.get_close_matches(name, known, 1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ValueError(f"verifier {name!r} is not one of {', '.join(known)} nor a dotted module path{hint}")
-    module = load_module(name)
-    verify = getattr(module, "verify", None)
-    if not callable(verify):
-        raise ValueError(f"verifier {name!r}: the module {module.__file__} has no function `verify(item)`")
-    return cast(Verifier, verify)
+    """Return the `verify` function of the verifier `name`; PluginError says in a sentence why there is none."""
+    return cast(Verifier, load_plugin(VERIFIER, name).verify)
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """A ValueError where the verifier `name` has no such settings, or does not accept their values."""
-    load_verifier(name)
-    check = getattr(load_module(name), "check_options", None)
+    """Raise a RecipeError where the verifier `name` has no such options, or does not accept their values."""
+    check = verifier_hook(name, "check_options")
     if check is not None:
-        check(options)
+        try:
+            check(options)
+        except ValueError as error:
+            raise RecipeError(str(error)) from None
     elif options:
-        raise ValueError(f"verifier {name!r} has no options; it was given {', '.join(map(repr, options))}")
+        raise RecipeError(f"the verifier {name!r} has no options; it was given {', '.join(map(repr, options))}")
 
 
-def load_module(name: str) -> ModuleType:
-    """The module of the verifier `name`."""
-    path = name if "." in name else f"filters.verifiers.{name}"
-    try:
-        return importlib.import_module(path)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{path}.".startswith(f"{error.name}."):
-            raise  # the module is there; something that it imports is not
-        raise ValueError(f"verifier {name!r}: there is no module {error.name!r} on the import path") from error
+def verifier_hook(name: str, function: str) -> Callable[..., Any] | None:
+    """Return an optional function of a verifier's module, such as `reference_answer`; None where it has none."""
+    found: Callable[..., Any] | None = getattr(load_plugin(VERIFIER, name), function, None)
+    return found

@@ -73,9 +73,6 @@ class Runtime:
 IN_PROCESS = Runtime()  # one worker or engine in this process, and no progress bar
 
 
-IN_PROCESS = Runtime()  # one worker or engine in this process, and no progress bar
-
-
 @dataclass
 class StageCounts:
     """The counts of a stage; rows in = rows kept + rows dropped by reason."""

@@ -1,0 +1,50 @@
+"""`distill init`: a commented recipe from three answers."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from string import Template
+
+from generators.contract.errors import InputError, RecipeError
+from pipelines.recipe import SHIPPED
+
+TEMPLATES = SHIPPED / "init"
+MACHINES = {
+    "api": "one GPU or none tonight; the teacher is a server or a hosted API",
+    "gpus": "one machine with several GPUs; vLLM runs here",
+    "ray": "a Ray cluster",
+}
+QUESTIONS = {
+    "machine": "Where does the teacher run? " + "; ".join(f"{name}: {about}" for name, about in MACHINES.items()),
+    "prompts": "Which file has the questions (`question`) and reference answers (`answer`)? .jsonl or .parquet",
+    "student": "Which model is trained? A folder or a hub name",
+}
+DEFAULTS = {"machine": "api", "prompts": "problems.jsonl", "student": "Qwen/Qwen2.5-1.5B"}
+
+
+def answers_of(machine: str | None, prompts: str | None, student: str | None) -> dict[str, str]:
+    """Return the flags' answers; the rest is asked for on a terminal, and the defaults elsewhere."""
+    given = {"machine": machine, "prompts": prompts, "student": student}
+    return {name: answer or _ask(name) for name, answer in given.items()}
+
+
+def _ask(name: str) -> str:
+    default = DEFAULTS[name]
+    if not sys.stdin.isatty():
+        return default
+    print(QUESTIONS[name])
+    answer = input(f"[{default}] ").strip() or default
+    if name == "machine" and answer not in MACHINES:
+        raise RecipeError(f"{answer!r} is not one of {', '.join(MACHINES)}")
+    return answer
+
+
+def write_recipe(file: Path, answers: Mapping[str, str]) -> None:
+    """Write the recipe; an existing file is an InputError, and stays as it is."""
+    if file.suffix != ".toml":
+        raise InputError(f"{file}: a recipe's name ends in .toml")
+    if file.exists():
+        raise InputError(f"{file} exists already; name another file")
+    text = (TEMPLATES / f"{answers['machine']}.txt").read_text(encoding="utf-8")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(Template(text).substitute(answers, name=file.stem), encoding="utf-8")

@@ -1,0 +1,166 @@
+"""`distill run` and `distill ablate`: whole recipes."""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pipelines.cli.help import add_command, say, show
+from pipelines.stages.table import ENDS
+
+if TYPE_CHECKING:
+    from pipelines.recipe import Recipe
+    from pipelines.session import Session
+
+OVERRIDES = "settings over the recipe's, such as train.alpha=0.5"
+
+
+def add(commands: Any) -> None:
+    """Add the commands."""
+    run = add_command(
+        commands,
+        "run",
+        "run a recipe from prompts to report; finished stages are skipped",
+        (
+            "distill run toy",
+            "distill run my.toml generate.sampling.n=8 --until corpus",
+            "distill run my.toml --dry-run",
+        ),
+    )
+    run.add_argument("recipe", help="a shipped recipe's name (`distill recipes`), or a .toml file")
+    run.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES)
+    run.add_argument("--until", choices=ENDS, metavar="STAGE", help=f"stop after this stage: {', '.join(ENDS)}")
+    run.add_argument("--redo", action="append", default=[], metavar="STAGE", help="run this stage again (repeatable)")
+    run.add_argument("--dry-run", action="store_true", help="print the resolved recipe and what would run, and why")
+    _add_folder(run)
+    run.set_defaults(command=_run)
+    ablate = add_command(
+        commands,
+        "ablate",
+        "train and evaluate a grid of settings over one corpus",
+        ("distill ablate toy train.alpha=0.25,0.5,1 train.temperature=1,2",),
+    )
+    ablate.add_argument("recipe", help="a shipped recipe's name, or a .toml file")
+    ablate.add_argument("overrides", nargs="+", metavar="key=value[,value...]", help="several values: swept")
+    _add_folder(ablate)
+    ablate.set_defaults(command=_ablate, until=None, redo=[], dry_run=False)
+    report = add_command(commands, "report", "make report.html of a run folder", ("distill report runs/toy",))
+    report.add_argument("run", type=Path, help="the run's folder")
+    report.set_defaults(command=_report)
+
+
+def _add_folder(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, metavar="DIR", help="the run's folder; without it runs/NAME")
+    command.add_argument(
+        "--replace", action="store_true", help="go on in a folder that holds another recipe's run, and replace that"
+    )
+
+
+def _run(options: argparse.Namespace) -> None:
+    from pipelines.recipe import load_recipe
+    from pipelines.run import run
+
+    check_stage_names(options.redo)
+    recipe = load_recipe(options.recipe, options.overrides)
+    if options.dry_run:
+        print(resolved_toml(recipe))
+    in_session(options, recipe, lambda session: run(recipe, session))
+
+
+def _ablate(options: argparse.Namespace) -> None:
+    from pipelines.ablate import ablate, split_sweeps
+    from pipelines.recipe import load_recipe
+
+    sweeps, overrides = split_sweeps(options.overrides)
+    recipe = load_recipe(options.recipe, overrides)
+    in_session(options, recipe, lambda session: ablate(recipe, sweeps, session))
+
+
+def in_session(options: argparse.Namespace, recipe: "Recipe", work: Callable[["Session"], None]) -> None:
+    """Do the work in the run's folder, and say in the end where everything is."""
+    from generators.contract.files import write_text
+    from pipelines.progress import quiet_libraries
+    from pipelines.recipe_checks import check_files
+    from pipelines.session import open_session
+
+    check_files(recipe)
+    folder = options.out or Path("runs") / recipe.name
+    check_owner(folder, recipe.name, options.recipe, replace=options.replace)
+    how = {"until": options.until, "redo": options.redo, "say": say, "dry": options.dry_run}
+    if not options.dry_run:
+        quiet_libraries()
+    with open_session(folder, recipe, **how) as session:
+        if not options.dry_run:
+            write_text(recipe.model_dump_json(indent=1), folder / "recipe.json")
+            write_text(json.dumps(owner(recipe.name, options.recipe)), folder / OWNER)
+        work(session)
+    if not options.dry_run:
+        say_where(folder, whole=options.until in (None, "report"))
+
+
+OWNER = "run.json"  # which recipe the folder belongs to
+
+
+def owner(name: str, recipe: str) -> dict[str, str]:
+    """Return what tells runs of different recipes apart: the run's name and the recipe's file."""
+    return {"name": name, "recipe": Path(recipe).name.removesuffix(".toml")}
+
+
+def check_owner(folder: Path, name: str, recipe: str, *, replace: bool) -> None:
+    """Raise a RecipeError where the folder holds another recipe's run: its corpus would be replaced without a word."""
+    from generators.contract.errors import RecipeError
+
+    if replace or not (folder / OWNER).exists():
+        return
+    there, new = json.loads((folder / OWNER).read_text(encoding="utf-8")), owner(name, recipe)
+    if there != new:
+        raise RecipeError(
+            f"{folder} holds the run {there['name']!r} of the recipe {there['recipe']}, and this is {new['name']!r} of "
+            f"{new['recipe']}: give this run a folder of its own with --out DIR or name=NAME, or replace the other one "
+            "with --replace"
+        )
+
+
+def check_stage_names(names: list[str]) -> None:
+    """Raise a RecipeError for a stage that does not exist."""
+    from generators.contract.errors import RecipeError
+
+    for name in names:
+        if name.partition("/")[0] not in ENDS:
+            raise RecipeError(f"--redo {name}: no such stage; stages: {', '.join(ENDS)}")
+
+
+def resolved_toml(recipe: "Recipe") -> str:
+    """Return the recipe with every override and every default, as TOML."""
+    from pipelines.toml import as_toml
+
+    return as_toml(recipe.model_dump(mode="json"))
+
+
+def say_where(folder: Path, *, whole: bool) -> None:
+    """Print the results, and where corpus, models and report are."""
+    from pipelines.report.page import terminal_table
+
+    if (folder / "evaluate").exists() and whole:
+        show(terminal_table(folder))
+    models = sorted(path.parent for path in folder.glob("train/**/model") if (path / "config.json").exists())
+    places = [("corpus", folder / "corpus" / "train.parquet"), *(("model", model / "model") for model in models)]
+    if whole:
+        places.append(("report", folder / "report" / "report.html"))
+    for what, path in places:
+        if path.exists():
+            print(f"{what}: {path}")
+
+
+def _report(options: argparse.Namespace) -> None:
+    from generators.contract.errors import MissingFile
+    from pipelines.report.page import terminal_table
+    from pipelines.run import write_report
+
+    if not options.run.is_dir():
+        raise MissingFile(f"there is no run folder {options.run}")
+    page = write_report(options.run)
+    if (options.run / "evaluate").exists():
+        show(terminal_table(options.run))
+    print(f"report: {page}")

@@ -1,0 +1,90 @@
+"""The keys of a recipe: which there are, which were renamed, and sentences for those that are wrong."""
+
+import difflib
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel
+
+# Old key -> new key, by its last parts. An old key is answered with the new one.
+RENAMED = {
+    "generate.teacher": "generate.engine",
+    "generate.teachers": "generate.models",
+    "judge.teacher": "judge.engine",
+    "rewrite.teacher": "rewrite.engine",
+    "attempts": "max_attempts",
+    "patience_s": "give_up_after_s",
+    "rewrite.tries": "rewrite.max_rewrites",
+    "score.options.engine": "score.options.vllm_args",
+    "prompts.fields.gold": "prompts.fields.reference",
+}
+
+
+def sentence(item: Mapping[str, Any], model: type[BaseModel], known: Sequence[str], prefix: str) -> str:
+    """Return one validation error as a sentence: the key, the value, what is accepted."""
+    key = _without_tags([str(part) for part in item["loc"]], known)
+    if item["type"] == "extra_forbidden":
+        new = renamed(prefix + key)
+        if new:
+            return f"unknown key {prefix}{key}: it is now called {new}"
+        siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]] or known
+        hint = nearest(key, siblings) or nearest(key, known)
+        return f"unknown key {prefix}{key}" + (f"{hint}" if hint else f"; known here: {', '.join(siblings)}")
+    if item["type"] == "missing":
+        return f"the key {prefix}{key} is missing: {_description(model, key)}"
+    return f"{prefix}{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+
+
+def renamed(key: str) -> str | None:
+    """Return the new name of a key that was renamed; None for any other."""
+    for old, new in RENAMED.items():
+        if key == old or key.endswith(f".{old}"):
+            return key.removesuffix(old) + new
+    return None
+
+
+def _without_tags(loc: list[str], known: Sequence[str]) -> str:
+    """Return a pydantic location without the discriminator tags of unions, which are no keys of the recipe."""
+    key = ""
+    prefixes = {".".join(k.split(".")[: i + 1]) for k in known for i in range(len(k.split(".")))}
+    for i, part in enumerate(loc):
+        longer = f"{key}.{part}" if key else part
+        last = i == len(loc) - 1
+        if longer in prefixes or last or key not in prefixes:
+            key = longer
+    return key
+
+
+def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Yield every dotted key that a config accepts."""
+    for name, field in model.model_fields.items():
+        yield prefix + name
+        for inner in models_in(field.annotation):
+            yield from known_keys(inner, f"{prefix}{name}.")
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the config classes inside an annotation; of a union all of them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        for argument in typing.get_args(annotation):
+            yield from models_in(argument)
+
+
+def _description(model: type[BaseModel], key: str) -> str:
+    for part in key.split("."):
+        field = model.model_fields.get(part)
+        inner = next(models_in(field.annotation), None) if field else None
+        if field and inner is None:
+            return field.description or "it has no default"
+        model = inner or model
+    return "it has no default"
+
+
+def nearest(word: str, known: Sequence[str]) -> str:
+    """Return `; did you mean X?`, or nothing where no known word is near."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]}?" if close else ""

@@ -1,0 +1,211 @@
+"""The table of stages: what each one is called, does, reads and is handed. Written once.
+
+A run, the stages as single commands, their arguments and help, `--until` and the order of the report read this table.
+It imports nothing heavy: functions and settings are loaded when a stage is asked for.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file or folder that a stage reads."""
+
+    about: str
+    made: tuple[str, ...]  # where a run has it; of several places the first one whose stage the run has
+    several: bool = False  # all of these places together
+    optional: bool = False
+
+
+Hands = Callable[[Any, Any], dict[str, Any]]  # (the stage's settings, all sections) -> further arguments
+
+
+def _nothing(config: Any, sections: Any) -> dict[str, Any]:
+    return {}
+
+
+def _verifying(config: Any, sections: Any) -> dict[str, Any]:
+    return {"verifying": sections.verify}
+
+
+def _evaluation(config: Any, sections: Any) -> dict[str, Any]:
+    """The evaluation's problems: training prompts that ask one of them again are dropped."""
+    return {"evaluation": sections.evaluate.prompts if sections.evaluate else None}
+
+
+def _live_verifier(config: Any, sections: Any) -> dict[str, Any]:
+    """Verdicts while sampling, which adaptive sampling needs; otherwise the verifier's settings decide nothing here."""
+    if not config.is_adaptive():
+        return {}
+    from pipelines.live_verifier import LiveVerifier
+
+    return {"live_verifier": LiveVerifier(verify=sections.verify, workers=sections.execution.verify_workers)}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    function, settings: "module:name", imported on use, since torch takes seconds. inputs: parameter -> what it reads.
+    hands: what else the function is handed; every Config in it decides the result, as the stage's own settings do.
+    What decides the result outside the recipe (models and files) is marked in the settings themselves
+    (generators.contract.config.Mark), so that no stage can forget it.
+    """
+
+    name: str
+    about: str
+    function: str
+    settings: str
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    hands: Hands = _nothing
+    optional: bool = False  # a run without it has no gap
+    samples: bool = False  # it takes a `model` apart from its settings
+    example: str = ""
+
+    def load(self) -> Callable[..., Any]:
+        """Return the stage's function."""
+        found: Callable[..., Any] = _named(self.function)
+        return found
+
+    def config(self) -> Any:
+        """Return the class of the stage's settings."""
+        return _named(self.settings)
+
+
+def _named(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+ASKED = "prompts/prompts.parquet"
+TRACES = "generate/traces.parquet"
+
+PROMPTS = Stage(
+    "prompts",
+    "read prompts from a file, a dataset or task families into one form",
+    "generators.prompts:prompts",
+    "generators.prompts:PromptsConfig",
+    hands=_evaluation,
+    example="distill prompts --out p source=file path=problems.jsonl verifier=math_answer fields.reference=answer",
+)
+GENERATE = Stage(
+    "generate",
+    "sample traces from a model",
+    "generators.generate:generate",
+    "generators.sampling.settings:GenerateConfig",
+    {"prompts": Input("prompts.parquet", (ASKED,))},
+    hands=_live_verifier,
+    example="distill generate --prompts p/prompts.parquet --out g engine=vllm model=Qwen/QwQ-32B sampling.n=8",
+)
+VERIFY = Stage(
+    "verify",
+    "judge every trace by its prompt's verifier",
+    "filters.verify:verify",
+    "filters.verify:VerifyConfig",
+    {"traces": Input("traces.parquet", (TRACES,)), "prompts": Input("prompts.parquet", (ASKED,))},
+    example="distill verify --traces g/traces.parquet --prompts p/prompts.parquet --out v timeout_s=10",
+)
+JUDGE = Stage(
+    "judge",
+    "have a model judge what a rule refused",
+    "pipelines.judge.stage:judge",
+    "pipelines.judge.stage:JudgeConfig",
+    {
+        "traces": Input("traces.parquet", (TRACES,)),
+        "verdicts": Input("verdicts.parquet", ("verify/verdicts.parquet",)),
+        "prompts": Input("prompts.parquet", (ASKED,)),
+    },
+    hands=_verifying,
+    optional=True,
+    example="distill judge outputs.jsonl --out j engine=openai model=qwen options.base_urls=http://localhost:8000/v1",
+)
+SELECT = Stage(
+    "select",
+    "label duplicates, repeated solutions and all that is not kept",
+    "filters.select:select",
+    "filters.select:SelectConfig",
+    {
+        "traces": Input("traces.parquet", (TRACES,)),
+        "verdicts": Input("verdicts.parquet", ("judge/verdicts.parquet", "verify/verdicts.parquet")),
+        "prompts": Input("prompts.parquet", (ASKED,)),
+    },
+    example="distill select --traces g/traces.parquet --verdicts v/verdicts.parquet --prompts p/prompts.parquet "
+    "--out s max_per_prompt=2",
+)
+REWRITE = Stage(
+    "rewrite",
+    "have a model put the kept traces into readable form, and verify them again",
+    "pipelines.stages.rewrite:rewrite",
+    "pipelines.stages.rewrite:RewriteConfig",
+    {
+        "selected": Input("selected.parquet", ("select/selected.parquet",)),
+        "prompts": Input("prompts.parquet", (ASKED,)),
+    },
+    hands=_verifying,
+    optional=True,
+    example="distill rewrite --selected s/selected.parquet --prompts p/prompts.parquet --out r engine=vllm "
+    "model=Qwen/Qwen2.5-7B-Instruct max_rewrites=2",
+)
+CORPUS = Stage(
+    "corpus",
+    "write the kept traces, and rows from elsewhere, as chat rows with a dataset card",
+    "pipelines.stages.corpus:corpus",
+    "pipelines.stages.corpus:CorpusConfig",
+    {
+        "selected": Input(
+            "selected.parquet or rewritten.parquet", ("rewrite/rewritten.parquet", "select/selected.parquet")
+        ),
+        "prompts": Input("prompts.parquet", (ASKED,)),
+    },
+    example="distill corpus --selected s/selected.parquet --prompts p/prompts.parquet --out c "
+    "'other=[{path=\"chat.jsonl\", rows=200000}]'",
+)
+SCORE = Stage(
+    "score",
+    "store the teacher's soft targets of a corpus",
+    "distill.score:score",
+    "distill.settings:ScoreConfig",
+    {
+        "corpus": Input("corpus parquet files", ("corpus/train.parquet", "corpus/validation.parquet"), several=True),
+        "sampled_logprobs": Input(
+            "`ledger/sampled_logprobs` folders of generate stages",
+            ("generate/ledger/sampled_logprobs",),
+            several=True,
+            optional=True,
+        ),
+    },
+    example="distill score --corpus c/train.parquet c/validation.parquet --out sc teacher=Qwen/QwQ-32B top_k=50",
+)
+TRAIN = Stage(
+    "train",
+    "train a student",
+    "distill.train:train",
+    "pipelines.recipe:StudentConfig",
+    {
+        "corpus": Input("train.parquet", ("corpus/train.parquet",)),
+        "validation": Input(
+            "validation.parquet; without it nothing is held out", ("corpus/validation.parquet",), optional=True
+        ),
+        "targets": Input("the score stage's `targets` folder", ("score/targets",), optional=True),
+    },
+    example="distill train --corpus c/train.parquet --validation c/validation.parquet --out t "
+    "student=Qwen/Qwen2.5-1.5B learning_rate=1e-4",
+)
+EVALUATE = Stage(
+    "evaluate",
+    "measure pass@1 and cons@k of a model",
+    "pipelines.stages.evaluate:evaluate",
+    "pipelines.stages.evaluate:EvaluateConfig",
+    {"prompts": Input("prompts.parquet of the problems", ("prompts/eval_prompts.parquet",))},
+    hands=_verifying,
+    samples=True,
+    example="distill evaluate --prompts p/prompts.parquet --model t/model --out e sampling.n=64",
+)
+
+STAGES: Mapping[str, Stage] = {
+    stage.name: stage for stage in (PROMPTS, GENERATE, VERIFY, JUDGE, SELECT, REWRITE, CORPUS, SCORE, TRAIN, EVALUATE)
+}  # in the order of the pipeline
+ENDS = (*STAGES, "report")  # what a run can stop after
