@@ -1,4 +1,4 @@
-"""Write measured tables into the README, the toy's model card and docs/cross_tokenizer.md; no figure is typed by hand.
+"""Write measured tables into the README, the toy's model card and the pages of docs; no figure is typed by hand.
 
     python -m benchmarks.readme toy=runs/toy toy-large=runs/toy-large ablation=runs/toy
     python -m benchmarks.readme agreement=labelled_outputs_dev.jsonl.gz
@@ -23,7 +23,7 @@ from filters.grade import Agreement, grade, sum_of
 from pipelines.progress import bar
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = (ROOT / "README.md", ROOT / "generators" / "toy" / "README.md", ROOT / "docs" / "cross_tokenizer.md")
+FILES = (ROOT / "README.md", ROOT / "generators" / "toy" / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 
 
 def main(arguments: Sequence[str]) -> None:
