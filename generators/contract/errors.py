@@ -68,7 +68,7 @@ class ServerRefuses(Failed):
     """A server will answer no request of this run."""
 
 
-class DamagedStore(Failed):
+class DamagedStore(Failed, ValueError):
     """A store of soft targets holds bytes that are not what was written."""
 
 

@@ -23,7 +23,7 @@ from generators.contract.engine import EngineOptions, Outcome, SampleRequest, Sa
 from generators.contract.errors import EngineDied, RecipeError
 from generators.contract.models import model_path
 from generators.contract.sampled_logprobs import SampledLogprobs
-from generators.sampling.async_engine import AsyncEngine
+from generators.sampling.async_engine import AsyncEngine, OwnLoop
 from generators.sampling.requests import TokenizedPrompt, refused, sampled_row, tokenize_prompts, tokens_left
 
 
@@ -71,14 +71,19 @@ def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmEngine
     check_arguments(options.vllm_args)
     check_temperature(sampling)
     path = model_path(model)
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
+    own = OwnLoop(asyncio.new_event_loop())
     # statistics cost a tenth of the throughput; the context gives the defaults of vllm.LLM, made for throughput
     given = {"disable_log_stats": True, **capturing(options), **options.vllm_args}
     arguments = AsyncEngineArgs(model=path, **given)
-    llm = AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
+
+    def start() -> Any:
+        asyncio.set_event_loop(own.loop)
+        return AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
+
+    # where the caller's thread runs a loop, vLLM would start its tasks on that one: the start is a turn as well
+    llm = own.run(start)
     return VllmEngine(
-        llm, loop, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.sampled_logprobs
+        llm, own, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.sampled_logprobs
     )
 
 
@@ -135,13 +140,13 @@ class VllmEngine(AsyncEngine):
     def __init__(
         self,
         llm: Any,
-        loop: asyncio.AbstractEventLoop,
+        own: OwnLoop,
         tokenizer: Any,
         sampling: SamplingConfig,
         seeded: bool,
         top_k: int | None = None,
     ) -> None:
-        super().__init__(loop, self.ask, self.capacity)
+        super().__init__(own, self.ask, self.capacity)
         self.llm, self.tokenizer, self.sampling, self.seeded = llm, tokenizer, sampling, seeded
         self.top_k, self.known = top_k, max(tokenizer.get_vocab().values()) + 1
         self.context: int = llm.model_config.max_model_len
@@ -212,5 +217,5 @@ class VllmEngine(AsyncEngine):
 
     def close(self) -> None:
         """Stop the engine's processes."""
-        self.llm.shutdown()
+        self.own.run(self.llm.shutdown)
         super().close()

@@ -28,7 +28,7 @@ from generators.contract.models import model_path
 from generators.engines.openai.client_limits import Intake, Watch
 from generators.engines.openai.replies import Fault, Reply, excerpt, read_reply, spoken_error, without
 from generators.engines.openai.server_limits import Server, retry_after_s
-from generators.sampling.async_engine import AsyncEngine
+from generators.sampling.async_engine import AsyncEngine, OwnLoop
 from generators.sampling.requests import TokenizedPrompt, sampled_row, tokenize_prompts, tokens_left
 
 DEFAULT_KEY = "OPENAI_API_KEY"
@@ -136,7 +136,7 @@ class HttpEngine(AsyncEngine):
 
     def __init__(self, model: str, sampling: SamplingConfig, options: Options) -> None:
         watch = Watch()
-        super().__init__(asyncio.SelectorEventLoop(watch), self.attempt, self.capacity)
+        super().__init__(OwnLoop(asyncio.SelectorEventLoop(watch)), self.attempt, self.capacity)
         self.sampling, self.options, self.key = sampling, options, options.key()
         path = {"chat": "/chat/completions", "completions": "/completions"}[options.api]
         self.servers = [Server(url + path, options.concurrency) for url in options.base_urls]
@@ -145,7 +145,7 @@ class HttpEngine(AsyncEngine):
         self.suspects: set[str] = set()  # samples that failed while others were answered
         self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a sample that is about to be asked for
         self.common = self.common_keys(model)
-        self.session = self.loop.run_until_complete(self.connect())
+        self.session = self.own.run(lambda: self.loop.run_until_complete(self.connect()))
 
     @cached_property
     def tokenizer(self) -> Any:

@@ -1,5 +1,6 @@
 """The HTTP teacher against real servers on real sockets, most of which misbehave."""
 
+import asyncio
 import importlib.util
 import json
 import os
@@ -368,6 +369,49 @@ def test_a_killed_run_goes_on_and_asks_for_little_again(serve: Serve, tmp_path: 
     assert complete(rows, sums(1000))
     times = seen(url)["answered"].values()
     assert len(times) == 1000 and sum(times) - 1000 <= 32
+
+
+NOTEBOOK = """
+import asyncio, signal, sys
+from pathlib import Path
+from generators.generate import generate
+from generators.sampling.settings import GenerateConfig
+
+async def main():
+    if sys.argv[4] == "notebook":  # where Ctrl-C raises at once; asyncio.run would cancel the task
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    config = GenerateConfig.model_validate_json(sys.argv[3])
+    print(generate(Path(sys.argv[1]), Path(sys.argv[2]), config).rows_kept)
+
+asyncio.run(main())
+"""
+
+
+def test_samples_are_made_in_a_thread_that_runs_a_loop(serve: Serve, tmp_path: Path) -> None:
+    asked, asking = ask(tmp_path, sums(40)), config(serve(delay_s=0.005))
+
+    async def notebook() -> StageCounts:
+        return generate(asked, tmp_path, asking)
+
+    assert asyncio.run(notebook()).rows_kept == 40
+    assert complete(pl.read_parquet(tmp_path / "traces.parquet"), sums(40))
+
+
+@pytest.mark.parametrize("where", ["notebook", "asyncio.run"])
+def test_ctrl_c_under_a_running_loop_keeps_what_is_done(serve: Serve, tmp_path: Path, where: str) -> None:
+    asked, asking = ask(tmp_path, sums(1000)), config(serve(delay_s=0.02), concurrency=8)
+    command = [sys.executable, "-c", NOTEBOOK, str(asked), str(tmp_path), asking.model_dump_json(), where]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / "ledger" / "000001.log"
+    while process.poll() is None and (not log.exists() or log.read_bytes().count(b"\n") < 40):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT and said.rstrip().endswith("KeyboardInterrupt")
+    assert "never awaited" not in said and "Unclosed" not in said and "was destroyed" not in said
+    held = log.read_bytes().count(b"\n")
+    counts, rows = run(tmp_path, sums(1000), asking)
+    assert 40 <= held == counts.notes["reused"] and complete(rows, sums(1000))
 
 
 TEACHER = "embedded:teacher"

@@ -1,5 +1,6 @@
 """The vLLM teacher on vLLM's own engine, wherever that runs."""
 
+import asyncio
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -207,3 +208,15 @@ def test_an_engine_whose_process_is_killed_is_started_again(tiny: Path) -> None:
             while len(again) < len(lost):
                 again += engine.collect(60)
             assert all(outcome.row for outcome in again)
+
+
+def test_it_samples_in_a_thread_that_runs_a_loop(tiny: Path, drive: Drive) -> None:
+    async def notebook() -> dict[str, Outcome]:
+        engine = vllm.build(str(tiny), SAMPLED, Options(vllm_args=ENGINE, seeded=True))
+        outcomes = drive(engine, ask(12))
+        engine.close()
+        return outcomes
+
+    with mock.patch.dict(os.environ, SETTINGS):
+        outcomes = asyncio.run(notebook())
+    assert len(outcomes) == 12 and all(outcome.row for outcome in outcomes.values())

@@ -1,12 +1,15 @@
 """Coroutines as an engine: nothing lost, whatever ends while it is driven, broken or closed."""
 
 import asyncio
+import signal
+import threading
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from generators.contract.engine import Outcome, SampleRequest
-from generators.sampling.async_engine import AsyncEngine
+from generators.sampling.async_engine import AsyncEngine, OwnLoop
 
 
 def requests(count: int) -> list[SampleRequest]:
@@ -14,7 +17,7 @@ def requests(count: int) -> list[SampleRequest]:
 
 
 def engine_of(sample: Callable[[SampleRequest], Awaitable[Outcome]]) -> AsyncEngine:
-    return AsyncEngine(asyncio.new_event_loop(), sample, lambda: 100)
+    return AsyncEngine(OwnLoop(asyncio.new_event_loop()), sample, lambda: 100)
 
 
 def done(request: SampleRequest) -> Outcome:
@@ -78,10 +81,91 @@ def test_samples_that_fail_while_the_engine_is_closed_do_not_stop_the_closing() 
         async def release(self) -> None:
             released.append(True)
 
-    engine = Releasing(asyncio.new_event_loop(), failing, lambda: 100)
+    engine = Releasing(OwnLoop(asyncio.new_event_loop()), failing, lambda: 100)
     engine.submit(requests(5))
     with pytest.raises(RuntimeError, match="a wrong key"):
         while True:
             engine.collect(1.0)
     engine.close()
     assert released and engine.loop.is_closed()
+
+
+def thread_names() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("engine-loop")]
+
+
+def test_an_engine_is_driven_from_a_thread_that_runs_a_loop() -> None:
+    async def later(request: SampleRequest) -> Outcome:
+        await asyncio.sleep(0.001 * request.seed)
+        return done(request)
+
+    async def main() -> list[int]:
+        engine = engine_of(later)
+        engine.submit(requests(20))
+        seen: list[int] = []
+        while len(seen) < 20:
+            seen += [outcome.request.seed for outcome in engine.collect(1.0)]
+        assert len(thread_names()) == 1
+        engine.close()
+        return seen
+
+    assert sorted(asyncio.run(main())) == list(range(20))
+    assert thread_names() == []
+
+
+def test_without_a_running_loop_there_is_no_thread() -> None:
+    async def at_once(request: SampleRequest) -> Outcome:
+        return done(request)
+
+    engine = engine_of(at_once)
+    engine.submit(requests(1))
+    assert len(engine.collect(1.0)) == 1 and thread_names() == []
+    engine.close()
+
+
+def test_ctrl_c_under_a_running_loop_ends_the_turn_and_the_engine_closes() -> None:
+    async def never(request: SampleRequest) -> Outcome:
+        await asyncio.sleep(3600)
+        return done(request)
+
+    engine = engine_of(never)
+
+    async def main() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a notebook: Ctrl-C raises at once
+        engine.submit(requests(3))
+        timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        try:
+            engine.collect(60.0)
+        except KeyboardInterrupt:
+            assert not engine.loop.is_running()
+            assert engine.collect(0.01) == []  # the next turn is a whole one
+            engine.close()
+            raise
+
+    before = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    assert time.monotonic() - before < 5 and engine.loop.is_closed() and thread_names() == []
+
+
+def test_the_first_ctrl_c_under_asyncio_run_is_not_lost_even_between_two_turns() -> None:
+    async def never(request: SampleRequest) -> Outcome:
+        await asyncio.sleep(3600)
+        return done(request)
+
+    engine = engine_of(never)
+
+    async def main() -> None:
+        engine.submit(requests(3))
+        assert engine.collect(0.01) == []
+        signal.raise_signal(signal.SIGINT)  # asyncio.run cancels the task, which does not await anything
+        try:
+            engine.collect(60.0)
+        finally:
+            engine.close()
+
+    before = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(main())
+    assert time.monotonic() - before < 5 and engine.loop.is_closed() and thread_names() == []
