@@ -1,4 +1,4 @@
-"""Run by test_cluster.py in a process of its own: a local Ray cluster of three nodes."""
+"""A local Ray cluster of three nodes; tests/pipelines/test_executors.py runs this in a process of its own."""
 
 import importlib.util
 import sys
@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT))
 
 
 def main(folder: Path, case: str) -> None:
-    """Run one case on a head without resources and two nodes."""
+    """Run one case on a head node without resources and two other nodes."""
     spec = importlib.util.spec_from_file_location("cluster_test", Path(__file__).parent / "pipelines/test_executors.py")
     assert spec and spec.loader
     test = importlib.util.module_from_spec(spec)
@@ -24,7 +24,7 @@ def main(folder: Path, case: str) -> None:
     spec.loader.exec_module(test)
     cloudpickle.register_pickle_by_value(test)
     nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    workers = [nodes.add_node(num_cpus=2, num_gpus=1) for _ in range(2)]  # the GPUs are only Ray's word
+    workers = [nodes.add_node(num_cpus=2, num_gpus=1) for _ in range(2)]  # Ray takes the number of GPUs on trust
     ray.init(address=nodes.address, log_to_driver=False, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
     if case == "across":
         across(test, folder)
@@ -35,7 +35,7 @@ def main(folder: Path, case: str) -> None:
 
 
 def killed(test: Any, folder: Path, die: Callable[[], None]) -> None:
-    """Two engines on two nodes, of which one dies midway."""
+    """Sample with two engines on two nodes, of which one dies midway."""
     config = test.ExecutionConfig(executor="ray", workers=2, cpus_per_worker=1)
     with test.ray_fleet(config, partial(test.Slow, folder)) as engine:
         rows, _ = test.sample(engine, 300, {60: die})
@@ -45,7 +45,7 @@ def killed(test: Any, folder: Path, die: Callable[[], None]) -> None:
 
 
 def across(test: Any, folder: Path) -> None:
-    """One engine that needs more GPUs than a node has."""
+    """Sample with one engine that needs more GPUs than a node has."""
     config = test.ExecutionConfig(executor="ray", cpus_per_worker=1, gpus_per_worker=2, across_nodes=True)
     with test.ray_fleet(config, partial(test.Placed, folder)) as engine:
         rows, _ = test.sample(engine, 1, {})

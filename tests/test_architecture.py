@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("distill", "generators", "filters", "pipelines")
 CONTRACT = "generators.contract."
 HOMES = {
-    "ray": ["pipelines/executors.py"],
+    "ray": [f"pipelines/executors/{name}.py" for name in ("__init__", "stream", "fleet")],
     "vllm": ["generators/engines/vllm.py", "distill/models/vllm_forward.py"],  # siblings, each with an engine
 }
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
