@@ -1,4 +1,4 @@
-"""One line about the machine: processor, cores, memory, GPUs. No names of hosts or users."""
+"""A line about the machine: processor, cores, memory, GPUs. It names neither host nor user."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ import psutil
 
 
 def hardware() -> str:
-    """For example `AMD EPYC 7763, 16 cores, 62 GiB memory, 2 x NVIDIA H100`, without loading torch."""
+    """Return a line such as `AMD EPYC 7763, 16 cores, 62 GiB memory, 2 x NVIDIA H100`, without loading torch."""
     memory_gib = psutil.virtual_memory().total / 2**30
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpus = Counter(_gpu_models(Path("/proc/driver/nvidia/gpus")))

@@ -1,7 +1,7 @@
-"""Verdicts while sampling goes on: the judge that adaptive sampling is handed, made of the verifiers' worker processes.
+"""Live verifier: verdicts while sampling continues, for adaptive sampling, from the verifiers' worker processes.
 
-It says what `verify` and `select` will say later: the same pool and limits, and paths that are equal where `select`
-takes two traces for one.
+Its verdicts are those that `verify` and `select` will give later: it uses the same pool and limits, and two traces have
+the same solution signature where `select` counts them as one solution.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,59 +18,62 @@ from filters.verification.pool import Pool
 from filters.verification.verdicts import Item, Verdict, check_options
 from filters.verify import VerifyConfig, item_of, prompts_by_id
 from generators.contract.config import Config
-from generators.sampling.live_verdicts import Finding, Judge, Row
+from generators.contract.errors import RecipeError
+from generators.sampling.live_verdicts import LiveVerdict, LiveVerify, Row
 
-PATHS = "filters.text.signature_id"
+SIGNATURES = "filters.text.signature_id"
 
 
-class Judging(Config):
-    """Opens a judge (generators.sampling.live_verdicts.OpenJudge). A Config, so that other limits are another stage."""
+class LiveVerifier(Config):
+    """An opener of live verifiers (live_verdicts.OpenVerifier); a Config, so that the limits decide a stage's identity."""
 
-    verify: VerifyConfig
-    workers: int = Field(default=2, ge=1)
+    verify: VerifyConfig = Field(description="the settings of [verify]")
+    workers: int = Field(default=2, ge=1, description="verifier processes")
 
     EXECUTION = frozenset({"workers"})
 
     @contextmanager
-    def __call__(self, prompts: Path) -> Iterator[Judge]:
-        """A judge of the samples of `prompts`; a kept prompt without a verifier is a ValueError."""
+    def __call__(self, prompts: Path) -> Iterator[LiveVerify]:
+        """Open a verifier for samples of `prompts`; RecipeError where a prompt that was not dropped has no verifier."""
         questions = prompts_by_id(prompts, self.verify)
         kept = pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null())["prompt_id"].to_list()
-        mute = sum(not questions[prompt_id]["verifier"] for prompt_id in kept)
-        if mute:
-            raise ValueError(
-                f"generate.adaptive needs verdicts, and {mute} of {len(kept)} prompts have no verifier; "
+        without = sum(not questions[prompt_id]["verifier"] for prompt_id in kept)
+        if without:
+            raise RecipeError(
+                f"generate.adaptive needs verdicts, and {without} of {len(kept)} prompts have no verifier; "
                 "name one in prompts.verifier or verify.default_verifier"
             )
         for name in sorted({questions[prompt_id]["verifier"] for prompt_id in kept}):
             check_options(name, self.verify.options.get(name, {}))
         limits = {"timeout_s": self.verify.timeout_s, "memory_mib": self.verify.memory_mib}
         with Pool(self.workers, **limits) as pool:  # type: ignore[arg-type]
-            yield partial(judge, pool, questions)
+            yield partial(verify_live, pool, questions)
 
 
-def judge(pool: Pool, questions: Mapping[str, Mapping[str, Any]], row: Row) -> "Future[Finding]":
-    """What one sample is; nothing waits."""
+def verify_live(pool: Pool, questions: Mapping[str, Mapping[str, Any]], row: Row) -> "Future[LiveVerdict]":
+    """Return the future verdict on one sample; this function does not wait."""
     asked = {**row, **questions[row["prompt_id"]]}
     text = row.get("reasoning") or row.get("answer") or ""
-    found: Future[Finding] = Future()
+    found: Future[LiveVerdict] = Future()
 
     def verified(verdict: Verdict) -> None:
         if verdict.status == "correct":
-            hear(pool.submit([(PATHS, Item(text))]), found, named)
+            when_judged(pool.submit([(SIGNATURES, Item(text))]), found, signed)
         else:
-            found.set_result(Finding(verdict.status))
+            found.set_result(LiveVerdict(verdict.status))
 
-    def named(path: Verdict) -> None:
-        own = path.reason if path.status == "correct" else row["trace_id"]  # one that cannot be read is its own
-        found.set_result(Finding("correct", own))
+    def signed(signature: Verdict) -> None:
+        # A trace whose signature cannot be read counts as a solution of its own.
+        found.set_result(LiveVerdict("correct", signature.reason if signature.status == "correct" else row["trace_id"]))
 
-    hear(pool.submit([(asked["verifier"], item_of(asked))]), found, verified)
+    when_judged(pool.submit([(asked["verifier"], item_of(asked))]), found, verified)
     return found
 
 
-def hear(verdicts: "Future[list[Verdict]]", found: "Future[Finding]", then: Callable[[Verdict], None]) -> None:
-    """Go on when there is a verdict; what is wrong with the pool is told to whoever waits for the finding."""
+def when_judged(
+    verdicts: "Future[list[Verdict]]", found: "Future[LiveVerdict]", then: Callable[[Verdict], None]
+) -> None:
+    """Call `then` with the verdict once it is there; an exception of the pool becomes that of `found`."""
 
     def done(verdicts: "Future[list[Verdict]]") -> None:
         try:

@@ -1,4 +1,4 @@
-"""The progress bar of a stage: rate and time left, one line that moves on a terminal, a line now and then in a log."""
+"""The progress bar of a stage, with rate and time left: one moving line on a terminal, a line every 15 s in a log."""
 
 import sys
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ LOG_EVERY_S = 15.0
 
 
 def quiet_libraries() -> None:
-    """Silence the bars of loading and saving models: the stage's own bar tells what goes on."""
+    """Silence the progress bars of loading and saving models: the stage has a bar of its own."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
 def bar(stage: str, unit: str, total: int, done: int = 0) -> Iterator[Bar]:
-    """A bar from `done` to `total`; what an earlier run finished does not count into the rate."""
+    """Open a bar from `done` to `total`; what an earlier run finished does not count into the rate."""
     from tqdm import tqdm
 
     terminal = sys.stderr.isatty()

@@ -1,7 +1,7 @@
-"""Which of two answers is better, by a model that is asked in both orders: a win is one in both.
+"""Pairwise judging: the better of two answers, by a model that is asked in both orders.
 
-Judges favour a place whatever stands in it ("Judging LLM-as-a-Judge", arXiv 2306.05685), so a preference that changes
-with the order is a tie. An answer that forges marks of the chat loses without being shown.
+Judges favor a position whatever answer is in it ("Judging LLM-as-a-Judge", arXiv 2306.05685), so a win has to hold in
+both orders, and a preference that changes with the order is a tie. An answer that forges chat markup loses unseen.
 """
 
 import json
@@ -13,10 +13,10 @@ from pathlib import Path
 from filters.grade import MISSING, Row, read_rows, value_at
 from filters.llm_judge.prompts import Message, Place, guarded_pair, pair_messages, preferred, read_pairwise
 from generators.contract.chat import split_reasoning
-from generators.contract.engine import Fleet, local_fleet
+from generators.contract.errors import InputError
 from generators.contract.files import write_text
 from generators.contract.ids import prompt_id_of
-from generators.contract.stage_protocol import Progress, no_progress
+from generators.contract.stage_protocol import IN_PROCESS, Runtime
 from pipelines.judge.stage import Answers, JudgeConfig, consult
 
 NEEDED = ("question", "a", "b")
@@ -24,20 +24,20 @@ NEEDED = ("question", "a", "b")
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two answers to one question; what they thought before is not shown."""
+    """Two answers to one question, without their reasoning."""
 
     question: str
     a: str
     b: str
 
     def orders(self) -> tuple[list[Message], list[Message]]:
-        """What the judge is asked, a first and b first."""
+        """Return the two questions to the judge: a first and b first."""
         return pair_messages(self.question, self.a, self.b), pair_messages(self.question, self.b, self.a)
 
 
 @dataclass(frozen=True, slots=True)
 class Preference:
-    """`a`, `b` or `tie`, and why."""
+    """`a`, `b` or `tie`, and the reason."""
 
     preferred: str
     reason: str
@@ -48,19 +48,18 @@ def prefer(
     out: Path,
     config: JudgeConfig,
     *,
-    fleet: Fleet = local_fleet,
-    progress: Progress = no_progress,
+    runtime: Runtime = IN_PROCESS,
 ) -> list[Preference]:
-    """What the judge prefers of each pair, in their order; `out`/ledger keeps its replies."""
+    """Return the judge's preference for each pair, in order; `out`/ledger keeps its replies."""
     sure = [guarded_pair(pair.a, pair.b) for pair in pairs]
     open_pairs = [pair for pair, known in zip(pairs, sure, strict=True) if known is None]
     asked = {prompt_id_of(messages): messages for pair in open_pairs for messages in pair.orders()}
-    answers = consult(asked, out, config, fleet=fleet, progress=progress)
+    answers = consult(asked, out, config, runtime=runtime)
     return [Preference(*known) if known else preference(pair, answers) for pair, known in zip(pairs, sure, strict=True)]
 
 
 def preference(pair: Pair, answers: Answers) -> Preference:
-    """The two replies as one."""
+    """Combine the two replies on a pair."""
     forward, backward = (place_in(answers, messages) for messages in pair.orders())
     return Preference(
         preferred(forward, backward), f"a first: {forward or 'unclear'}; b first: {backward or 'unclear'}"
@@ -68,18 +67,16 @@ def preference(pair: Pair, answers: Answers) -> Preference:
 
 
 def place_in(answers: Answers, messages: Sequence[Message]) -> Place | None:
-    """Which place the judge prefers; None where it does not say."""
+    """Return the position that the judge prefers; None where it does not say."""
     text = answers.replies[prompt_id_of(messages)].text
     return None if text is None else read_pairwise(text)
 
 
-def prefer_file(
-    file: Path, out: Path, config: JudgeConfig, *, fleet: Fleet = local_fleet, progress: Progress = no_progress
-) -> dict[str, int]:
-    """Write `out`/preferences.jsonl, a line a row of `file` (question, a, b): how often each was preferred."""
+def prefer_file(file: Path, out: Path, config: JudgeConfig, *, runtime: Runtime = IN_PROCESS) -> dict[str, int]:
+    """Write `out`/preferences.jsonl, a line for each row of `file` (question, a, b), and return the totals."""
     rows = list(read_rows(file))
     pairs = [pair_of(file, number, row) for number, row in rows]
-    found = prefer(pairs, out, config, fleet=fleet, progress=progress)
+    found = prefer(pairs, out, config, runtime=runtime)
     lines = [
         {"row": number}
         | ({"id": row["id"]} if "id" in row else {})
@@ -92,10 +89,10 @@ def prefer_file(
 
 
 def pair_of(file: Path, number: int, row: Row) -> Pair:
-    """A row's pair; a missing field is a ValueError."""
+    """Return the pair of a row; InputError for a missing field."""
     values = [value_at(row, name) for name in NEEDED]
     for name, value in zip(NEEDED, values, strict=True):
         if value is MISSING or not isinstance(value, str):
-            raise ValueError(f"{file}: row {number} has no text {name!r}; a pair is {', '.join(map(repr, NEEDED))}")
+            raise InputError(f"{file}: row {number} has no text {name!r}; a pair needs {', '.join(map(repr, NEEDED))}")
     question, a, b = values
     return Pair(question, split_reasoning(a)[1], split_reasoning(b)[1])

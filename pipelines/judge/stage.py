@@ -1,11 +1,12 @@
-"""The judge stage: a model sees what the rules refused or could not read, and says whether it is right after all.
+"""The judge stage: a model looks at answers that the rules refused or could not read, and may accept them.
 
-A cascade: rules are exact, free and cannot be talked round, so they go first, and what they accept stays accepted. The
-judge compares final answers with references (llm_judge/prompts.py), behind a guard against what speaks to it. Its
-questions are prompts and its replies samples: of the generate stage's engines, queue and ledger, keyed by content, so
-that equal answers to one question are one sample, and none is ever paid for twice.
+The stage is a cascade. Rules are exact, free and cannot be persuaded, so they go first, and an answer that they accept
+stays accepted. The judge compares final answers with references (llm_judge/prompts.py), behind a guard against answers
+that address it. Its questions are prompts and its replies are samples of the generate stage's engines, scheduler and
+ledger. They are keyed by content, so that equal answers to one question are one sample, which is paid for once.
 
-How far it can be trusted is measured on rows about which the rule was sure, both right and wrong ones.
+The judge's agreement with the rule is measured on control rows: answers about which the rule is sure, both right and
+wrong ones.
 """
 
 from collections import Counter
@@ -21,68 +22,67 @@ from pydantic import Field, model_validator
 from filters.llm_judge.prompts import COMPARE, Case, Message, case_of, question_text, read_pointwise
 from filters.verification.rewards import with_accuracy
 from filters.verify import VerifyConfig, item_of, prompts_by_id
-from generators.contract.config import Config
-from generators.contract.engine import Fleet, SamplingConfig, local_fleet
+from generators.contract.config import ModelName
+from generators.contract.engine import SamplingConfig
 from generators.contract.files import frame, write_frame
 from generators.contract.ids import content_id, prompt_id_of
 from generators.contract.records import JUDGED, PROMPT
-from generators.contract.stage_protocol import Progress, StageCounts, no_progress
+from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts
 from generators.generate import generate
-from generators.sampling.settings import GenerateConfig, load_teacher
+from generators.sampling.settings import GenerateConfig, SamplerConfig
 
 Refused = Literal["wrong", "unparseable", "timeout", "error"]
 
-WITH_GOLD = ("math_answer", "exact", "choice", "judge")  # verifiers whose references are answers
+WITH_REFERENCE = ("math_answer", "exact", "choice", "judge")  # verifiers whose references are answers
 READ_ROWS = 2000
 SCRATCH = ("requests.parquet", "traces.parquet")
 TRACE_COLUMNS = ("trace_id", "prompt_id", "reasoning", "answer", "finish_reason")
-SAID = {"trace_id": pl.String, "judge_status": pl.String, "judge_reason": pl.String}
+SPOKEN = {"trace_id": pl.String, "judge_status": pl.String, "judge_reason": pl.String}
 
 
-class JudgeConfig(Config):
-    """Who judges, and what it is shown."""
+class JudgeConfig(SamplerConfig):
+    """The judging model, and the rows that it is shown."""
 
-    teacher: str = Field(description="module name in generators/teachers, or a dotted path")
-    model: str = Field(description="model folder, or a Hugging Face or server's name")
-    sampling: SamplingConfig = SamplingConfig(temperature=0.0, top_p=1.0, max_new_tokens=4096)
-    options: dict[str, Any] = Field(default={}, description="the teacher's own settings")
+    model: ModelName = Field(description="a model folder, or the name of a model on the Hugging Face hub or a server")
+    sampling: SamplingConfig = Field(
+        SamplingConfig(temperature=0.0, top_p=1.0, max_new_tokens=4096), description="decoding parameters"
+    )
     when: tuple[Refused, ...] = Field(
-        default=("wrong", "unparseable"), min_length=1, description="verdicts of the rule that it may overrule"
+        default=("wrong", "unparseable"),
+        min_length=1,
+        description="statuses of the rule's verdicts that it may overrule",
     )
     verifiers: tuple[str, ...] = Field(
-        default=WITH_GOLD, min_length=1, description="rules whose refusals it sees: those with a gold answer"
+        default=WITH_REFERENCE, min_length=1, description="rules whose refusals it sees: those with a reference answer"
     )
     control_rows: int = Field(
-        default=100, ge=0, description="rows about which the rule is sure, half of them right, to measure agreement on"
+        default=100,
+        ge=0,
+        description="rows about which the rule is sure, half of them right, on which agreement is measured",
     )
-    attempts: int = Field(default=5, ge=1, description="as in [generate]")
-    patience_s: float = Field(default=900, gt=0, description="as in [generate]")
 
     @model_validator(mode="after")
     def _check(self) -> "JudgeConfig":
         if "n" in self.sampling.model_fields_set and self.sampling.n != 1:
-            raise ValueError(f"sampling.n is {self.sampling.n}; a question is put to the judge once")
+            raise ValueError(
+                f"sampling.n is {self.sampling.n}; the judge is asked each question once: leave n out, or set 1"
+            )
         return self
 
     def generation(self) -> GenerateConfig:
-        """How the model is sampled."""
-        kept = {key: getattr(self, key) for key in ("teacher", "model", "options", "attempts", "patience_s")}
+        """Return the settings by which the model is sampled."""
+        kept = {key: getattr(self, key) for key in ("engine", "model", "options", "max_attempts", "give_up_after_s")}
         return GenerateConfig(**kept, sampling=self.sampling.model_copy(update={"n": 1}))
 
-    def check_teacher(self) -> None:
-        """A teacher that answers nothing is a ValueError."""
-        if hasattr(load_teacher(self.teacher, self.options)[0], "import_traces"):
-            raise ValueError(f"a judge answers questions, and the teacher {self.teacher} makes no samples")
-
     def identity(self) -> dict[str, Any]:
-        """What decides what comes out, our instructions included."""
+        """Return the values that decide the result, our instructions included."""
         own = {"when": sorted(self.when), "verifiers": sorted(self.verifiers), "control_rows": self.control_rows}
         return self.generation().identity() | own | {"instructions": content_id(COMPARE)}
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came of a question: its text where the judge ended by itself, and what was spent."""
+    """The judge's reply to a question: its text where the judge ended by itself, and the tokens spent."""
 
     text: str | None
     failure: str  # why there is no text
@@ -91,29 +91,29 @@ class Reply:
 
     @property
     def failed(self) -> bool:
-        """Whether the teacher did not deliver; it is asked again when the stage runs again."""
+        """Whether sampling failed; the question is asked again when the stage runs again."""
         return self.text is None and self.failure != "cut off"
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
-    """A row for the judge: the question that it makes, or why it makes none."""
+class JudgeRow:
+    """A row for the judge: its question, or the reason why it has none."""
 
     row: str  # trace_id
-    question: str | None = None  # prompt_id of what is asked
+    question: str | None = None  # prompt_id of the question's messages
     case: Case | None = None
     withheld: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """All replies by the prompt_id of what was asked."""
+    """All replies by the prompt_id of their question."""
 
     replies: Mapping[str, Reply]
-    sampled: int = 0  # now; the others were in the ledger
+    sampled: int = 0  # in this run; the others were in the ledger
 
     def notes(self) -> dict[str, Any]:
-        """What it cost."""
+        """Return the numbers of questions and tokens."""
         spent = {
             name: sum(getattr(reply, name) for reply in self.replies.values())
             for name in ("prompt_tokens", "completion_tokens")
@@ -134,47 +134,46 @@ def judge(
     config: JudgeConfig,
     verifying: VerifyConfig,
     *,
-    fleet: Fleet = local_fleet,
-    progress: Progress = no_progress,
+    runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
-    """Write `out`/verdicts.parquet (records.JUDGED): the rows of `verdicts`, in their order, with the judge's word.
+    """Write `out`/verdicts.parquet (records.JUDGED): the rows of `verdicts`, in order, with the judge's verdicts.
 
-    A row of `when` takes the judge's status where that is correct or wrong, else it keeps the rule's. Rows kept are the
-    correct ones. Notes: rows for the judge, what it recovered, its agreement with the rule, and tokens.
+    A row with a status in `when` takes the judge's status where that is correct or wrong; otherwise it keeps the rule's
+    status. Rows kept are the correct ones. Notes: rows for the judge, rows it recovered, its agreement with the rule,
+    and tokens.
     """
     ruled = pl.read_parquet(verdicts)
     questions = prompts_by_id(prompts, verifying)
-    bring = partial(bring_traces, traces, questions)
-    judged, answers = overrule(ruled, bring, out, config, verifying, fleet=fleet, progress=progress)
+    rows_of = partial(trace_rows, traces, questions)
+    judged, answers = overrule(ruled, rows_of, out, config, verifying, runtime=runtime)
     write_frame(judged, out / "verdicts.parquet")
     return counts(judged, config, answers)
 
 
 def overrule(
     ruled: pl.DataFrame,
-    bring: Callable[[pl.Series], Iterable[Brought]],
+    rows_of: Callable[[pl.Series], Iterable[JudgeRow]],
     out: Path,
     config: JudgeConfig,
     verifying: VerifyConfig,
     *,
-    fleet: Fleet = local_fleet,
-    progress: Progress = no_progress,
+    runtime: Runtime = IN_PROCESS,
 ) -> tuple[pl.DataFrame, Answers]:
-    """The rule's verdicts (records.VERDICT) with the judge's word (records.JUDGED), and its replies.
+    """Return the rule's verdicts (records.VERDICT) with the judge's (records.JUDGED), and the judge's replies.
 
-    `bring` is given the trace_ids that the judge is to see.
+    rows_of: returns the rows of the trace_ids that the judge is to see.
     """
     asking = ruled.filter(pl.col("status").is_in(config.when) & pl.col("verifier").is_in(config.verifiers))
     shown = pl.concat([asking, controls(ruled, config)])["trace_id"].unique()
-    brought = list(bring(shown))
-    asked = {one.question: one.case.messages() for one in brought if one.case and one.question}
-    answers = consult(asked, out, config, fleet=fleet, progress=progress)
-    said = pl.DataFrame([word_on(one, answers, config.model) for one in brought], schema=SAID, orient="row")
+    rows = list(rows_of(shown))
+    asked = {one.question: one.case.messages() for one in rows if one.case and one.question}
+    answers = consult(asked, out, config, runtime=runtime)
+    said = pl.DataFrame([spoken_row(one, answers, config.model) for one in rows], schema=SPOKEN, orient="row")
     return label(ruled, said, config, verifying), answers
 
 
 def controls(ruled: pl.DataFrame, config: JudgeConfig) -> pl.DataFrame:
-    """Rows about which the rule is sure, half right and half wrong, drawn by a hash of their ids."""
+    """Return rows about which the rule is sure, half right and half wrong, drawn by a hash of their ids."""
     half = config.control_rows // 2
     drawn: list[str] = []
     for status, many in (("correct", config.control_rows - half), ("wrong", half)):
@@ -183,21 +182,21 @@ def controls(ruled: pl.DataFrame, config: JudgeConfig) -> pl.DataFrame:
     return ruled.filter(pl.col("trace_id").is_in(drawn))
 
 
-def bring_traces(traces: Path, questions: Mapping[str, Mapping[str, Any]], trace_ids: pl.Series) -> Iterator[Brought]:
-    """These traces, without holding their texts in memory."""
+def trace_rows(traces: Path, questions: Mapping[str, Mapping[str, Any]], trace_ids: pl.Series) -> Iterator[JudgeRow]:
+    """Yield the traces with these ids, without holding all their texts in memory."""
     wanted = pl.LazyFrame({"trace_id": trace_ids})
     rows = pl.scan_parquet(traces).select(TRACE_COLUMNS).join(wanted, on="trace_id", how="semi", maintain_order="left")
     for batch in rows.collect_batches(chunk_size=READ_ROWS, maintain_order=True):
         for row in batch.iter_rows(named=True):
             item = item_of({**row, **questions[row["prompt_id"]]})
-            yield as_question(row["trace_id"], case_of(question_text(item.messages), item))
+            yield judge_row(row["trace_id"], case_of(question_text(item.messages), item))
 
 
-def as_question(row: str, case: Case | str) -> Brought:
-    """A row with its case, or with why it has none."""
+def judge_row(row: str, case: Case | str) -> JudgeRow:
+    """Return a row with its case, or with the reason why it has none."""
     if isinstance(case, str):
-        return Brought(row, withheld=case)
-    return Brought(row, prompt_id_of(case.messages()), case)
+        return JudgeRow(row, withheld=case)
+    return JudgeRow(row, prompt_id_of(case.messages()), case)
 
 
 def consult(
@@ -205,39 +204,36 @@ def consult(
     out: Path,
     config: JudgeConfig,
     *,
-    fleet: Fleet = local_fleet,
-    progress: Progress = no_progress,
+    runtime: Runtime = IN_PROCESS,
 ) -> Answers:
-    """Put questions (by the prompt_id of their messages) to the judge; what `out`/ledger has is not asked again."""
+    """Ask the judge `questions`, keyed by the prompt_id of their messages; those in `out`/ledger are not sampled."""
     asked = ({"prompt_id": name, "messages": messages} for name, messages in questions.items())
     write_frame(frame(asked, PROMPT), out / "requests.parquet")
-    sampled = generate(
-        out / "requests.parquet", out, config.generation(), fleet=fleet, progress=progress, thinking=False
-    )
+    sampled = generate(out / "requests.parquet", out, config.generation(), runtime=runtime, thinking=False)
     rows = pl.read_parquet(out / "traces.parquet").drop("token_ids").iter_rows(named=True)
     replies = {row["prompt_id"]: reply_of(row) for row in rows}
-    for name in SCRATCH:  # the ledger has the replies as they came
+    for name in SCRATCH:  # the ledger has the replies verbatim
         (out / name).unlink(missing_ok=True)
     assert len(replies) == len(questions), f"{len(questions)} questions have {len(replies)} replies"
     return Answers(replies, sampled.notes["sampled"])
 
 
 def reply_of(row: Mapping[str, Any]) -> Reply:
-    """One sample of the judge; one that was cut off says nothing, whatever stands in it."""
+    """Return the reply in a trace row; one that was cut off has no text, even where it holds a verdict."""
     failure = {"length": "cut off", "error": row["error"] or "it failed"}.get(row["finish_reason"], "")
     tokens = row["prompt_tokens"] or 0, row["completion_tokens"] or 0
     return Reply(None if failure else row["answer"], failure, *tokens)
 
 
-def word_on(one: Brought, answers: Answers, model: str) -> tuple[str, str, str]:
-    """A SAID row."""
+def spoken_row(one: JudgeRow, answers: Answers, model: str) -> tuple[str, str, str]:
+    """Return a SPOKEN row: the judge's status and reason for one trace."""
     if one.case is None or one.question is None:
         return one.row, "withheld", one.withheld
-    return one.row, *word_of(answers.replies[one.question], one.case, model)
+    return one.row, *status_of(answers.replies[one.question], one.case, model)
 
 
-def word_of(reply: Reply, case: Case, model: str) -> tuple[str, str]:
-    """(status, reason) of a reply."""
+def status_of(reply: Reply, case: Case, model: str) -> tuple[str, str]:
+    """Return (status, reason) of a reply."""
     if reply.text is None:
         return ("error" if reply.failed else "unparseable"), f"{model}: {reply.failure}"
     equivalent = read_pointwise(reply.text)
@@ -247,7 +243,7 @@ def word_of(reply: Reply, case: Case, model: str) -> tuple[str, str]:
 
 
 def label(ruled: pl.DataFrame, said: pl.DataFrame, config: JudgeConfig, verifying: VerifyConfig) -> pl.DataFrame:
-    """The rule's verdicts with the judge's word, where it has one and may decide."""
+    """Return the rule's verdicts, with the judge's where it has one and may decide."""
     may = pl.col("status").is_in(config.when) & pl.col("verifier").is_in(config.verifiers)
     decides = pl.col("judge_status").is_in(["correct", "wrong"]) & may
     rows = ruled.join(said, on="trace_id", how="left", maintain_order="left").with_columns(
@@ -264,13 +260,13 @@ def label(ruled: pl.DataFrame, said: pl.DataFrame, config: JudgeConfig, verifyin
 
 
 def score_of(row: Mapping[str, Any], verifying: VerifyConfig) -> float:
-    """The rule's, and the whole of the accuracy where the judge found it right."""
+    """Return the rule's score, with the whole share of accuracy where the judge accepted the answer."""
     recovered = row["decides"] and row["status"] == "correct"
     return with_accuracy(row["score"], verifying.rewards, row["verifier"]) if recovered else row["score"]
 
 
 def counts(judged: pl.DataFrame, config: JudgeConfig, answers: Answers) -> StageCounts:
-    """Correct rows are kept, the others counted by status."""
+    """Return the counts: correct rows are kept, the others are dropped by status."""
     by_status = Counter(judged["status"])
     kept = by_status.pop("correct", 0)
     may = judged.filter(pl.col("rule_status").is_in(config.when) & pl.col("verifier").is_in(config.verifiers))
@@ -292,13 +288,13 @@ def counts(judged: pl.DataFrame, config: JudgeConfig, answers: Answers) -> Stage
 
 
 def per_recovered(notes: Mapping[str, Any]) -> int | None:
-    """Tokens read and written for each trace that was recovered; None where there is none."""
+    """Return the tokens read and written for each recovered trace; None where none was recovered."""
     found = sum(notes["recovered"].values())
     return round((notes["prompt_tokens"] + notes["completion_tokens"]) / found) if found else None
 
 
 def agreement(judged: pl.DataFrame, config: JudgeConfig) -> dict[str, dict[str, int]]:
-    """Of the control rows, by what the rule says: how many the judge was shown, and on how many it says the same."""
+    """Return rule's status -> control rows that the judge was shown, and those on which it agrees."""
     rule = judged.with_columns(status=pl.col("rule_status"))
     sample = controls(rule, config).filter(pl.col("judge_status") != "withheld")
     return {

@@ -1,4 +1,4 @@
-"""What the judge made of the rows that the rules refused, as a sentence of the report."""
+"""The notes of the judge stage as sentences of the report."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from filters.stats import wilson_interval
 
 
 def judging(notes: Mapping[str, Any]) -> str:
-    """What was shown, what of it was recovered, how far the judge agrees with the rule, and what it cost."""
+    """Return sentences on the rows shown, those recovered, the agreement with the rule, and the cost."""
     withheld, recovered = sum(notes["withheld"].values()), notes["recovered"]
     by_status = ", ".join(f"{status} {n:,}" for status, n in recovered.items())
     unclear = notes["unclear"] + notes["failed"]
@@ -22,7 +22,7 @@ def judging(notes: Mapping[str, Any]) -> str:
 
 
 def agreeing(agreement: Mapping[str, Mapping[str, int]]) -> str:
-    """The agreement on the control rows with its 95% interval."""
+    """Return a sentence on the agreement on control rows, with its 95% interval."""
     shares = [
         f"{found['agree']} of {found['rows']} {status} ones ({span(found['agree'], found['rows'])})"
         for status, found in agreement.items()
@@ -32,6 +32,6 @@ def agreeing(agreement: Mapping[str, Mapping[str, int]]) -> str:
 
 
 def span(found: int, rows: int) -> str:
-    """`89% to 100%`."""
+    """Return the 95% Wilson interval of a share, such as 89% to 100%."""
     low, high = wilson_interval(found, rows)
     return f"{100 * low:.0f}% to {100 * high:.0f}%"

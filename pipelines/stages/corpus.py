@@ -1,8 +1,8 @@
-"""The corpus stage: kept traces, and rows from elsewhere, as chat rows any trainer reads.
+"""The corpus stage: kept traces, and rows from elsewhere, as chat rows that any trainer reads.
 
-`train.parquet` and `validation.parquet` hold `messages` with the reasoning inside `<think>...</think>`,
-as DeepSeek-R1's 600k reasoning + 200k other rows (arXiv 2501.12948, section 2.3.3); the split is by
-prompt, so no question stands on both sides. `README.md` is the dataset card.
+`train.parquet` and `validation.parquet` hold `messages` with the reasoning inside `<think>...</think>`, like
+DeepSeek-R1's 600k reasoning and 200k other rows (arXiv 2501.12948, section 2.3.3). The split is by prompt, so that no
+question is on both sides. `README.md` is the dataset card.
 """
 
 import hashlib
@@ -14,38 +14,41 @@ import polars as pl
 from pydantic import Field
 
 from generators.contract.chat import join_reasoning
-from generators.contract.config import Config
+from generators.contract.config import Config, FileName
+from generators.contract.errors import InputError
 from generators.contract.files import frame, write_frame, write_text
 from generators.contract.ids import content_id, prompt_id_of
 from generators.contract.records import CORPUS
-from generators.contract.stage_protocol import Progress, StageCounts, no_progress
+from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts
 from generators.prompts import FilePrompts, read_rows
 
 
 class OtherRows(Config):
-    """Rows that are not reasoning traces: writing, facts, chat (R1's other 200k)."""
+    """Rows that are not reasoning traces: writing, facts, chat (the other 200k of DeepSeek-R1)."""
 
-    path: str = Field(description="JSONL or parquet with `messages`")
-    rows: int | None = Field(None, ge=1, description="how many to take; all when left out")
-    domain: str = "general"
-    license: str | None = None
+    path: FileName = Field(description="JSONL or parquet with `messages`")
+    rows: int | None = Field(None, ge=1, description="how many rows to take; all when left out")
+    domain: str = Field("general", description="domain of the rows, as the dataset card counts them")
+    license: str | None = Field(None, description="license of the rows, as the dataset card counts it")
 
 
 class CorpusConfig(Config):
-    """What goes into the corpus beside the kept traces, and how it is split."""
+    """The mixture and the split of the corpus."""
 
     validation_fraction: float = Field(0.05, ge=0, lt=1, description="share of prompts held out from training")
-    reasoning_rows: int | None = Field(None, ge=1, description="at most so many traces; all when left out")
-    other: tuple[OtherRows, ...] = ()
+    reasoning_rows: int | None = Field(None, ge=1, description="most traces to take; all when left out")
+    other: tuple[OtherRows, ...] = Field((), description="files of rows that are not reasoning traces")
     unfiltered: bool = Field(False, description="also write unfiltered.parquet: every finished trace, right or wrong")
-    token_ids: bool = Field(False, description="keep the sampled tokens: they are learnt, not those of the text anew")
-    seed: int = 0
-    title: str = "Reasoning corpus"
-    license: str = Field("unknown", description="of the corpus, for its card")
+    token_ids: bool = Field(
+        False, description="keep the sampled tokens, to train on them instead of the tokens of the text"
+    )
+    seed: int = Field(0, description="seed of the split and of the draw of `reasoning_rows`")
+    title: str = Field("Reasoning corpus", description="title of the dataset card")
+    license: str = Field("unknown", description="license of the corpus, for its dataset card")
 
 
 def corpus(
-    selected: Path, prompts: Path, out: Path, config: CorpusConfig, *, progress: Progress = no_progress
+    selected: Path, prompts: Path, out: Path, config: CorpusConfig, *, runtime: Runtime = IN_PROCESS
 ) -> StageCounts:
     """Write out/train.parquet, out/validation.parquet, out/README.md (and out/unfiltered.parquet).
 
@@ -54,7 +57,7 @@ def corpus(
     traces = pl.read_parquet(selected).join(kept_prompts(prompts), on="prompt_id", how="left", validate="m:1")
     kept = traces.filter(pl.col("drop_reason").is_null())
     taken = _sample(kept, config.reasoning_rows, config.seed)
-    with progress("rows", len(taken)) as bar:
+    with runtime.progress("rows", len(taken)) as bar:
         reasoning = _as_corpus(taken, config)
         bar.update(len(taken))
     others = [_other_rows(other, config) for other in config.other]
@@ -71,13 +74,13 @@ def corpus(
 
 
 def split_of(prompt_id: str, config: CorpusConfig) -> str:
-    """train or validation, decided by the prompt alone: more prompts move none from one side to the other."""
+    """Return train or validation, by the prompt alone: more prompts move none from one side to the other."""
     digest = hashlib.blake2b(f"{config.seed}:{prompt_id}".encode(), digest_size=8).digest()
     return "validation" if int.from_bytes(digest, "big") / 2**64 < config.validation_fraction else "train"
 
 
 def kept_prompts(prompts: Path) -> pl.DataFrame:
-    """The prompts that were not dropped, one row each: a question that is asked twice has its row twice."""
+    """Return the prompts that were not dropped, a row each: a question that occurs twice has a second, dropped row."""
     return pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null()).drop("drop_reason")
 
 
@@ -105,7 +108,7 @@ def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
 
 
 def _unfiltered(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
-    """Every trace that ended by itself, right or wrong, of the training prompts: rejection sampling's control."""
+    """Return all completed traces of the training prompts, right or wrong: the control of rejection sampling."""
     if "rewritten_from" in traces.columns:
         traces = traces.filter(pl.col("rewritten_from").is_null())
     rows = _as_corpus(traces.filter(pl.col("finish_reason") == "stop"), config)
@@ -120,7 +123,9 @@ def _other_rows(other: OtherRows, config: CorpusConfig) -> pl.DataFrame:
 def _other_row(row: dict[str, Any], index: int, other: OtherRows, config: CorpusConfig) -> dict[str, Any]:
     messages = row.get("messages")
     if not messages or messages[-1].get("role") != "assistant":
-        raise ValueError(f"{other.path}, row {index + 1}: `messages` must end with an assistant's; got {messages!r}")
+        raise InputError(
+            f"{other.path}, row {index + 1}: `messages` must end with a message of the assistant; it is {messages!r}"
+        )
     prompt_id = prompt_id_of(messages[:-1])
     return {
         "trace_id": prompt_id_of(messages),
@@ -138,12 +143,12 @@ def _counts(rows: pl.DataFrame, column: str) -> dict[str, int]:
 
 
 def card(rows: pl.DataFrame, config: CorpusConfig) -> str:
-    """The dataset card: YAML header for dataset hubs, then what the rows are and how many of each."""
+    """Return the dataset card: a YAML header for dataset hubs, then the numbers of rows of each kind."""
     head = f"---\nlicense: {config.license}\ntask_categories: [text-generation]\nconfigs:\n- config_name: default\n"
     files = "".join(f"  - {{split: {split}, path: {split}.parquet}}\n" for split in ("train", "validation"))
     tables = "\n\n".join(_table(rows, column) for column in ("domain", "source", "teacher", "license"))
     splits = ", ".join(f"{split} {n:,}" for split, n in _counts(rows, "split").items())
-    tokens = int(rows["completion_tokens"].sum() or 0)  # imported traces come without counts
+    tokens = int(rows["completion_tokens"].sum() or 0)  # imported traces have no counts
     counted = f", {tokens:,} completion tokens of the teacher" if tokens else ""
     return (
         f"{head}  data_files:\n{files}---\n\n# {config.title}\n\n{len(rows):,} rows ({splits}){counted}.\n\n"
@@ -156,7 +161,7 @@ def card(rows: pl.DataFrame, config: CorpusConfig) -> str:
 
 
 def _rewritten(rows: pl.DataFrame) -> str:
-    """How many rows a model put into readable form."""
+    """Return a clause on the rows that a model put into readable form; empty where there are none."""
     count = len(rows) - rows["rewritten_from"].null_count()
     return f"{count:,} of them were then rewritten by a model, to be read easily; " if count else ""
 

@@ -1,11 +1,11 @@
-"""The evaluate stage: pass@1 over several samples and cons@k on held-out problems, as DeepSeek-R1's Table 10 does.
+"""The evaluate stage: pass@1 over several samples and cons@k on held-out problems, as in DeepSeek-R1's Table 10.
 
-It samples and verifies with the code of the generate and verify stages, so a student is graded by the
-same engine and the same verifier that graded its teacher.
+It samples and verifies with the code of the generate and verify stages, so that a student is graded by the same engine
+and the same verifier as its teacher.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,39 +16,37 @@ from pydantic import Field
 from filters.stats import majority, pass_at_1
 from filters.text.final_answer import marked_answer
 from filters.verify import VerifyConfig, verify
-from generators.contract.config import Config
-from generators.contract.engine import Fleet, SamplingConfig, local_fleet
+from generators.contract.engine import SamplingConfig
 from generators.contract.files import write_frame, write_text
-from generators.contract.stage_protocol import Progress, StageCounts, Stream, no_progress, stream_local
+from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts
 from generators.generate import generate
 from generators.prompts import PromptsConfig
-from generators.sampling.settings import GenerateConfig, load_teacher
+from generators.sampling.settings import GenerateConfig, SamplerConfig
 
-FEWEST_VOTES = 3  # fewer samples a problem have no majority to speak of
+FEWEST_VOTES = 3  # with fewer samples a problem, a majority means nothing
 
 
-class EvaluateConfig(Config):
-    """What is asked, and how often. R1 samples at temperature 0.6, top-p 0.95, up to 32,768 tokens, k = 64."""
+class EvaluateConfig(SamplerConfig):
+    """The evaluation. DeepSeek-R1 is sampled at temperature 0.6, top-p 0.95, up to 32,768 tokens, with k = 64."""
 
-    prompts: PromptsConfig
-    engine: str = Field("transformers", description="teacher plug-in that runs the evaluated models")
-    options: dict[str, Any] = Field({}, description="of the engine")
-    sampling: SamplingConfig = SamplingConfig(n=4)
+    prompts: PromptsConfig | None = Field(None, description="the problems, as in [prompts]; a run needs them")
+    engine: str = Field("transformers", description="plug-in that runs the evaluated models")
+    sampling: SamplingConfig = Field(SamplingConfig(n=4), description="decoding parameters")
 
-    EXECUTION = frozenset({"prompts", "options"})  # the prompts are a stage of their own
+    EXECUTION = SamplerConfig.EXECUTION | {"prompts"}  # the prompts are a stage of their own
 
-    def by_teacher(self, teacher: GenerateConfig) -> "EvaluateConfig":
-        """The same for the teacher, which is run as it is for the corpus: it may be a server's."""
-        if not hasattr(load_teacher(teacher.teacher, teacher.options)[0], "build"):
+    def like(self, sampler: GenerateConfig) -> "EvaluateConfig":
+        """Return this evaluation with the engine of `sampler`: the teacher may be known to a server alone."""
+        if sampler.loaded().imports_traces:
             return self
-        options = {
-            key: value for key, value in teacher.options.items() if key != "capture_top_k"
-        }  # nobody scores these
-        return self.model_copy(update={"engine": teacher.teacher, "options": options})
+        unwanted = ("sampled_logprobs",)  # no student is trained on these samples
+        options = {key: value for key, value in sampler.options.items() if key not in unwanted}
+        return self.model_copy(update={"engine": sampler.engine, "options": options})
 
     def generation(self, model: str) -> GenerateConfig:
-        """How `model` is sampled."""
-        return GenerateConfig(teacher=self.engine, model=model, sampling=self.sampling, options=self.options)
+        """Return the settings by which `model` is sampled."""
+        kept = {key: getattr(self, key) for key in ("engine", "sampling", "options", "max_attempts", "give_up_after_s")}
+        return GenerateConfig(model=model, **kept)
 
 
 def evaluate(
@@ -58,24 +56,20 @@ def evaluate(
     config: EvaluateConfig,
     verifying: VerifyConfig,
     *,
-    fleet: Fleet = local_fleet,
-    stream: Stream = stream_local,
-    progress: Progress = no_progress,
-    workers: int = 2,
-    facts: Mapping[str, Any] | None = None,
+    runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
-    """Sample `model` on `prompts`, verify, and write out/scores.json and out/problems.parquet.
-
-    `facts` (name, label, train_tokens) go into scores.json as they are.
-    """
-    sampled = generate(prompts, out, config.generation(str(model)), fleet=fleet, progress=progress)
-    counts = verify(out / "traces.parquet", prompts, out, verifying, stream=stream, progress=progress, workers=workers)
-    write_scores([out], prompts, out, facts or {})
+    """Sample `model` on `prompts`, verify, and write out/scores.json and out/problems.parquet."""
+    sampled = generate(prompts, out, config.generation(str(model)), runtime=runtime)
+    counts = verify(out / "traces.parquet", prompts, out, verifying, runtime=runtime)
+    write_scores([out], prompts, out)
     return StageCounts(counts.rows_in, counts.rows_kept, counts.dropped, sampled.tokens, sampled.notes)
 
 
-def write_scores(runs: Sequence[Path], prompts: Path, out: Path, facts: Mapping[str, Any]) -> StageCounts:
-    """Scores of one model from one evaluation, or from one a training seed, over the same problems."""
+def write_scores(runs: Sequence[Path], prompts: Path, out: Path) -> StageCounts:
+    """Write out/scores.json and out/problems.parquet of one model.
+
+    runs: folders of evaluations on the same problems, one for each training seed.
+    """
     by_run = [_samples(run, prompts) for run in runs]
     samples = pl.concat(by_run)
     problems = samples.group_by("prompt_id", maintain_order=True).agg(
@@ -85,8 +79,6 @@ def write_scores(runs: Sequence[Path], prompts: Path, out: Path, facts: Mapping[
     k = len(by_run[0]) // max(1, by_run[0]["prompt_id"].n_unique())
     tokens = samples["completion_tokens"].sum() or 0
     scores = {
-        "train_tokens": None,
-        **facts,
         **_interval(problems),
         "cons@k": sum(map(_consensus, by_run)) / len(runs) if k >= FEWEST_VOTES else None,
         "k": k,
@@ -103,7 +95,7 @@ def write_scores(runs: Sequence[Path], prompts: Path, out: Path, facts: Mapping[
 
 
 def _samples(run: Path, prompts: Path) -> pl.DataFrame:
-    """One row a sample: its problem, its answer and whether it is correct."""
+    """Return a row for each sample: its problem, its answer and whether it is correct."""
     traces, verdicts = pl.read_parquet(run / "traces.parquet"), pl.read_parquet(run / "verdicts.parquet")
     asked = pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null())
     rows = traces.join(verdicts, on="trace_id", validate="1:1").join(asked, on="prompt_id", validate="m:1")
@@ -123,7 +115,7 @@ def _group(problems: pl.DataFrame) -> dict[str, Any]:
 
 
 def _consensus(samples: pl.DataFrame) -> float:
-    """cons@k: the share of problems whose most frequent answer is correct. All correct answers are one answer."""
+    """Return cons@k: the share of problems whose most frequent answer is correct. All correct answers count as one."""
     votes = samples.group_by("prompt_id", maintain_order=True).agg("answer", pl.col("correct").cast(pl.Boolean))
     shares = [majority(_keys(answers, right), right) for _, answers, right in votes.iter_rows()]
     return sum(shares) / len(shares)

@@ -1,10 +1,11 @@
-"""The rewrite stage: a model puts each kept trace into readable form, and the rewritten trace is judged again.
+"""The rewrite stage: a model puts each kept trace into readable form, and the rewritten trace is verified again.
 
-DeepSeek-R1 refined the raw outputs of R1-Zero so for its cold start (arXiv 2501.12948, section 2.3.1): reasoning that
-people can follow, and a summary after it. The replies are samples like any other: of the generate stage's engines,
-queue and ledger, up to `tries` of a trace until one is right, each checked while the next are written.
+DeepSeek-R1 refined raw outputs of R1-Zero in this way for its cold start (arXiv 2501.12948, section 2.3.1): reasoning
+that people can follow, and a summary after it. The replies are samples like any other, from the engines, the scheduler
+and the ledger of the generate stage: up to `max_rewrites` of a trace until one is correct, each checked while the next
+ones are sampled.
 
-Nothing is lost: the original, every reply and what speaks against it are rows of rewritten.parquet.
+Nothing is lost: the original, every reply and the reason against it are rows of rewritten.parquet.
 """
 
 import re
@@ -23,30 +24,22 @@ from filters.text.readability import READABLE, TEXTS, ReadabilityConfig, questio
 from filters.verification.pool import Pool
 from filters.verify import VerifyConfig, build_worker, check_prompts, prompts_by_id
 from generators.contract.chat import CLOSE, OPEN
-from generators.contract.config import Config
-from generators.contract.engine import Fleet, SamplingConfig, local_fleet
+from generators.contract.config import ModelName
+from generators.contract.engine import SamplingConfig
 from generators.contract.files import frame, replace_durably, write_frame
 from generators.contract.ids import content_id, prompt_id_of
 from generators.contract.records import PROMPT, REWRITTEN
-from generators.contract.stage_protocol import (
-    Progress,
-    StageCounts,
-    Stream,
-    Worker,
-    counts_by_reason,
-    no_progress,
-    stream_local,
-)
+from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts, Stream, Worker, counts_by_reason
 from generators.generate import generate
 from generators.sampling.adaptive import AdaptiveConfig
-from generators.sampling.live_verdicts import Finding, Judge, Row
-from generators.sampling.settings import GenerateConfig
-from pipelines.live_verifier import judge
+from generators.sampling.live_verdicts import LiveVerdict, LiveVerify, Row
+from generators.sampling.settings import GenerateConfig, SamplerConfig
+from pipelines.live_verifier import verify_live
 
 TAGS = ("<reasoning>", "</reasoning>", "<summary>", "</summary>")
 PARTS = re.compile(r"<reasoning>(.*)</reasoning>\s*<summary>(.*)</summary>", re.DOTALL)
-SHARD_ROWS = 1000  # judged by a worker at a time
-SCRATCH = ("requests.parquet", "traces.parquet", "pass_rates.parquet", "findings.jsonl")
+SHARD_ROWS = 1000  # replies that a worker verifies at a time
+SCRATCH = ("requests.parquet", "traces.parquet", "pass_rates.parquet", "live_verdicts.jsonl")
 INSTRUCTIONS = """\
 You edit the worked solutions of a reasoning model so that people can follow them easily. You are given a question, \
 the model's raw reasoning and its answer. Rewrite them.
@@ -71,43 +64,41 @@ Reply in exactly this form, with nothing before or after it:
 </summary>"""
 
 
-class RewriteConfig(Config):
-    """Who rewrites, how often it may try, and what becomes of traces where it fails."""
+class RewriteConfig(SamplerConfig):
+    """The rewriting model, its attempts, and the treatment of traces that it cannot rewrite."""
 
-    teacher: str = Field(description="module name in generators/teachers, or a dotted path")
-    model: str = Field(description="model folder, or a Hugging Face or server's name")
-    sampling: SamplingConfig = SamplingConfig(max_new_tokens=16384)
-    options: dict[str, Any] = Field(default={}, description="the teacher's own settings")
-    tries: int = Field(default=2, ge=1, description="rewrites of one trace, until one is right")
+    model: ModelName = Field(description="a model folder, or the name of a model on the Hugging Face hub or a server")
+    sampling: SamplingConfig = Field(SamplingConfig(max_new_tokens=16384), description="decoding parameters")
+    max_rewrites: int = Field(default=2, ge=1, description="most rewrites of one trace, until one is correct")
     on_failure: Literal["original", "drop"] = Field(
-        default="drop", description="what becomes of a trace of which no rewrite is right"
+        default="drop", description="treatment of a trace without a correct rewrite: keep the original, or drop it"
     )
-    readability: ReadabilityConfig = Field(default=READABLE, description="a table here asks for what it names alone")
-    attempts: int = Field(default=5, ge=1, description="as in [generate]")
-    patience_s: float = Field(default=900, gt=0, description="as in [generate]")
+    readability: ReadabilityConfig = Field(
+        default=READABLE, description="limits of readable text; a table here replaces all of the defaults"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "RewriteConfig":
         if "n" in self.sampling.model_fields_set:
-            raise ValueError(f"sampling.n is {self.sampling.n}; how often a trace is rewritten is said by `tries`")
+            raise ValueError(f"sampling.n is {self.sampling.n}; set max_rewrites instead, and leave n out")
         return self
 
     def generation(self) -> GenerateConfig:
-        """How the model is sampled: again where a rewrite is wrong, up to `tries` times."""
-        again = AdaptiveConfig(correct=1, max_samples=self.tries, look_ahead=0)
-        kept = {key: getattr(self, key) for key in ("teacher", "model", "options", "attempts", "patience_s")}
-        sampling = self.sampling.model_copy(update={"n": self.tries})
+        """Return the settings of sampling: one more rewrite where the last is wrong, up to `max_rewrites`."""
+        again = AdaptiveConfig(correct=1, max_samples=self.max_rewrites, look_ahead=0)
+        kept = {key: getattr(self, key) for key in ("engine", "model", "options", "max_attempts", "give_up_after_s")}
+        sampling = self.sampling.model_copy(update={"n": self.max_rewrites})
         return GenerateConfig(**kept, sampling=sampling, adaptive=again)
 
     def identity(self) -> dict[str, Any]:
-        """What decides what comes out, our instructions included."""
+        """Return the values that decide the result, our instructions included."""
         own = {"on_failure": self.on_failure, "readability": self.readability.identity()}
         return self.generation().identity() | own | {"instructions": content_id(INSTRUCTIONS)}
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A trace to rewrite. `prompt`: its messages, verifier and reference."""
+    """A trace to rewrite; `prompt` holds its messages, verifier and reference."""
 
     original: str  # trace_id
     messages: Sequence[dict[str, str]]  # what the model is asked
@@ -116,8 +107,8 @@ class Task:
     domain: str
 
 
-Tasks = Mapping[str, Task]  # by the prompt_id of what is asked
-Reply = tuple[Task, dict[str, Any]]  # and a records.REWRITTEN row
+Tasks = Mapping[str, Task]  # by the prompt_id of the request
+Reply = tuple[Task, dict[str, Any]]  # with a records.REWRITTEN row
 
 
 def rewrite(
@@ -127,27 +118,25 @@ def rewrite(
     config: RewriteConfig,
     verifying: VerifyConfig,
     *,
-    workers: int | None = None,
-    fleet: Fleet = local_fleet,
-    stream: Stream = stream_local,
-    progress: Progress = no_progress,
+    runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
     """Write out/rewritten.parquet (records.REWRITTEN): all rows of `selected`, then a row for each reply.
 
-    A trace that was rewritten has the drop_reason `rewritten`, and the reply is kept for it: its reasoning is the
-    rewritten one, its answer the summary. Replies that are not used say why as `rewrite_...`: error, truncated,
-    malformed, wrong, unparseable, timeout, verifier_error, or a reason of text/readability.py. Where none is used, the
-    original's `rewrite_failure` is the last one's reason; it stays kept, or is dropped for that. A trace whose prompt
-    has no verifier takes the first readable rewrite. Rows in are the kept rows of `selected`.
+    A trace that was rewritten has the drop_reason `rewritten`, and the reply is kept in its place, with the rewritten
+    reasoning, and the summary as the answer. A reply that is not used has the drop_reason `rewrite_...`: error,
+    truncated, malformed, wrong, unparseable, timeout, verifier_error, surplus, or a reason of text/readability.py.
+    Where no reply is used, `rewrite_failure` of the original is the reason of the last reply; the original stays kept,
+    or is dropped for that reason. A trace whose prompt has no verifier takes the first readable rewrite. Rows in are
+    the kept rows of `selected`.
     """
     tasks = read_tasks(selected, prompts, verifying)
     asked = ({"prompt_id": name, "messages": task.messages, "domain": task.domain} for name, task in tasks.items())
     write_frame(frame(asked, PROMPT), out / "requests.parquet")
-    judging = partial(open_judge, tasks, config.readability, verifying, workers)
-    how: dict[str, Any] = {"fleet": fleet, "progress": progress, "judge": judging, "thinking": False}
+    live_verifier = partial(open_verifier, tasks, config.readability, verifying, runtime.verify_workers)
+    how: dict[str, Any] = {"runtime": runtime, "live_verifier": live_verifier, "thinking": False}
     sampled = generate(out / "requests.parquet", out, config.generation(), **how)
     replies = read_replies(out / "traces.parquet", tasks)
-    verify_replies(replies, partial(build_worker, verifying, workers), stream)
+    verify_replies(replies, partial(build_worker, verifying, runtime.verify_workers), runtime.stream)
     failures = label(replies, config)
     assert len(failures) == len(tasks), f"{len(tasks) - len(failures)} traces had no reply"
     write_rewritten(selected, replies, failures, config, out / "rewritten.parquet")
@@ -157,7 +146,7 @@ def rewrite(
 
 
 def read_tasks(selected: Path, prompts: Path, verifying: VerifyConfig) -> dict[str, Task]:
-    """What is asked of the model: one task for each kept trace."""
+    """Return the requests to the model: a task for each kept trace."""
     verifiable = prompts_by_id(prompts, verifying)
     check_prompts(selected, prompts, verifiable)
     about = {prompt_id: (text, domain) for prompt_id, domain, text in questions(prompts).iter_rows()}
@@ -168,12 +157,12 @@ def read_tasks(selected: Path, prompts: Path, verifying: VerifyConfig) -> dict[s
         prompt = verifiable[row["prompt_id"]]
         messages = request_messages(prompt["messages"], row["reasoning"], row["answer"])
         tasks[prompt_id_of(messages)] = Task(row["trace_id"], messages, prompt, *about[row["prompt_id"]])
-    assert len(tasks) == rows.height, f"{rows.height - len(tasks)} kept traces of {selected} are there twice"
+    assert len(tasks) == rows.height, f"{rows.height - len(tasks)} kept traces of {selected} occur twice"
     return tasks
 
 
 def request_messages(prompt: Sequence[Mapping[str, str]], reasoning: str | None, answer: str) -> list[dict[str, str]]:
-    """The question, the raw reasoning and the answer, with our instructions."""
+    """Return the question, the raw reasoning and the answer, with our instructions."""
     alone = len(prompt) == 1
     question = "\n\n".join(m["content"] if alone else f"{m['role']}: {m['content']}" for m in prompt)
     parts = {"question": question, "raw_reasoning": reasoning or "", "raw_answer": answer}
@@ -182,7 +171,7 @@ def request_messages(prompt: Sequence[Mapping[str, str]], reasoning: str | None,
 
 
 def parse(reply: str) -> tuple[str, str] | None:
-    """(reasoning, summary) of a reply; None where a tag is missing or doubled, a part is empty, or it thinks in it."""
+    """Return (reasoning, summary) of a reply; None where a tag is missing or doubled, or a part is empty or thinks."""
     found = PARTS.search(reply)
     if not found or any(reply.count(tag) != 1 for tag in TAGS):
         return None
@@ -192,29 +181,29 @@ def parse(reply: str) -> tuple[str, str] | None:
 
 
 @contextmanager
-def open_judge(
+def open_verifier(
     tasks: Tasks, readability: ReadabilityConfig, verifying: VerifyConfig, workers: int | None, requests: Path
-) -> Iterator[Judge]:
-    """A judge of replies while others are written (generators.sampling.live_verdicts.OpenJudge)."""
+) -> Iterator[LiveVerify]:
+    """Open the live verifier of replies (live_verdicts.OpenVerifier)."""
     with Pool(workers, timeout_s=verifying.timeout_s, memory_mib=verifying.memory_mib) as pool:
-        yield partial(judge_reply, pool, tasks, readability)
+        yield partial(verify_reply, pool, tasks, readability)
 
 
-def judge_reply(pool: Pool, tasks: Tasks, readability: ReadabilityConfig, row: Row) -> "Future[Finding]":
-    """What one reply is worth."""
+def verify_reply(pool: Pool, tasks: Tasks, readability: ReadabilityConfig, row: Row) -> "Future[LiveVerdict]":
+    """Return the future verdict on one reply: readability first, then the verifier of its prompt."""
     task, parts = tasks[row["prompt_id"]], parse(row["answer"])
     reason = "malformed"
     if parts:
         reason = reason_against(*parts, readability, question=task.question, domain=task.domain) or "correct"
     if parts and reason == "correct" and task.prompt["verifier"]:
-        return judge(pool, {row["prompt_id"]: task.prompt}, {**row, "reasoning": parts[0], "answer": parts[1]})
-    found: Future[Finding] = Future()
-    found.set_result(Finding(reason))
+        return verify_live(pool, {row["prompt_id"]: task.prompt}, {**row, "reasoning": parts[0], "answer": parts[1]})
+    found: Future[LiveVerdict] = Future()
+    found.set_result(LiveVerdict(reason))
     return found
 
 
 def read_replies(traces: Path, tasks: Tasks) -> list[Reply]:
-    """The replies as rows under their original's prompt; what can be read of them is reasoning and answer."""
+    """Return the replies as rows under the prompt of their original; a parsed reply has reasoning and answer."""
     replies = []
     for row in pl.scan_parquet(traces).drop("token_ids").collect().iter_rows(named=True):
         task = tasks[row["prompt_id"]]
@@ -227,7 +216,7 @@ def read_replies(traces: Path, tasks: Tasks) -> list[Reply]:
 
 
 def as_written(row: Mapping[str, Any], reasoning: str, summary: str) -> dict[str, Any]:
-    """The rewritten trace; its tokens are the part's share, by characters, of all that the model wrote."""
+    """Return the columns of a rewritten trace; its tokens are its share, by characters, of the whole completion."""
     share = (len(reasoning) + len(summary)) / (len(row["reasoning"] or "") + len(row["answer"]))
     tokens = row["completion_tokens"]
     length = {"completion_tokens": round(tokens * share)} if tokens is not None else {}
@@ -235,11 +224,11 @@ def as_written(row: Mapping[str, Any], reasoning: str, summary: str) -> dict[str
 
 
 def verify_replies(replies: Sequence[Reply], build: Callable[[], Worker], stream: Stream) -> None:
-    """Give the replies that can be read verdicts, as the verify stage does."""
-    judged = [(task, row) for task, row in replies if row["drop_reason"] is None and task.prompt["verifier"]]
-    items = [row | dict(task.prompt) for task, row in judged]
+    """Add verdicts to the parsed replies, as the verify stage does."""
+    parsed = [(task, row) for task, row in replies if row["drop_reason"] is None and task.prompt["verifier"]]
+    items = [row | dict(task.prompt) for task, row in parsed]
     shards = [(start, items[start : start + SHARD_ROWS]) for start in range(0, len(items), SHARD_ROWS)]
-    rows = {row["trace_id"]: row for _, row in judged}
+    rows = {row["trace_id"]: row for _, row in parsed}
     for _, verdicts in stream(build, shards):
         for verdict in verdicts:
             said = {name: verdict[name] for name in ("verifier", "status", "score")}
@@ -247,7 +236,7 @@ def verify_replies(replies: Sequence[Reply], build: Callable[[], Worker], stream
 
 
 def label(replies: Sequence[Reply], config: RewriteConfig) -> dict[str, str | None]:
-    """Say of each reply why it is not used; original's trace_id -> why it was not rewritten, None where it was."""
+    """Set the drop_reason of each unused reply; return original's trace_id -> its failure, None if rewritten."""
     texts = [
         {"question": task.question, "domain": task.domain, "reasoning": row["reasoning"], "answer": row["answer"]}
         for task, row in replies
@@ -267,7 +256,7 @@ def label(replies: Sequence[Reply], config: RewriteConfig) -> dict[str, str | No
 def write_rewritten(
     selected: Path, replies: Sequence[Reply], failures: Mapping[str, str | None], config: RewriteConfig, out: Path
 ) -> None:
-    """The rows of `selected` with what became of them, then the replies, without holding the former in memory."""
+    """Write the labeled rows of `selected`, then the replies, without holding the former in memory."""
     kept = {"trace_id": list(failures), "rewrite_failure": list(failures.values())}
     labels = pl.LazyFrame(kept, schema={"trace_id": pl.String, "rewrite_failure": pl.String})
     failed = pl.format("rewrite_{}", "rewrite_failure") if config.on_failure == "drop" else None
@@ -291,7 +280,7 @@ def write_rewritten(
 def counts(
     rewritten: Path, failures: Mapping[str, str | None], config: RewriteConfig, sampled: StageCounts
 ) -> StageCounts:
-    """Traces in = rewritten + left as they were + dropped; notes: replies and why they were not used."""
+    """Return the counts: traces in = rewritten + left as they were + dropped. Notes count replies by drop_reason."""
     rows = pl.scan_parquet(rewritten).select("drop_reason", "rewritten_from", "completion_tokens").collect()
     replies = rows.filter(pl.col("rewritten_from").is_not_null())["drop_reason"]
     unused = dict(replies.drop_nulls().value_counts(sort=True).iter_rows())

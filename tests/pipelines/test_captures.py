@@ -1,4 +1,4 @@
-"""A run whose teacher captures while it samples: what was kept of it is not scored again."""
+"""A run whose teacher keeps log-probabilities while it samples: the rows that have them are not scored again."""
 
 import importlib.util
 import json
@@ -11,10 +11,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DISTILL = [sys.executable, "-c", "from pipelines.cli.main import main; raise SystemExit(main())"]
-ENGINE = '{enforce_eager=true, dtype="float32", kv_cache_memory_bytes=67108864, max_num_seqs=16, max_model_len=512}'
+VLLM_ARGS = '{enforce_eager=true, dtype="float32", kv_cache_memory_bytes=67108864, max_num_seqs=16, max_model_len=512}'
 SMALL = [
     *("prompts.count=20", "generate.sampling.n=2", "generate.sampling.max_new_tokens=300", "students={}"),
-    *("generate.teacher=vllm", f"generate.options={{capture_top_k=20, engine={ENGINE}}}"),
+    *("generate.engine=vllm", f"generate.options={{sampled_logprobs=20, vllm_args={VLLM_ARGS}}}"),
     *("score.temperatures=[1.0]", "score.top_k=16", "corpus.validation_fraction=0.2"),
 ]
 
@@ -22,7 +22,7 @@ SMALL = [
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("vllm") is None, reason="vLLM is not installed")
 @pytest.mark.parametrize(("executor", "own_tokens"), [("local", "false"), ("ray", "true")])
-def test_rows_captured_while_sampling_are_not_scored(tmp_path: Path, executor: str, own_tokens: str) -> None:
+def test_rows_with_sampled_logprobs_are_not_scored(tmp_path: Path, executor: str, own_tokens: str) -> None:
     how = [f"execution.executor={executor}", f"corpus.token_ids={own_tokens}"]
     command = [*DISTILL, "run", "toy", "--until", "score", *how, *SMALL]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "VLLM_NO_USAGE_STATS": "1", "PYTHONPATH": str(ROOT)}

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from generators.contract.errors import PluginError, RecipeError
+from generators.contract.plugins import KINDS
 from pipelines.ablate import cells, split_sweeps
-from pipelines.recipe import RecipeError, load_recipe, parse_value, plugins, shipped
+from pipelines.recipe.loading import load_recipe, parse_value, shipped
 
 
 @pytest.mark.parametrize("name", shipped())
@@ -24,11 +26,15 @@ def test_every_shipped_recipe_parses(name: str) -> None:
         ("generate.sampling.n=0", "generate.sampling.n = 0"),
         ("train.alpha=2", "alpha = 2"),
         ("train.learning_rate=fast", "learning_rate = 'fast'"),
-        ("generate.teacher=tranformers_local", "transformers"),
+        (
+            "generate.engine=tranformers",
+            "there is no engine 'tranformers': did you mean 'transformers'?",
+        ),
         ("verify.options.math_answer.leniencies=['percents']", "verify.options.math_answer: leniencies"),
+        ("generate.engine=vllm_engine", "generate.engine: the engine 'vllm_engine' is now called 'vllm'"),
         ("prompts.verifier=math_anwser", "math_answer"),
         ("students.kl.temperature=3.0", "students.kl.temperature = 3.0 is not in score.temperatures (1.0, 2.0, 4.0)"),
-        ('prompts.families=["arithmetik"]', "prompts.families: task family 'arithmetik'"),
+        ('prompts.families=["arithmetik"]', "prompts.families: there is no task family 'arithmetik'"),
         ("train.student=embedded:none", "student: there is no embedded model 'embedded:none'"),
         ("score.teacher=./none", "score.teacher: there is no model folder ./none"),
         ("prompts.cuont=3", "did you mean prompts.count?"),
@@ -38,26 +44,26 @@ def test_every_shipped_recipe_parses(name: str) -> None:
     ],
 )
 def test_a_wrong_setting_says_which_and_what_is_accepted(override: str, sentence: str) -> None:
-    with pytest.raises(RecipeError) as failure:
+    with pytest.raises((RecipeError, PluginError)) as failure:
         load_recipe("toy", [override])
     assert sentence in str(failure.value)
 
 
-CAPTURING = ["generate.teacher=vllm", "generate.options={capture_top_k=16}", "score.temperatures=[1.0]"]
+KEEPING = ["generate.engine=vllm", "generate.options={sampled_logprobs=16}", "score.temperatures=[1.0]"]
 
 
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("score.temperatures=[1.0, 2.0]", "score: temperatures is [1.0, 2.0] and sampled is 0; what was captured"),
+        ("score.temperatures=[1.0, 2.0]", "score: temperatures is [1.0, 2.0] and sampled is 0"),
         ("score.sampled=4", "exact at T = 1 alone"),
-        ("score.top_k=17", "capture_top_k = 16: score.top_k = 17 tokens are more than are captured"),
+        ("score.top_k=17", "sampled_logprobs = 16: score.top_k = 17 tokens are more than are kept"),
         ("score.teacher=embedded:student", "score.teacher 'embedded:student' is not the model that samples"),
     ],
 )
-def test_captures_that_score_could_not_use_are_refused(override: str, sentence: str) -> None:
-    fitting = [*CAPTURING, "score.top_k=16", "students={}"]
-    assert load_recipe("toy", fitting).generate.captures() == 16
+def test_sampled_logprobs_that_score_could_not_use_are_refused(override: str, sentence: str) -> None:
+    fitting = [*KEEPING, "score.top_k=16", "students={}"]
+    assert load_recipe("toy", fitting).generate.sampled_logprobs() == 16
     with pytest.raises(RecipeError) as failure:
         load_recipe("toy", [*fitting, override])
     assert sentence in str(failure.value)
@@ -110,7 +116,7 @@ def test_only_training_can_be_swept() -> None:
 
 
 def test_plugins_are_found_by_their_files() -> None:
-    found = {kind: [name for name, _ in rows] for kind, rows in plugins().items()}
+    found = {kind.title: [name for name, _ in kind.summaries()] for kind in KINDS}
     assert "math_answer" in found["verifier"]
-    assert {"transformers", "replay"} <= set(found["teacher"])
+    assert {"transformers", "replay"} <= set(found["engine"])
     assert "arithmetic" in found["task family"]

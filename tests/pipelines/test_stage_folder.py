@@ -1,18 +1,20 @@
-"""Stage folders: complete once, rerun exactly when something they depend on changed, never two at a time."""
+"""Stage folders: complete once, rerun exactly when something they depend on has changed, never two at a time."""
 
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
+from generators.contract.errors import InputError, InUse
 from generators.contract.stage_protocol import StageCounts
-from pipelines.stage_folder import FolderInUse, Runner, read_manifest, sole_use
+from pipelines.stage_folder import Runner, read_manifest, sole_use
 
 
-def counting(log: list[str], name: str):
+def counting(log: list[str], name: str) -> Callable[[Path], StageCounts]:
     def work(out: Path) -> StageCounts:
         log.append(name)
         (out / f"{name}.txt").write_text(name)
@@ -21,7 +23,7 @@ def counting(log: list[str], name: str):
     return work
 
 
-def chain(folder: Path, log: list[str], *, first=1, second=1, redo=()) -> list[str]:
+def chain(folder: Path, log: list[str], *, first: int = 1, second: int = 1, redo: Sequence[str] = ()) -> list[str]:
     said: list[str] = []
     runner = Runner(folder, {}, frozenset(redo), said.append)
     runner.step("a", {"x": first}, counting(log, "a"))
@@ -114,10 +116,10 @@ def test_counts_that_do_not_add_up_are_refused() -> None:
         StageCounts(3, 1, {"wrong": 1})
 
 
-def test_a_folder_of_somebody_elses_is_not_cleared(tmp_path: Path) -> None:
+def test_a_folder_that_distill_did_not_make_is_not_cleared(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "thesis.tex").write_text("mine")
-    with pytest.raises(ValueError, match=r"holds 'thesis\.tex' and was not made by distill"):
+    with pytest.raises(InputError, match=r"holds 'thesis\.tex' and was not made by distill"):
         chain(tmp_path, [])
     assert (tmp_path / "a" / "thesis.tex").read_text() == "mine"
 
@@ -127,7 +129,7 @@ def test_a_second_process_is_refused_by_name(tmp_path: Path) -> None:
     code = f"from pathlib import Path; from pipelines.stage_folder import sole_use\n{use}"
     with sole_use(tmp_path):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-        assert FolderInUse.__name__ in done.stderr and f"process {os.getpid()}" in done.stderr
+        assert InUse.__name__ in done.stderr and f"process {os.getpid()}" in done.stderr
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
 
 

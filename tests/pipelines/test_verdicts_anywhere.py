@@ -1,4 +1,4 @@
-"""One verdict for one answer, wherever it is asked for: threads, an event loop, another process, an actor on Ray."""
+"""One verdict for one answer in every place: threads, an event loop, another process, a Ray actor."""
 
 import asyncio
 import json
@@ -30,14 +30,14 @@ Said = tuple[str, str]  # status and reason of a verdict
 
 @pytest.fixture(scope="module")
 def answers() -> list[tuple[str, str]]:
-    """(gold, answer): some of our own and, where it is, the file of adversarial ones."""
+    """Return (reference, answer): some of our own and, where the file exists, adversarial ones."""
     file = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "verifier_adversarial_dev.jsonl"
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
     return ANSWERS + [(row["gold"], row["prediction"]) for row in rows]
 
 
 def tasks(answers: list[tuple[str, str]]) -> list[Task]:
-    return [("math_answer", Item(answer, gold)) for gold, answer in answers]
+    return [("math_answer", Item(answer, reference)) for reference, answer in answers]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_an_event_loop(pool: Pool, answers: list[tuple[str, str]], here: list[Sa
 
 def test_an_actor_on_ray(answers: list[tuple[str, str]], here: list[Said]) -> None:
     row = {"verifier": "math_answer", "reasoning": None, "messages": [], "finish_reason": "stop", "options": {}}
-    rows = [{**row, "trace_id": gold, "reference": gold, "answer": answer} for gold, answer in answers]
+    rows = [{**row, "trace_id": reference, "reference": reference, "answer": answer} for reference, answer in answers]
     build = partial(build_worker, VerifyConfig(timeout_s=LIMIT_S, memory_mib=CAP_MIB), 1)
     config = ExecutionConfig(executor="ray", workers=1, cpus_per_worker=0.5)
     with open_executor(config) as executor:

@@ -34,7 +34,7 @@ ROWS = [
 
 @pytest.fixture
 def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
-    """Starts judging servers; gives a base URL."""
+    """Start judging servers; each call returns a base URL."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     running: list[subprocess.Popen[str]] = []
 
@@ -53,7 +53,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
 
 
 def answered(url: str) -> dict[str, int]:
-    """Question -> how often a server answered it."""
+    """Return question -> how often a server answered it."""
     with urllib.request.urlopen(f"{url.removesuffix('/v1')}/seen") as page:
         return json.load(page)["answered"]
 
@@ -77,7 +77,7 @@ def distill(cwd: Path, *arguments: str, code: int = 0) -> subprocess.CompletedPr
 def test_a_file_is_graded_by_rule_and_judge_over_http(serve: Serve, tmp_path: Path) -> None:
     url = serve()
     file = write_rows(tmp_path / "outputs.jsonl", ROWS)
-    settings = ["teacher=openai", "model=m", f'options={{base_urls="{url}"}}']
+    settings = ["engine=openai", "model=m", f'options={{base_urls="{url}"}}']
     done = distill(tmp_path, "judge", str(file), "--out", "judged", *settings)
     found = read_rows(tmp_path / "judged" / "verdicts.jsonl")
     assert [row["id"] for row in found] == [row["id"] for row in ROWS]
@@ -98,7 +98,7 @@ def test_killed_and_resumed_over_http_no_question_is_paid_for_twice(serve: Serve
     url = serve(delay_s=0.05, most=4)
     rows = [{"question": "q", "gold": str(n), "response": f"\\boxed{{{n} apples or so}}"} for n in range(100)]
     file = write_rows(tmp_path / "outputs.jsonl", rows)
-    settings = ["teacher=openai", "model=m", f'options={{base_urls="{url}",concurrency=4}}', "control_rows=0"]
+    settings = ["engine=openai", "model=m", f'options={{base_urls="{url}",concurrency=4}}', "control_rows=0"]
     command = [*DISTILL, "judge", str(file), "--out", str(tmp_path / "out"), *settings]
     process = subprocess.Popen(command, cwd=TESTS.parent, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while len(answered(url)) < 20:
@@ -123,7 +123,7 @@ def critic(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-CRITIC = JudgeConfig(teacher="stubs.critic", model="critic")
+CRITIC = JudgeConfig(engine="stubs.critic", model="critic")
 
 
 def test_error_rates_of_the_rule_and_of_both(critic: ModuleType, tmp_path: Path) -> None:

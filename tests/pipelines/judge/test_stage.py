@@ -1,4 +1,4 @@
-"""The judge stage: what it recovers, what it is never shown, what it costs, and that nothing is paid for twice."""
+"""The judge stage: the rows it recovers, the text it is never shown, its cost, and that nothing is paid for twice."""
 
 import json
 import sys
@@ -13,18 +13,26 @@ import pytest
 
 from filters.verification.rewards import Reward
 from filters.verify import VerifyConfig, verify
+from generators.contract.errors import AskedWrongly
 from generators.contract.files import frame, write_frame
 from generators.contract.records import JUDGED, TRACE, VERDICT
-from generators.contract.stage_protocol import StageCounts
+from generators.contract.stage_protocol import Runtime, StageCounts
 from generators.prompts import FilePrompts, prompts
 from pipelines.judge.stage import JudgeConfig, judge
 from pipelines.judge.summary import judging
-from pipelines.recipe import RecipeError, load_recipe
+from pipelines.recipe.loading import load_recipe
 
 TESTS = Path(__file__).resolve().parents[2]
 DISTILL = [sys.executable, "-c", "from pipelines.cli.main import main; raise SystemExit(main())"]
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()  # noqa: SIM905
-UNREAD = (3, 7, 8, 11, 12)  # whose words the rule cannot read; others it takes for products of letters
+ONE_WORKER = Runtime(verify_workers=1)
+UNREAD = (
+    3,
+    7,
+    8,
+    11,
+    12,
+)  # the rule cannot read their words; other words it reads as products of letters
 ATTACKS = (
     ":",
     "Thought process:",
@@ -45,7 +53,7 @@ def critic(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def sampled(folder: Path, answers: dict[int, Sequence[str]], verifier: str = "math_answer", **more: Any) -> None:
-    """prompts, traces and the rule's verdicts: of each number the answers given to a question that it answers."""
+    """Write prompts, traces and the rule's verdicts; answers: number -> answers to the question that it answers."""
     file = folder / "sums.jsonl"
     rows = [{"question": f"How many apples are {n} apples?", "reference": str(n)} for n in answers]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -57,7 +65,7 @@ def sampled(folder: Path, answers: dict[int, Sequence[str]], verifier: str = "ma
         for prompt_id, (n, texts) in zip(ids, answers.items(), strict=True) for i, answer in enumerate(texts)
     ]  # fmt: skip
     write_frame(frame(traces, TRACE), folder / "traces.parquet")
-    verify(folder / "traces.parquet", folder / "prompts.parquet", folder / "rule", VerifyConfig(), workers=1)
+    verify(folder / "traces.parquet", folder / "prompts.parquet", folder / "rule", VerifyConfig(), runtime=ONE_WORKER)
 
 
 def boxed(*texts: str) -> list[str]:
@@ -67,7 +75,7 @@ def boxed(*texts: str) -> list[str]:
 def judged(
     folder: Path, out: str = "out", verifying: VerifyConfig | None = None, **settings: Any
 ) -> tuple[pl.DataFrame, StageCounts]:
-    config = JudgeConfig.model_validate({"teacher": "stubs.critic", "model": "critic", **settings})
+    config = JudgeConfig.model_validate({"engine": "stubs.critic", "model": "critic", **settings})
     (folder / out).mkdir(exist_ok=True)
     inputs = [folder / name for name in ("traces.parquet", "rule/verdicts.parquet", "prompts.parquet")]
     counts = judge(*inputs, folder / out, config, verifying or VerifyConfig())
@@ -205,16 +213,16 @@ def test_nothing_refused_is_nothing_to_ask(critic: ModuleType, tmp_path: Path) -
     assert judged(tmp_path, "empty")[0].height == 0
 
 
-HTTP = "{teacher='openai',model='m',options={base_urls='http://x'}}"
+HTTP = "{engine='openai',model='m',options={base_urls='http://x'}}"
 
 
 @pytest.mark.parametrize(
     ("overrides", "sentence"),
     [
-        (["judge={teacher='openai',model='m',options={base_urls='http://x'},sampling={n=3}}"], "sampling.n is 3"),
-        (["judge={teacher='replay',model='m',options={rows={source='tasks'}}}"], "judge.teacher"),
-        (["judge={teacher='openai_htp',model='m'}"], "judge.teacher: there is no teacher 'openai_htp'"),
-        (["judge.model=m"], "the key judge.teacher is missing"),
+        (["judge={engine='openai',model='m',options={base_urls='http://x'},sampling={n=3}}"], "sampling.n is 3"),
+        (["judge={engine='replay',model='m',options={rows={source='tasks'}}}"], "judge.engine"),
+        (["judge={engine='opanai',model='m'}"], "judge.engine: there is no engine 'opanai': did you mean 'openai'"),
+        (["judge.model=m"], "the key judge.engine is missing"),
         (["prompts.verifier=judge"], r"needs a \[judge\] section"),
         (["evaluate.prompts.verifier=judge"], "evaluate.prompts.verifier = .* scored by rules"),
         ([f"judge={HTTP}", "prompts.verifier=judge", f"rewrite={HTTP}"], "rewrite asks rules for verdicts"),
@@ -224,13 +232,13 @@ HTTP = "{teacher='openai',model='m',options={base_urls='http://x'}}"
     ],
 )
 def test_wrong_settings_are_one_sentence(overrides: list[str], sentence: str) -> None:
-    with pytest.raises(RecipeError, match=sentence):
+    with pytest.raises(AskedWrongly, match=sentence):
         load_recipe("toy", overrides)
 
 
 def test_a_real_model_that_is_no_judge_changes_nothing(tmp_path: Path) -> None:
     sampled(tmp_path, {7: boxed("seven", "8")})
-    local = {"teacher": "transformers", "model": "embedded:teacher", "sampling": {"max_new_tokens": 16}}
+    local = {"engine": "transformers", "model": "embedded:teacher", "sampling": {"max_new_tokens": 16}}
     rows, counts = judged(tmp_path, **local)
     assert rows["status"].equals(rows["rule_status"]) and counts.rows_kept == 0
     assert set(rows["judge_status"]) <= {"unparseable", "error"} and counts.notes["sampled"] == 2

@@ -19,11 +19,11 @@ from rich.console import Console
 from generators.contract.files import frame, write_frame
 from generators.contract.records import PROMPT, SELECTED, TRACE, VERDICT
 from generators.contract.stage_protocol import StageCounts, counts_by_reason
+from pipelines.recipe.toml import as_toml
 from pipelines.report.charts import log_ticks, tag, ticks
 from pipelines.report.data import FLOW, OPTIONAL, labels, read_manifests, trained_tokens, without_folders
 from pipelines.report.page import duration, report, terminal_table
 from pipelines.stages.table import STAGES
-from pipelines.toml import as_toml
 
 HOSTILE = "<script>alert(1)</script><img src='http://evil.example/x.png' onerror=alert(2)> & {{ 7*7 }} </pre>"
 STUDENTS = {

@@ -1,4 +1,4 @@
-"""The corpus: chat rows any trainer reads, split by prompt, nothing twice."""
+"""The corpus: chat rows that any trainer reads, split by prompt, without repetitions."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ PROMPTS = 40
 
 
 def inputs(folder: Path) -> tuple[Path, Path]:
-    """Every question asked twice, the second time dropped; three traces each, one of them wrong."""
+    """Write every question twice, the second one dropped, and three traces of each, one of them wrong."""
     prompts, traces = [], []
     for i in range(PROMPTS):
         row = {"prompt_id": f"p{i}", "messages": [{"role": "user", "content": f"What is {i}?"}], "domain": "math"}

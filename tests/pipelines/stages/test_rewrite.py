@@ -1,4 +1,4 @@
-"""The rewrite stage: what is kept of a rewrite, what of a failed one, and that nothing is lost or paid for twice."""
+"""The rewrite stage: the rows kept of good and of failed rewrites, and that nothing is lost or paid for twice."""
 
 import json
 import os
@@ -13,18 +13,19 @@ import polars as pl
 import pytest
 
 from filters.verify import VerifyConfig
+from generators.contract.errors import RecipeError
 from generators.contract.files import frame, write_frame
 from generators.contract.records import CORPUS, REWRITTEN, SELECTED
-from generators.contract.stage_protocol import StageCounts
+from generators.contract.stage_protocol import Runtime, StageCounts
 from generators.prompts import FilePrompts, prompts
-from pipelines.recipe import RecipeError, load_recipe
+from pipelines.recipe.loading import load_recipe
 from pipelines.stages.corpus import CorpusConfig, corpus
 from pipelines.stages.rewrite import RewriteConfig, parse, rewrite
 
 TESTS = Path(__file__).resolve().parents[2]
 DISTILL = [sys.executable, "-c", "from pipelines.cli.main import main; raise SystemExit(main())"]
-STUB = ["generate.teacher=stubs.writer", "rewrite.teacher=stubs.writer"]
-FAILURES = {  # by a % 10 of the question a + 4 = ?, with two tries
+STUB = ["generate.engine=stubs.writer", "rewrite.engine=stubs.writer"]
+FAILURES = {  # by a % 10 of the question a + 4 = ?, with two rewrites
     **{0: None, 1: None, 2: "wrong", 3: "mixed_language", 4: None},
     **{5: "error", 6: None, 7: "malformed", 8: None, 9: "unparseable"},
 }
@@ -39,7 +40,7 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def kept_traces(folder: Path, count: int = 10) -> None:
-    """prompts.parquet and selected.parquet: a kept trace and a wrong one of each question."""
+    """Write prompts.parquet and selected.parquet: a kept trace and a wrong one of each question."""
     file = folder / "sums.jsonl"
     rows = [{"question": f"{a} + 4 = ?", "reference": str(a + 4)} for a in range(count)]
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -55,10 +56,10 @@ def kept_traces(folder: Path, count: int = 10) -> None:
 
 
 def rewritten(folder: Path, out: str = "out", **settings: Any) -> tuple[pl.DataFrame, StageCounts]:
-    config = RewriteConfig(teacher="stubs.writer", model="editor", **settings)
+    config = RewriteConfig(engine="stubs.writer", model="editor", **settings)
     (folder / out).mkdir(exist_ok=True)
     inputs = (folder / "selected.parquet", folder / "prompts.parquet")
-    counts = rewrite(*inputs, folder / out, config, VerifyConfig(), workers=1)
+    counts = rewrite(*inputs, folder / out, config, VerifyConfig(), runtime=Runtime(verify_workers=1))
     return pl.read_parquet(folder / out / "rewritten.parquet"), counts
 
 
@@ -124,8 +125,8 @@ def test_nothing_is_paid_for_twice(writer: ModuleType, tmp_path: Path) -> None:
     again, counts = rewritten(tmp_path, "cut", on_failure="original", readability={})
     assert len(writer.asked) == counts.notes["sampled"] == 2  # the two failures
     assert "correct3" in again.filter(pl.col("drop_reason").is_null())["rewritten_from"].to_list()
-    rewritten(tmp_path, "cut", tries=3)
-    assert len(writer.asked) == 2 + 3 + 4  # a third try of what failed twice; failures are tried again
+    rewritten(tmp_path, "cut", max_rewrites=3)
+    assert len(writer.asked) == 2 + 3 + 4  # a third rewrite of what failed twice; errors are sampled again
 
 
 def test_a_prompt_without_a_verifier_takes_the_first_readable_rewrite(writer: ModuleType, tmp_path: Path) -> None:
@@ -185,8 +186,8 @@ def test_a_reply_has_each_part_once(reply: str, parts: tuple[str, str] | None) -
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ("rewrite.sampling.n=3", "rewrite = .*how often a trace is rewritten is said by `tries`"),
-        ("rewrite.teacher=replay", "rewrite.teacher: .*replay"),
+        ("rewrite.sampling.n=3", "rewrite.*: sampling.n is 3; set max_rewrites instead"),
+        ("rewrite.engine=replay", "rewrite.engine: .*replay"),
         ("rewrite.on_failure=keep", "rewrite.on_failure = 'keep'"),
         ("rewrite.readability.repeat=3", "did you mean rewrite.readability.repeats?"),
         ("generate.style=fewshot", "generate.style = 'fewshot'"),
@@ -207,7 +208,7 @@ def distill(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def cold_start(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
-    """(folder of a finished run, its arguments): the shipped recipe with a free teacher."""
+    """Return (folder of a finished run, its arguments): the shipped recipe with a stub as the teacher."""
     folder = tmp_path_factory.mktemp("cold-start")
     rows = [{"question": f"{a} + {b} = ?", "reference": str(a + b)} for a in range(20, 40) for b in (4, 7)]
     (folder / "sums.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -254,7 +255,7 @@ def test_by_itself_on_paths_it_does_the_same(cold_start: tuple[Path, list[str]],
     distill(folder, *arguments)
     run = folder / "runs" / "cold-start"
     inputs = ["--selected", f"{run}/select/selected.parquet", "--prompts", f"{run}/prompts/prompts.parquet"]
-    distill(tmp_path, "rewrite", *inputs, "--recipe", "cold-start", "teacher=stubs.writer", "--out", "again")
+    distill(tmp_path, "rewrite", *inputs, "--recipe", "cold-start", "engine=stubs.writer", "--out", "again")
     same = pl.read_parquet(run / "rewrite" / "rewritten.parquet")
     assert pl.read_parquet(tmp_path / "again" / "rewritten.parquet").equals(same)
 
