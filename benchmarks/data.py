@@ -7,7 +7,7 @@ Tests look for the data in a folder `shared/data` next to the repository and are
 checked by SHA-256. FILES says which sources a file is built from, and SOURCES where each is, under which licence and
 with which hash. `sha256 = None` means that the hash could not be verified when the table was written: it is recorded
 in DIR/data.lock.json at the first download and checked afterwards. The finished files are compared with the copies on
-which the README's figures were measured; a difference is reported and the file is kept.
+which the documented figures were measured; a difference is reported and the file is kept.
 
 These files are written by this project and cannot be fetched; tests that need them are skipped where they are missing:
 verifier_cases_dev.jsonl, verifier_adversarial_dev.jsonl, sandbox_attacks_dev.jsonl and code_cheats_dev.jsonl (cases of
@@ -131,7 +131,7 @@ class DataFile:
 
     sources: tuple[str, ...]
     build: Build
-    sha256: str  # of the uncompressed content of the copy on which the README's figures were measured
+    sha256: str  # of the uncompressed content of the copy on which the documented figures were measured
 
 
 def json_lines(content: bytes) -> Iterator[Row]:
@@ -293,8 +293,8 @@ def make(name: str, file: DataFile, sources: Mapping[str, Source], out: Path, lo
 def compared(file: DataFile, content: bytes) -> str:
     """Return how a content compares with the copy on which figures were measured."""
     if hashlib.sha256(content).hexdigest() == file.sha256:
-        return "the same as the copy that the README's figures were measured on"
-    return "DIFFERS from the copy that the README's figures were measured on"
+        return "the same as the copy that the documented figures were measured on"
+    return "DIFFERS from the copy that the documented figures were measured on"
 
 
 def make_all(names: Sequence[str], files: Mapping[str, DataFile], sources: Mapping[str, Source], out: Path) -> int:

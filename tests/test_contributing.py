@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.recipe_keys import RENAMED
+from pipelines.recipe.keys import RENAMED
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from generators.contract.engine import SampleRequest, SamplingConfig, load_engine
 from generators.problems import draw
-from pipelines.recipe import load_recipe
+from pipelines.recipe.loading import load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPES = sorted((ROOT / "examples").glob("*/recipe.toml"))
@@ -49,6 +50,13 @@ def test_the_laptop_recipe_is_the_toy(monkeypatch: pytest.MonkeyPatch) -> None:
     example = load_recipe(str(ROOT / "examples" / "laptop_toy" / "recipe.toml"))
     own = {"name", "description"}
     assert example.model_dump(exclude=own) == load_recipe("toy").model_dump(exclude=own)
+
+
+def test_the_laptop_scores_are_the_measured_ones() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- table: toy -->")[2].partition("<!-- end")[0]
+    scores = re.findall(r"^\| [^|]+ \| ([\d.]+%) \|", table, re.MULTILINE)
+    text = (ROOT / "examples" / "laptop_toy" / "README.md").read_text(encoding="utf-8")
+    assert len(scores) == 5 and all(score in text for score in scores)
 
 
 @pytest.mark.slow
