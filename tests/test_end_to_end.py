@@ -1,4 +1,4 @@
-"""The toy recipe end to end at a reduced size, and what must not change it: kills, shards, executors."""
+"""The toy recipe end to end at a reduced size: kills, shards and executors do not change its results."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -26,7 +27,7 @@ def distill(cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def manifests(run: Path) -> dict[str, dict]:
+def manifests(run: Path) -> dict[str, dict[str, Any]]:
     return {str(p.parent.relative_to(run)): json.loads(p.read_text()) for p in sorted(run.rglob("manifest.json"))}
 
 
@@ -111,7 +112,7 @@ def test_more_samples_pay_only_for_the_new_ones(finished: Path, tmp_path: Path) 
 
 
 def test_killed_and_resumed_equals_uninterrupted(finished: Path, tmp_path: Path) -> None:
-    """SIGKILL at random moments, the same command again: same ids, verdicts and corpus bytes."""
+    """After SIGKILL at random moments, the same command gives the same ids, verdicts and corpus bytes."""
     command = [*DISTILL, "run", "toy", *SMALL, "--until", "corpus"]
     dice = random.Random(0)
     for _ in range(4):
@@ -145,7 +146,9 @@ def test_adaptive_sampling_from_recipe_to_report(tmp_path: Path) -> None:
     correct = verdicts(run).filter(status="correct").join(traces(run), on="trace_id")
     by_prompt = correct.group_by("prompt_id").len().rename({"len": "verified"})
     joined = rates.join(by_prompt, on="prompt_id", how="left").with_columns(pl.col("verified").fill_null(0))
-    assert joined["correct"].equals(joined["verified"].cast(pl.Int32), check_names=False)  # the same judge twice
+    assert joined["correct"].equals(
+        joined["verified"].cast(pl.Int32), check_names=False
+    )  # one verifier, twice
     assert rates.filter(outcome="solved")["distinct"].unique().to_list() == [2]
     html = (run / "report" / "report.html").read_text()
     assert "Adaptive sampling" in html and "unbiased" in html

@@ -1,4 +1,4 @@
-"""Existing completions through the whole corpus path: planted faults are counted exactly, every usual form is read."""
+"""Existing completions, from prompts to corpus: planted faults are counted exactly, all usual formats are read."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def third_way(i: int, word: str) -> str:
 
 
 def planted() -> list[Row]:
-    """For each question: two right ways, one wrong; and faults of every kind on some of them."""
+    """Return two correct solutions and a wrong one of each question, and faults of every kind for some questions."""
     rows = []
     for i in range(PROMPTS):
         other_way = f"Take {i} + {i} = {2 * i}, {2 * i} + {i} = {3 * i}, and at last 7 + {3 * i} = {3 * i + 7} it is."

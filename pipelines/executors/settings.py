@@ -8,7 +8,7 @@ from generators.contract.config import Config
 
 
 class ExecutionConfig(Config):
-    """How the work is done; nothing here changes what comes out."""
+    """The places where work is done, and their resources; nothing here changes a result."""
 
     executor: Literal["local", "ray"] = Field("local", description="local: in this process; ray: on a Ray cluster")
     workers: int = Field(1, ge=1, description="Ray actors of a stage; each holds one engine or one model")

@@ -20,7 +20,7 @@ from generators.contract.files import frame, write_text
 from generators.contract.records import STATUSES, VERDICT
 from generators.contract.stage_protocol import IN_PROCESS, Runtime
 from pipelines.judge.stage import JudgeConfig, JudgeRow, counts, judge_row, overrule
-from pipelines.judge.summary import judging
+from pipelines.judge.summary import judge_note
 
 RULE, VERDICTS = "rule.jsonl", "verdicts.jsonl"
 WRITTEN = (
@@ -61,7 +61,7 @@ class JudgeSummary:
             for name, found in (("rule", self.before), ("rule, then judge", self.after))
         ]
         rates = [rates_table(self.rates)] if self.rates else []
-        return Group(suite_table(STATUSES, lines), *rates, judging(self.notes))
+        return Group(suite_table(STATUSES, lines), *rates, judge_note(self.notes))
 
 
 def judge_file(

@@ -91,7 +91,7 @@ class Reply:
 
     @property
     def failed(self) -> bool:
-        """Whether sampling failed; the question is asked again when the stage runs again."""
+        """True where sampling failed; the question is asked again when the stage runs again."""
         return self.text is None and self.failure != "cut off"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from filters.stats import wilson_interval
 
 
-def judging(notes: Mapping[str, Any]) -> str:
+def judge_note(notes: Mapping[str, Any]) -> str:
     """Return sentences on the rows shown, those recovered, the agreement with the rule, and the cost."""
     withheld, recovered = sum(notes["withheld"].values()), notes["recovered"]
     by_status = ", ".join(f"{status} {n:,}" for status, n in recovered.items())
@@ -16,22 +16,22 @@ def judging(notes: Mapping[str, Any]) -> str:
     return (
         f"of {notes['rows']:,} rows that the rule did not accept {notes['rows'] - withheld:,} were shown to the judge: "
         f"{sum(recovered.values()):,} recovered ({by_status}), {notes['refused']:,} refused, {unclear:,} without a "
-        f"verdict; {withheld:,} withheld. {agreeing(notes['agreement'])} "
+        f"verdict; {withheld:,} withheld. {agreement_note(notes['agreement'])} "
         f"{notes['questions']:,} questions, {spent:,} tokens{each}."
     )
 
 
-def agreeing(agreement: Mapping[str, Mapping[str, int]]) -> str:
+def agreement_note(agreement: Mapping[str, Mapping[str, int]]) -> str:
     """Return a sentence on the agreement on control rows, with its 95% interval."""
     shares = [
-        f"{found['agree']} of {found['rows']} {status} ones ({span(found['agree'], found['rows'])})"
+        f"{found['agree']} of {found['rows']} {status} ones ({percent_interval(found['agree'], found['rows'])})"
         for status, found in agreement.items()
         if found["rows"]
     ]
     return f"On a sample it agrees with the rule on {' and '.join(shares)}." if shares else "No sample was compared."
 
 
-def span(found: int, rows: int) -> str:
+def percent_interval(found: int, rows: int) -> str:
     """Return the 95% Wilson interval of a share, such as 89% to 100%."""
     low, high = wilson_interval(found, rows)
     return f"{100 * low:.0f}% to {100 * high:.0f}%"

@@ -17,7 +17,7 @@ from generators.contract.errors import InputError
 from generators.contract.ids import content_id
 from generators.contract.records import STATUSES
 from pipelines.hardware import hardware
-from pipelines.judge.summary import judging
+from pipelines.judge.summary import judge_note
 from pipelines.report.ablation import ablation
 from pipelines.report.adaptive import adaptive
 from pipelines.report.training import training
@@ -195,7 +195,7 @@ def _funnel_row(run: Path, folder: str, counts: Mapping[str, Any]) -> dict[str, 
     if folder == "rewrite":
         return row | {"recounted": _recounted_rewrites(run, counts), "note": _rewriting(counts["notes"])}
     if folder == "judge":
-        return row | {"note": judging(counts["notes"])}
+        return row | {"note": judge_note(counts["notes"])}
     return row | ({"recounted": _recounted(run, counts)} if folder == "select" else {})
 
 

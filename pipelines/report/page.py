@@ -15,9 +15,9 @@ from markupsafe import Markup
 
 from generators.contract.files import write_text
 from generators.contract.stage_protocol import StageCounts
+from pipelines.recipe.toml import as_toml
 from pipelines.report import charts
 from pipelines.report.data import collect, read_manifests, read_recipe, results
-from pipelines.toml import as_toml
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -78,7 +78,7 @@ def test_an_unknown_plugin_names_the_nearest(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "sentence"),
     [
-        ('corpus.other=[{path="chat.jsonl"}]', "corpus.other: there is no file chat.jsonl"),
+        ('corpus.other=[{path="chat.jsonl"}]', "corpus.other.0.path: there is no file chat.jsonl"),
         ("prompts.path=no.jsonl", "prompts.path: there is no file no.jsonl"),
     ],
 )

@@ -19,7 +19,7 @@ from generators.contract.records import JUDGED, TRACE, VERDICT
 from generators.contract.stage_protocol import Runtime, StageCounts
 from generators.prompts import FilePrompts, prompts
 from pipelines.judge.stage import JudgeConfig, judge
-from pipelines.judge.summary import judging
+from pipelines.judge.summary import judge_note
 from pipelines.recipe.loading import load_recipe
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -113,7 +113,7 @@ def test_the_notes_say_what_was_recovered_how_far_it_agrees_and_what_it_cost(
     assert (notes["prompt_tokens"], notes["completion_tokens"]) == (1200, 120)
     assert notes["tokens_per_recovered"] == 132
     assert counts.tokens == 120
-    said = judging(notes)
+    said = judge_note(notes)
     assert "of 15 rows that the rule did not accept 15 were shown to the judge: 10 recovered" in said
     assert "agrees with the rule on 2 of 2 correct ones" in said and "12 questions, 1,320 tokens, 132 for each" in said
 
