@@ -132,7 +132,7 @@ class Yield:
     @classmethod
     def of(cls, samples: int, tokens: int, findings: Iterable[Sequence[LiveVerdict]]) -> "Yield":
         """Count distinct correct paths in the live verdicts of each prompt."""
-        sizes = [len({finding.path for finding in found if finding.correct}) for found in findings]
+        sizes = [len({finding.signature for finding in found if finding.correct}) for found in findings]
         return cls(samples, tokens, sum(min(CAP, size) for size in sizes), sum(sizes), sum(map(bool, sizes)))
 
     def row(self) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def adaptive(world: World, n: int, policy: tuple[Order, int], budget: int) -> tu
         source = AdaptiveSource(plan_of(n), config, findings)
         Scheduler(engine, source, lambda request, row: None).run()
     used = sum(tally.samples for tally in source.tallies())
-    found = ([f for f in standing.findings if f] for standing in source.standings)
+    found = ([f for f in standing.verdicts if f] for standing in source.standings)
     return Yield.of(source.spent, engine.tokens, found), source.spent - used
 
 

@@ -1,8 +1,7 @@
-"""The generate stage: every kept prompt n times through a teacher, each finished sample kept in the ledger at once.
+"""The generate stage: sample every kept prompt n times, and write each finished sample to the ledger at once.
 
-The unit of work is one sample. Its trace_id is made of prompt, teacher, revision, decoding parameters and
-sample index, so whatever the ledger holds is never sampled again: not after a crash, not when n grows, not
-when prompts are added.
+The unit of work is one sample. Its trace_id is a hash of prompt, model, revision, decoding parameters and sample index,
+so a sample in the ledger is never made again: not after a crash, not when n grows, not when prompts are added.
 """
 
 import logging
@@ -49,11 +48,13 @@ def generate(
 ) -> StageCounts:
     """Write out/traces.parquet: a records.TRACE row for each of `sampling.n` samples of each kept prompt.
 
-    Samples are kept in `ledger` (out/ledger) as each is finished; those it holds already are not made again.
-    A sample that failed is a row with finish_reason "error", and is tried again when the stage runs again.
-    With `adaptive` settings `live_verifier` judges samples while others are sampled, each prompt has as many rows as it
-    needed, and out/pass_rates.parquet (pass_rates.PASS_RATE) says how often it is solved; verdicts are kept in
-    out/live_verdicts.jsonl. `thinking`: warn where no completion contains reasoning.
+    Each finished sample goes to `ledger` (default out/ledger); samples it holds already are not made again. A failed
+    sample is a row with finish_reason "error", and is retried when the stage runs again. With `adaptive` settings the
+    `live_verifier` verifies samples while sampling continues: each prompt has as many rows as it needed,
+    out/pass_rates.parquet (pass_rates.PASS_RATE) has its pass rate, and out/live_verdicts.jsonl the verdicts.
+    thinking: warn where no completion contains reasoning.
+
+    RecipeError or PluginError: settings that cannot be run. ServerRefuses, EngineFailed: sampling could not go on.
     """
     engine = config.loaded()
     check_adaptive(config, live_verifier)
@@ -107,7 +108,7 @@ def verifying(
 
 
 def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> SamplingPlan:
-    """Return what one model is asked."""
+    """Return the sampling plan of one model."""
     if not config.model:
         raise RecipeError(f"generate.model is missing: the engine {config.engine} samples with a model")
     config.check_truncated()
@@ -116,7 +117,7 @@ def plan_of(asked: pl.DataFrame, config: GenerateConfig) -> SamplingPlan:
 
 
 def in_order(passes: "Sequence[Sampling]") -> Sequence[str]:
-    """Ids of all samples: prompt by prompt, of each prompt teacher by teacher."""
+    """Return the ids of all samples, ordered by prompt and then by model."""
     if len(passes) == 1 and not passes[0].config.adaptive:
         return passes[0].plan.trace_ids
     prompts = range(len(passes[0].plan.prompt_ids))
@@ -124,47 +125,47 @@ def in_order(passes: "Sequence[Sampling]") -> Sequence[str]:
 
 
 class Sampling:
-    """One pass over what a plan still lacks."""
+    """One model's pass over the samples that its plan still lacks."""
 
     def __init__(self, config: GenerateConfig, plan: SamplingPlan, kept: Ledger) -> None:
         self.config, self.plan, self.kept = config, plan, kept
-        self.held = self.find()  # trace_id -> prompt and index, of the samples there are
+        self.held = self.find()  # trace_id -> prompt and index of samples in the ledger
         self.bar: Bar | None = None
         self.tokens, self.seconds, self.sampled, self.continued = 0, 0.0, 0, 0
 
     def find(self) -> Mapping[str, tuple[int, int]]:
-        """Samples that the ledger has."""
+        """Return the plan's samples that the ledger has."""
         ids = enumerate(self.plan.trace_ids)
         return {trace_id: divmod(place, self.plan.n) for place, trace_id in ids if trace_id in self.kept}
 
     def most(self) -> int:
-        """How many samples it may take in all."""
+        """Return how many samples there may be in all."""
         return len(self.plan)
 
     def ids_of(self, prompt: int) -> Sequence[str]:
-        """Ids of a prompt's samples that are handed on."""
+        """Return the ids of a prompt's samples that go into the traces."""
         return self.plan.ids_of(prompt)
 
     def reused(self) -> int:
-        """Samples that were there before."""
+        """Return the number of samples that were in the ledger before."""
         return len(self.held)
 
     def run(self, fleet: Fleet, bar: Bar) -> None:
-        """Ask until every sample is settled; a plan that lacks nothing loads no model."""
+        """Sample until every sample is settled; a complete plan loads no model."""
         cut = list(self.cut_off())
         if cut or len(self.held) < len(self.plan):
             self.sample(fleet, bar, LongestFirst(self.plan, self.kept, mean_lengths(self.kept)), cut)
 
     def sample(self, fleet: Fleet, bar: Bar, source: Source, at_once: list[SampleRequest]) -> None:
-        """Drive the teacher until the source is content."""
+        """Start the engine, and run the scheduler until the source is exhausted."""
         self.bar = bar
         config, plugin = self.config, self.config.loaded()
         model = config.model if plugin.remote else model_path(config.model)
-        fleet = local_fleet if plugin.remote else fleet  # answers are in the ledger at once
+        fleet = local_fleet if plugin.remote else fleet  # one driver: each answer must reach the ledger at once
         persistence = Persistence(config.max_attempts, config.give_up_after_s)
         build = partial(build_engine, config.engine, config.options, model, config.sampling)
         with blaming(ENGINE, config.engine), fleet(build) as engine:
-            while not engine.slots():  # engines are being started
+            while not engine.slots():  # engines are starting
                 engine.collect(COLLECT_S)
             clock = time.perf_counter()
             with self.keeping_logprobs(plugin.options) as keep_logprobs:
@@ -173,7 +174,7 @@ class Sampling:
 
     @contextmanager
     def keeping_logprobs(self, options: EngineOptions) -> Iterator[Callable[[SampledLogprobs], object]]:
-        """Open the file of log-probabilities next to the ledger, where the engine keeps them."""
+        """Open the file of log-probabilities next to the ledger, where the engine returns them."""
         if not options.kept_logprobs():
             yield lambda logprobs: None
             return
@@ -181,7 +182,7 @@ class Sampling:
             yield lambda logprobs: file.add(logprobs, self.plan.columns)
 
     def keep(self, request: SampleRequest, row: Row) -> None:
-        """Write a row into the ledger, where a later one of the same sample replaces it."""
+        """Write a row to the ledger, where a later row of the same sample replaces it."""
         self.kept.append({**row, **self.plan.columns})
         self.tokens += (row.get("completion_tokens") or 0) - len(request.prefix)
         if not request.prefix:
@@ -190,7 +191,7 @@ class Sampling:
             self.bar.update()
 
     def go_on(self, request: SampleRequest, row: Row) -> SampleRequest | None:
-        """How a sample that was cut off continues: its own tokens are the beginning of the next answer."""
+        """Return the continuation of a truncated sample from its own tokens; None where it ends here."""
         ids, most = row.get("token_ids"), self.config.most_tokens()
         if self.config.truncated != "continue" or not ids or len(request.prefix) == len(ids) or len(ids) >= most:
             return None
@@ -198,7 +199,7 @@ class Sampling:
         return replace(request, prefix=tuple(ids), room=most - len(ids))
 
     def cut_off(self) -> Iterator[SampleRequest]:
-        """Samples that an earlier run left cut off, and that this one takes up."""
+        """Yield the continuations of samples that an earlier run left truncated."""
         if self.config.truncated != "continue":
             return
         newest: dict[str, list[int] | None] = {}
@@ -214,7 +215,7 @@ class Sampling:
 
 
 class AdaptiveSampling(Sampling):
-    """One pass that takes of each prompt as many samples as it needs."""
+    """One model's pass that takes as many samples of each prompt as the prompt needs."""
 
     def __init__(self, config: GenerateConfig, plan: SamplingPlan, kept: Ledger, out: Path, verify: LiveVerify) -> None:
         assert config.adaptive
@@ -226,7 +227,7 @@ class AdaptiveSampling(Sampling):
         self.tallies: list[Tally] = []
 
     def find(self) -> Mapping[str, tuple[int, int]]:
-        """Samples that the ledger has, of as many indices as may be wanted."""
+        """Return the samples in the ledger with an index below `max_samples`."""
         places = {prompt_id: prompt for prompt, prompt_id in enumerate(self.plan.prompt_ids)}
         held = {}
         for _, rows in self.kept.scan("trace_id", "prompt_id", "sample_index", "finish_reason"):
@@ -238,15 +239,15 @@ class AdaptiveSampling(Sampling):
         return held
 
     def most(self) -> int:
-        """The budget."""
+        """Return the budget."""
         return self.budget
 
     def ids_of(self, prompt: int) -> Sequence[str]:
-        """Up to where the prompt stopped."""
+        """Return the ids of a prompt's samples up to where it stopped."""
         return self.source.ids_of(prompt, self.tallies[prompt])
 
     def run(self, fleet: Fleet, bar: Bar) -> None:
-        """Ask until no prompt needs more, or the budget is spent."""
+        """Sample until no prompt needs more, or the budget is spent."""
         cut = {request.trace_id: request for request in self.cut_off()}
         held = self.held.keys()
         backlog = (row for row in self.kept.rows() if row["trace_id"] in held and row["trace_id"] not in cut)
@@ -258,21 +259,21 @@ class AdaptiveSampling(Sampling):
         self.tallies = self.source.tallies()
 
     def surplus(self) -> int:
-        """Samples that there are beyond what their prompt needed: the ledger keeps them, nobody is handed them."""
+        """Return the number of samples beyond their prompts' needs: the ledger keeps them, the traces lack them."""
         return self.source.spent - sum(tally.samples for tally in self.tallies)
 
     def pass_rates(self) -> pl.DataFrame:
-        """A pass_rates.PASS_RATE frame."""
+        """Return a pass_rates.PASS_RATE frame."""
         return self.source.pass_rates(self.tallies)
 
     def notes(self) -> dict[str, Any]:
-        """The policy and what it saved."""
+        """Return the policy and what it saved."""
         policy = {**self.settings.model_dump(), "budget": self.budget, "surplus": self.surplus()}
         return {**policy, **summary(self.pass_rates(), self.plan.n, self.settings.max_samples)}
 
 
 def pass_of(config: GenerateConfig, plan: SamplingPlan, kept: Ledger, out: Path, verify: LiveVerify | None) -> Sampling:
-    """One teacher's pass."""
+    """Return one model's pass."""
     if config.adaptive:
         assert verify
         return AdaptiveSampling(config, plan, kept, out, verify)
@@ -280,7 +281,7 @@ def pass_of(config: GenerateConfig, plan: SamplingPlan, kept: Ledger, out: Path,
 
 
 def notes_of(passes: Sequence[Sampling]) -> dict[str, Any]:
-    """What was done now, all teachers together."""
+    """Return the work of this run, summed over models."""
     tokens, seconds = sum(one.tokens for one in passes), sum(one.seconds for one in passes)
     continued = sum(one.continued for one in passes)
     rate = round(tokens / seconds) if seconds else None
@@ -291,7 +292,7 @@ def notes_of(passes: Sequence[Sampling]) -> dict[str, Any]:
 
 
 def mean_lengths(kept: Ledger) -> dict[str, float]:
-    """prompt_id -> mean tokens of its completions, where the ledger has any."""
+    """Return prompt_id -> mean completion tokens, for prompts with samples in the ledger."""
     sums = [
         rows.group_by("prompt_id").agg(pl.col("completion_tokens").sum(), pl.len())
         for _, rows in kept.scan("prompt_id", "completion_tokens")
@@ -303,7 +304,7 @@ def mean_lengths(kept: Ledger) -> dict[str, float]:
 
 
 def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
-    """How many traces answer a question for which the prompts' source holds several references."""
+    """Count the traces of questions for which the prompts' source holds several references."""
     doubtful = prompts.filter(pl.col("drop_reason") == "conflicting_reference")["prompt_id"].unique()
     return {"conflicting_reference": int(traces["prompt_id"].is_in(doubtful.to_list()).sum())}
 
@@ -311,12 +312,12 @@ def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
 def count(
     rows: pl.DataFrame, dropped: Mapping[str, int] = EMPTY, notes: Mapping[str, Any] = EMPTY, thinking: bool = True
 ) -> StageCounts:
-    """What the report says, of their `outline`; a run without any reasoning, or with failures, is warned of."""
+    """Return the stage's counts from an `outline`; log a warning for failures or where no completion has reasoning."""
     good, bad = rows.filter(pl.col("finish_reason") != "error"), rows.filter(pl.col("finish_reason") == "error")
     total, kept, failed = (int(some["traces"].sum()) for some in (rows, good, bad))
     silent = int(good.filter("silent")["traces"].sum())
     if thinking and kept and silent == kept:
-        log.warning("none of %d completions has reasoning: the teacher did not think between <think> tags", kept)
+        log.warning("none of %d completions has reasoning: the model did not think between <think> tags", kept)
     if failed:
         log.warning("%d of %d samples failed, for example: %s", failed, total, bad["error"].drop_nulls().first())
     reasons = {**dropped, **({"error": failed} if failed else {})}

@@ -1,38 +1,43 @@
-"""Text of a conversation: prompts as the model's template wants them, completions split into reasoning and answer.
+"""Chat text: prompts rendered by the model's template, completions split into reasoning and answer.
 
-One place for the `<think>` convention, so that sampling, corpus and training agree to the byte.
+The `<think>` convention lives here alone, so that sampling, corpus and training agree to the byte.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from generators.contract.errors import InputError
+
 OPEN, CLOSE = "<think>", "</think>"
 
 
 def render_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str:
-    """The prompt's text up to where the assistant begins; a tokenizer without a template is a ValueError."""
+    """Return the prompt's text up to where the assistant begins; InputError: the tokenizer has no chat template."""
     if not tokenizer.chat_template:
-        raise ValueError(
+        raise InputError(
             f"the tokenizer {tokenizer.name_or_path!r} has no chat template; set one in its tokenizer_config.json"
         )
-    return tokenizer.apply_chat_template([dict(m) for m in messages], tokenize=False, add_generation_prompt=True)
+    chat = [dict(message) for message in messages]
+    text: str = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    return text
 
 
 def prompt_ids(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[int]:
-    """Token ids of `render_prompt`; the template already holds the special tokens."""
-    return tokenizer(render_prompt(tokenizer, messages), add_special_tokens=False)["input_ids"]
+    """Return the token ids of the rendered prompt; the template already contains the special tokens."""
+    ids: list[int] = tokenizer(render_prompt(tokenizer, messages), add_special_tokens=False)["input_ids"]
+    return ids
 
 
 def opened_by_template(rendered_prompt: str) -> bool:
-    """Whether the template itself opened `<think>`, so that completions start inside it."""
+    """Return whether the template itself opened `<think>`, so that completions start inside it."""
     return rendered_prompt.rstrip().endswith(OPEN)
 
 
 def split_reasoning(completion: str, opened: bool = False) -> tuple[str | None, str]:
-    """(reasoning, answer) of a completion's text.
+    """Split a completion's text into (reasoning, answer).
 
-    Reasoning is None when there is none. Thinking that never ends is all reasoning, with an empty answer.
-    `opened`: the prompt ended in `<think>`, so the completion starts inside it.
+    Reasoning is None where there is none. Thinking that never ends is all reasoning, with an empty answer.
+    opened: the prompt ended in `<think>`, so the completion starts inside it.
     """
     text = completion.lstrip()
     if text.startswith(OPEN):
@@ -44,12 +49,12 @@ def split_reasoning(completion: str, opened: bool = False) -> tuple[str | None, 
 
 
 def join_reasoning(reasoning: str | None, answer: str) -> str:
-    """The assistant's message of a trace: the inverse of `split_reasoning`."""
+    """Return the assistant's message of a trace: the inverse of `split_reasoning`."""
     return answer if reasoning is None else f"{OPEN}\n{reasoning}\n{CLOSE}\n{answer}"
 
 
 def completion_text(tokenizer: Any, rendered_prompt: str, content: str) -> str:
-    """What a model must write after `rendered_prompt` to say `content`, its end-of-turn token included."""
+    """Return the text that follows `rendered_prompt` when the model says `content`, with the end-of-turn token."""
     if opened_by_template(rendered_prompt) and content.startswith(OPEN):
         content = content[len(OPEN) :].removeprefix("\n") if rendered_prompt.endswith("\n") else content[len(OPEN) :]
     return content + (tokenizer.eos_token or "")

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 
 class Mark(Enum):
-    """What a value of a recipe names outside it."""
+    """A kind of thing outside the recipe that a value can name."""
 
     MODEL = "model"  # a folder, embedded:NAME or a hub name
     FILE = "file"  # a file or folder that must exist
@@ -44,7 +44,7 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Models and files outside a recipe whose contents decide what a stage makes."""
+    """Models and files outside a recipe whose contents decide a stage's result."""
 
     models: tuple[str, ...] = ()
     files: tuple[Path, ...] = ()
@@ -55,7 +55,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    # Keys that say how the work is done, not what comes out: changing one reruns nothing.
+    # Keys that affect how the work is done and not what comes out: changing one reruns nothing.
     EXECUTION: ClassVar[frozenset[str]] = frozenset()
 
     def identity(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from generators.contract.ids import canonical_json
 from generators.contract.plugins import ENGINE, blaming, load_plugin
 from generators.contract.sampled_logprobs import SampledLogprobs
 
-DEATHS = 5  # of an engine, with no sample between them, before a run is given up
+DEATHS = 5  # of an engine in a row, without a finished sample, after which the run fails
 
 log = logging.getLogger(__name__)
 
@@ -30,26 +30,26 @@ class SamplingConfig(Config):
 
     temperature: float = Field(default=0.6, ge=0, le=10, allow_inf_nan=False, description="0 is greedy")
     top_p: float = Field(default=0.95, gt=0, le=1, description="probability mass of the nucleus; 1 cuts nothing")
-    max_new_tokens: int = Field(default=2048, ge=1, description="longer completions are cut and end with `length`")
-    n: int = Field(default=4, ge=1, description="samples a prompt; more of them keep those there are")
-    seed: int = Field(default=0, ge=0, description="each sample's own seed is made from it")
+    max_new_tokens: int = Field(default=2048, ge=1, description="longer completions are cut: finish_reason `length`")
+    n: int = Field(default=4, ge=1, description="samples of each prompt; raising it keeps those there are")
+    seed: int = Field(default=0, ge=0, description="base from which each sample's own seed is derived")
 
     def canonical(self, **more: Any) -> str:
-        """Return JSON of all that decides what a sample is: `more` is included, `n` is not."""
+        """Return canonical JSON of all settings that decide a sample: with `more`, without `n`."""
         return canonical_json({**self.model_dump(exclude={"n"}), **more})
 
 
 @dataclass(frozen=True, slots=True)
 class SampleRequest:
-    """One sample that an engine is asked for."""
+    """One sample requested from an engine."""
 
     trace_id: str
     prompt_id: str
     messages: Sequence[dict[str, str]]
     sample_index: int
     seed: int
-    prefix: tuple[int, ...] = ()  # token ids of a truncated completion that is continued
-    room: int | None = None  # tokens that may follow the prefix; None: as many as the settings say
+    prefix: tuple[int, ...] = ()  # token ids of the truncated completion to continue
+    room: int | None = None  # tokens that may follow the prefix; None: the settings' limit
 
     def row(self, **columns: Any) -> dict[str, Any]:
         """Return the trace row that answers this request."""
@@ -57,7 +57,7 @@ class SampleRequest:
         return {**key, "sample_index": self.sample_index, "seed": self.seed, "error": None, **columns}
 
     def failed(self, error: str) -> dict[str, Any]:
-        """Return the trace row of a sample that could not be made; `error` says why."""
+        """Return the trace row of a failed sample; `error` is the reason."""
         return self.row(reasoning=None, answer="", finish_reason="error", error=error)
 
 
@@ -69,41 +69,41 @@ class Outcome:
     row: Mapping[str, Any] | None = None
     error: str = ""
     final: bool = False  # another attempt would fail the same way
-    blameless: bool = False  # the engine as a whole is unavailable: not counted as one of the sample's attempts
-    after_s: float = 0.0  # no new attempt before that
-    logprobs: SampledLogprobs | None = None  # the model's distributions, where the options ask for them
+    blameless: bool = False  # the whole engine is unavailable: not counted as an attempt
+    after_s: float = 0.0  # earliest time of a new attempt, from now
+    logprobs: SampledLogprobs | None = None  # where the options ask for them
 
 
 class Engine(Protocol):
-    """A running model. It samples in the background of `submit` and `collect`, which one thread calls."""
+    """A running model. One thread calls `submit` and `collect`; sampling goes on in the background."""
 
     def slots(self) -> int:
-        """Return how many samples the engine can use in flight at this moment."""
+        """Return how many samples the engine can have in flight at this moment."""
 
     def submit(self, requests: Sequence[SampleRequest]) -> None:
-        """Take on samples; more than `slots` of them wait inside."""
+        """Accept samples; those beyond `slots` wait in a queue."""
 
     def collect(self, timeout_s: float) -> list[Outcome]:
         """Return what has finished since the last call; wait at most `timeout_s` for the first."""
 
     def close(self) -> None:
-        """Drop what is in flight and release the model."""
+        """Drop the samples in flight and release the model."""
 
 
 class EngineOptions(Config):
-    """Base of an engine's options, with everything an engine may say of itself.
+    """Base of an engine's options, and the place of everything that an engine declares about itself.
 
     Keys in EXECUTION change how the work is done and not what is sampled. Models and files that decide what is sampled
     are marked as such (`ModelName`, `FileName` of generators.contract.config).
     """
 
     REMOTE: ClassVar[bool] = False
-    """The model is a server's, known here by its name alone; the engine then runs in the driver's process."""
+    """Whether a server runs the model, known here by name alone; the engine then runs in the driver's process."""
     PRIVATE: ClassVar[frozenset[str]] = frozenset()
     """Keys whose values no error message may show."""
 
     def decoding(self) -> dict[str, Any]:
-        """Return what shapes samples apart from the sampling settings; it becomes part of a sample's identity."""
+        """Return what shapes samples besides the sampling settings; it becomes part of a sample's identity."""
         return {}
 
     def continues(self) -> bool:
@@ -113,6 +113,7 @@ class EngineOptions(Config):
     def kept_logprobs(self) -> int:
         """Return how many log-probabilities the engine keeps for each sampled token; 0: none."""
         return 0
+
 
 class EnginePlugin(Protocol):
     """An engine plug-in, as a module."""
@@ -133,23 +134,23 @@ class LoadedEngine:
 
     @property
     def imports_traces(self) -> bool:
-        """Whether it takes existing completions (`import_traces`) and samples none."""
+        """Whether it imports existing completions (`import_traces`) instead of sampling."""
         return hasattr(self.module, "import_traces")
 
     @property
     def remote(self) -> bool:
-        """Whether the model is a server's."""
+        """Whether a server runs the model."""
         return self.options.REMOTE
 
     def build(self, model: str, sampling: SamplingConfig) -> Engine:
-        """Start the engine; an exception of the plug-in names it."""
+        """Start the engine; a note on any exception from the plug-in names it."""
         with blaming(ENGINE, self.name):
             engine: Engine = self.module.build(model, sampling, self.options)
             return engine
 
 
 def load_engine(name: str, options: Mapping[str, Any]) -> LoadedEngine:
-    """Return the engine `name` with its checked options; PluginError or RecipeError where there is none such."""
+    """Return the engine `name` with checked options; raise PluginError for the name, RecipeError for the options."""
     module = load_plugin(ENGINE, name)
     kind = module.Options
     if not (isinstance(kind, type) and issubclass(kind, EngineOptions)):
@@ -183,12 +184,13 @@ def _option_faults(engine: str, options: type[EngineOptions], error: ValidationE
             faults.append(f"option {key}: {said}" if key else said)
         else:
             faults.append(f"option {key} = {item['input']!r}: {said}")
-    return f"the engine {engine} has {'; '.join(faults)}; its options are {known}"
+    return f"the engine {engine}: {'; '.join(faults)}; its options are {known}"
 
 
 RENAMED_OPTIONS = {"engine": "vllm_args", "capture_top_k": "sampled_logprobs"}
 
-Fleet = Callable[[Callable[[], Engine]], AbstractContextManager[Engine]]  # several engines are driven as one
+# Starts one or several engines and drives them as one.
+Fleet = Callable[[Callable[[], Engine]], AbstractContextManager[Engine]]
 
 
 @contextmanager
@@ -199,12 +201,12 @@ def local_fleet(build: Callable[[], Engine]) -> Iterator[Engine]:
 
 
 class Restarted:
-    """An engine that is started again when it dies; its samples in flight fail, and are therefore asked for again."""
+    """An engine that is restarted when it dies; its samples in flight fail and are retried by the scheduler."""
 
     def __init__(self, build: Callable[[], Engine]) -> None:
         self.build = build
         self.engine = build()
-        self.deaths = 0  # since a sample came out
+        self.deaths = 0  # since the last finished sample
         self.in_flight: dict[str, SampleRequest] = {}
 
     def slots(self) -> int:

@@ -1,4 +1,4 @@
-"""Errors that a user can act on: their message is the whole story, so the command line prints it without a traceback.
+"""Errors that a user can act on. The message says everything, so the command line prints it without a traceback.
 
 DistillError
 ├── AskedWrongly             exit code 2: the same command fails again until something that was asked is changed

@@ -1,4 +1,4 @@
-"""Files that hold all of their contents or do not exist."""
+"""Atomic writing: a file holds all of its contents or does not exist."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ import polars as pl
 
 
 def frame(rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
-    """Rows as a frame of exactly `schema`; a key that is not in the schema is an AssertionError."""
+    """Return the rows as a frame of exactly `schema`; a key outside the schema is an AssertionError."""
     rows = list(rows)
     unknown = {key for row in rows for key in row} - set(schema)
     assert not unknown, f"columns {sorted(unknown)} are not in the schema {list(schema)}"
@@ -34,7 +34,7 @@ def write_text(text: str, path: Path) -> None:
 
 
 def replace_durably(partial: Path, path: Path) -> None:
-    """Rename after the bytes are on disk; a rename before that can leave an empty file after a power cut."""
+    """Rename `partial` once its bytes are on disk; an earlier rename can leave an empty file after a power cut."""
     descriptor = os.open(partial, os.O_RDONLY)
     try:
         os.fsync(descriptor)

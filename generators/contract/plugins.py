@@ -20,7 +20,7 @@ from types import ModuleType
 
 from generators.contract.errors import DistillError, PluginError
 
-FOREIGN: dict[str, Path] = {}  # name -> file, of the plug-ins loaded so far that are not shipped
+FOREIGN: dict[str, Path] = {}  # name -> file of each loaded plug-in that is not shipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +175,14 @@ def add_working_folder() -> None:
 
 def _place(module: ModuleType) -> str:
     return getattr(module, "__file__", None) or module.__name__
+
+
+def plugin_file(kind: PluginKind, name: str) -> Path | None:
+    """Return the file of a plug-in that is not shipped; None for a shipped one."""
+    if name in kind.shipped():
+        return None
+    file = load_plugin(kind, name).__file__
+    return Path(file) if file else None
 
 
 def plugin_files() -> list[Path]:

@@ -1,7 +1,7 @@
-"""The one schema of the toolkit: what a prompt, a trace, a verdict and a corpus row hold.
+"""The parquet schemas of the toolkit: prompts, traces, verdicts and corpus rows.
 
-Every stage reads and writes these as parquet (zstd), readable with polars or `datasets`.
-Columns are only ever added after a stage: nothing is deleted, a dropped row gains a `drop_reason`.
+Every stage reads and writes them as parquet (zstd), readable with polars or `datasets`. Later stages only add columns:
+no row is deleted, a dropped row gains a `drop_reason`.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ PROMPT: dict[str, Any] = {
     "messages": MESSAGES,
     "domain": pl.String,  # math, code, stem, logic, general
     "verifier": pl.String,  # module name in filters/verifiers, or a dotted path; null = not verifiable
-    "reference": pl.String,  # gold answer, tests or constraints (JSON where structured); null = none
+    "reference": pl.String,  # reference answer, tests or constraints (JSON where structured); null = none
     "source": pl.String,
     "license": pl.String,
     "split": pl.String,  # train, eval
@@ -36,7 +36,7 @@ TRACE: dict[str, Any] = {
     "error": pl.String,  # why a sample failed; null otherwise
     "prompt_tokens": pl.Int32,
     "completion_tokens": pl.Int32,
-    "token_ids": pl.List(pl.Int32),  # completion ids where the teacher gives them
+    "token_ids": pl.List(pl.Int32),  # of the completion, where the engine returns them
 }
 
 STATUSES = ("correct", "wrong", "unparseable", "timeout", "error")
@@ -46,20 +46,20 @@ VERDICT: dict[str, Any] = {
     "verifier": pl.String,
     "status": pl.String,  # one of STATUSES; a time-out is never "wrong"
     "score": pl.Float64,  # 1.0 correct, 0.0 otherwise, or a verifier's own in [0, 1]
-    "reason": pl.String,  # one clause a person understands
+    "reason": pl.String,  # one clause in plain English
     "seconds": pl.Float64,
 }
 
-JUDGED: dict[str, Any] = {  # a verdict of a rule, or what a model that was asked after it made of it
+JUDGED: dict[str, Any] = {  # a rule's verdict, possibly overruled by a judge model that was asked afterwards
     **VERDICT,
     "decided_by": pl.String,  # rule, judge
-    "rule_status": pl.String,  # what the rule said, whoever decided
+    "rule_status": pl.String,  # of the rule, also where the judge decided
     "rule_reason": pl.String,
     "judge_status": pl.String,  # correct, wrong, unparseable, error; withheld = not shown to it; null = not asked
     "judge_reason": pl.String,
 }
 
-SELECTED: dict[str, Any] = {  # a trace with its verdict and what select made of it
+SELECTED: dict[str, Any] = {  # a trace with its verdict and the decision of select
     **TRACE,
     "verifier": pl.String,
     "status": pl.String,
@@ -69,10 +69,10 @@ SELECTED: dict[str, Any] = {  # a trace with its verdict and what select made of
     "drop_reason": pl.String,  # null = kept
 }
 
-REWRITTEN: dict[str, Any] = {  # a row of SELECTED, or what a model made of one
+REWRITTEN: dict[str, Any] = {  # a row of SELECTED, or a model's rewrite of one
     **SELECTED,
-    "rewritten_from": pl.String,  # trace_id of the original; null = as it was sampled
-    "rewrite_failure": pl.String,  # of an original: why no rewrite of it is used; null otherwise
+    "rewritten_from": pl.String,  # trace_id of the original; null = not a rewrite
+    "rewrite_failure": pl.String,  # why no rewrite of this original is used; null otherwise
 }
 
 CORPUS: dict[str, Any] = {
@@ -84,7 +84,7 @@ CORPUS: dict[str, Any] = {
     "license": pl.String,
     "teacher": pl.String,
     "completion_tokens": pl.Int32,
-    "rewritten_from": pl.String,  # trace_id of the trace that a model put into readable form; null = as sampled
+    "rewritten_from": pl.String,  # trace_id of the original of a rewrite; null = as sampled
     "split": pl.String,  # train, validation
-    "token_ids": pl.List(pl.Int32),  # the completion as it was sampled, where `corpus.token_ids` asks for it
+    "token_ids": pl.List(pl.Int32),  # of the completion as sampled, with `corpus.token_ids`
 }

@@ -1,4 +1,7 @@
-"""Rows of files and datasets, and what their columns hold: every fault is one sentence with file, row and fields."""
+"""Reading rows of files and datasets, and the values of their columns.
+
+Every fault is an InputError: one sentence that names the file, the row and the column.
+"""
 
 import difflib
 import gzip
@@ -11,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from generators.contract.errors import InputError, MissingFile
 from generators.contract.ids import canonical_json
 
 ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".json", ".parquet")
@@ -19,20 +23,23 @@ ABSENT = object()
 
 
 def read_file(path: Path, limit: int | None = None) -> Iterator[dict[str, Any]]:
-    """The rows of a .jsonl, .jsonl.gz, .json or .parquet file, or of all such files of a folder."""
+    """Yield the rows of a .jsonl, .jsonl.gz, .ndjson, .json or .parquet file, or of all such files in a folder.
+
+    limit: rows to read at most; None: all. MissingFile or InputError: nothing there, nothing readable, or no row.
+    """
     files = [path]
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.name.endswith(ENDINGS))
     if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
+        raise MissingFile(f"there is no file {path}")
     if not files or not all(file.name.endswith(ENDINGS) for file in files):
-        raise ValueError(f"{path} holds no rows that can be read; accepted are {', '.join(ENDINGS)}")
+        raise InputError(f"{path} holds no rows that can be read; accepted are {', '.join(ENDINGS)}")
     empty = True
     for row in islice((row for file in files for row in _rows(file)), limit):
         empty = False
         yield row
     if empty:
-        raise ValueError(f"{path} is empty")
+        raise InputError(f"{path} is empty")
 
 
 def _rows(file: Path) -> Iterator[dict[str, Any]]:
@@ -40,14 +47,14 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
         try:
             yield from pl.read_parquet(file).iter_rows(named=True)
         except pl.exceptions.PolarsError as error:
-            raise ValueError(f"{file} is not a parquet file: {error}") from None
+            raise InputError(f"{file} is not a parquet file: {error}") from None
         return
     try:
         yield from _json_list(file) if file.suffix == ".json" else _json_lines(file)
-    except (OSError, EOFError, zlib.error) as error:  # what gzip raises of a damaged file
-        raise ValueError(f"{file} cannot be read: {error}") from None
+    except (OSError, EOFError, zlib.error) as error:  # gzip raises these for a damaged file
+        raise InputError(f"{file} cannot be read: {error}") from None
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not UTF-8 text: {error}") from None
+        raise InputError(f"{file} is not UTF-8 text: {error}") from None
 
 
 def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
@@ -65,9 +72,9 @@ def _json_list(file: Path) -> Iterator[dict[str, Any]]:
     try:
         values = json.loads(text)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{file} is not valid JSON: {error}") from None
+        raise InputError(f"{file} is not valid JSON: {error}") from None
     if not isinstance(values, list):
-        raise ValueError(f"{file} holds a JSON {type(values).__name__}; accepted is a list of objects")
+        raise InputError(f"{file} holds a JSON {type(values).__name__}; accepted is a list of objects")
     for number, value in enumerate(values, start=1):
         yield _checked(value, f"{file}, row {number}")
 
@@ -76,17 +83,19 @@ def _object(line: str, place: str) -> dict[str, Any]:
     try:
         return _checked(json.loads(line), place)
     except json.JSONDecodeError as error:
-        raise ValueError(f"{place}: not valid JSON: {error}") from None
+        raise InputError(f"{place}: not valid JSON: {error}") from None
 
 
 def _checked(value: Any, place: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ValueError(f"{place}: a row is a JSON object, this is {_shown(value)}")
+        raise InputError(f"{place}: a row is a JSON object, this is {_shown(value)}")
     return value
 
 
-def read_dataset(path: str, name: str | None, split: str, revision: str | None, limit: int | None) -> Iterator[dict]:
-    """The rows of a Hugging Face dataset: a hub name, a folder of files, or what `save_to_disk` wrote."""
+def read_dataset(
+    path: str, name: str | None, split: str, revision: str | None, limit: int | None
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Hugging Face dataset: a hub name, a folder of files, or one that `save_to_disk` wrote."""
     from datasets import DatasetDict, load_dataset, load_from_disk
 
     try:
@@ -95,15 +104,15 @@ def read_dataset(path: str, name: str | None, split: str, revision: str | None, 
             dataset = saved[split] if isinstance(saved, DatasetDict) else saved
         else:
             dataset = load_dataset(path, name, split=split, revision=revision)
-    except Exception as error:  # the library raises a dozen kinds for a name, a split or a network that is not there
-        raise ValueError(f"the dataset {path!r} (name {name}, split {split!r}) cannot be loaded: {error}") from None
+    except Exception as error:  # the library raises a dozen kinds for a missing name, split or network
+        raise InputError(f"the dataset {path!r} (name {name}, split {split!r}) cannot be loaded: {error}") from None
     if not len(dataset):
-        raise ValueError(f"the dataset {path!r} (split {split!r}) is empty")
+        raise InputError(f"the dataset {path!r} (split {split!r}) is empty")
     yield from islice(dataset, limit)
 
 
 def lookup(row: Mapping[str, Any], column: str) -> Any:
-    """The value of a column, `a.b` reaching into nested ones; ABSENT when the row has none."""
+    """Return the value of a column, or ABSENT; `a.b` reaches into nested columns."""
     if column in row:
         return row[column]
     head, _, rest = column.partition(".")
@@ -112,62 +121,65 @@ def lookup(row: Mapping[str, Any], column: str) -> Any:
 
 
 def column(row: Mapping[str, Any], named: str | None, usual: str, place: str) -> Any:
-    """The value of the column `named` in the settings, which must be there, or of the usual one, None without it."""
+    """Return the value of the column that the settings name, else of the `usual` one.
+
+    A named column that is missing is an InputError, a missing usual one is None.
+    """
     value = lookup(row, usual if named is None else named)
     if value is not ABSENT:
         return value
     if named is not None:
-        raise ValueError(missing(row, named, f"the {usual}", place))
+        raise InputError(missing(row, named, f"the {usual}", place))
     return None
 
 
 def missing(row: Mapping[str, Any], name: str, use: str, place: str) -> str:
-    """The sentence for a column that is not there."""
+    """Return the sentence that reports a missing column and the nearest one there is."""
     close = difflib.get_close_matches(name, list(row), n=1, cutoff=0.5)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"{place}: no column {name!r} for {use}; there are {', '.join(map(repr, row)) or 'none'}{hint}"
 
 
 def text_of(value: Any, what: str, place: str) -> str | None:
-    """A text value or None; anything else is a ValueError."""
+    """Return `value` if it is text or None; anything else is an InputError."""
     if value is None or isinstance(value, str):
         return value if value is None else encodable(value)
-    raise ValueError(f"{place}: {what} is {_shown(value)}; accepted is text")
+    raise InputError(f"{place}: {what} is {_shown(value)}; accepted is text")
 
 
 def encodable(text: str) -> str:
-    """The text with lone surrogates, which JSON can hold and UTF-8 cannot, replaced."""
+    """Return the text with its lone surrogates replaced: JSON can hold them, UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def reference_text(value: Any) -> str | None:
-    """A reference answer as text: numbers as written in JSON, structures as canonical JSON."""
+    """Return a reference answer as text: numbers as JSON writes them, structures as canonical JSON."""
     if value is None or isinstance(value, str):
         return value if value is None else encodable(value)
     return canonical_json(value)
 
 
 def chat_of(row: Mapping[str, Any], name: str | None, place: str) -> Any:
-    """What the row's chat column holds; without a name, `messages` or ShareGPT's `conversations`; None if neither."""
+    """Return the value of the chat column `name`, else of `messages` or ShareGPT's `conversations`, else None."""
     chat = column(row, name, "messages", place)
     return row.get("conversations") if chat is None and name is None else chat
 
 
 def chat_messages(value: Any, place: str) -> list[dict[str, str]]:
-    """Messages of `role` and `content`, made from those or from ShareGPT's `from` and `value`."""
+    """Return messages of `role` and `content`, converted from ShareGPT's `from` and `value` where necessary."""
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
-        raise ValueError(f"{place}: messages are {_shown(value)}; accepted is a list of role and content")
+        raise InputError(f"{place}: messages are {_shown(value)}; accepted is a list of role and content")
     return [_message(item, f"{place}, message {number}") for number, item in enumerate(value, start=1)]
 
 
 def _message(item: Any, place: str) -> dict[str, str]:
     if not isinstance(item, Mapping):
-        raise ValueError(f"{place} is {_shown(item)}; accepted is an object with role and content")
+        raise InputError(f"{place} is {_shown(item)}; accepted is an object with role and content")
     role, content = item.get("role", item.get("from")), item.get("content", item.get("value"))
     if role not in SPEAKERS:
-        raise ValueError(f"{place}: the role is {role!r}; accepted are {', '.join(SPEAKERS)}")
+        raise InputError(f"{place}: the role is {role!r}; accepted are {', '.join(SPEAKERS)}")
     if not isinstance(content, str):
-        raise ValueError(f"{place}: the content is {_shown(content)}; accepted is text")
+        raise InputError(f"{place}: the content is {_shown(content)}; accepted is text")
     return {"role": SPEAKERS[role], "content": encodable(content)}
 
 

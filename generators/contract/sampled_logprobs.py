@@ -1,10 +1,10 @@
-"""What a teacher's sampling saw: its most probable tokens at each sampled one, kept beside the ledger.
+"""Sampled log-probabilities: the most probable tokens at each sampled position, stored next to the ledger.
 
-An append-only file of blocks, one a completion, found by the exact tokens of prompt and completion: a corpus row of the
-same tokens has its soft targets without another pass of the teacher. A torn last block, of a killed writer, is cut off;
-a block with a wrong checksum is passed over: its row is then scored as if it had not been captured.
+The file is append-only, with one block per completion, keyed by the exact tokens of prompt and completion: a corpus row
+of the same tokens gets its soft targets without another forward pass of the teacher. A torn last block, left by a
+killed writer, is cut off. A block with a wrong checksum is skipped: its row is then scored as if it had none.
 
-Shape suffixes: N sampled tokens, K captured ones a position.
+Shape suffixes: N sampled tokens, K tokens kept at each position.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-FOLDER, FILE = "captures", "part-0.captures"  # below the ledger
+FOLDER, FILE = "captures", "part-0.captures"  # inside the ledger's folder
 MAGIC = b"DTC1"
 HEADER = struct.Struct("<4s12sIII")  # magic, key, positions, K, crc32 of the payload; then the header's own crc32
 CHECK = struct.Struct("<I")
@@ -29,12 +29,12 @@ HEADER_BYTES = HEADER.size + CHECK.size
 
 @dataclass(frozen=True)
 class SampledLogprobs:
-    """Distributions of a completion, or of what follows its prefix: position i is of the token `ids[start + i]`.
+    """Next-token distributions of a completion, or of its part after the prefix; position i predicts `ids[start + i]`.
 
     ids: prompt and completion; the completion begins at `prompt_tokens`.
     token_ids: [N, K] uint32, the most probable first. logits: [N, K] fp16, relative to the top one.
-    log_tails: [N] fp32, log of the mass of all other tokens over that of the top one.
-    All are those of the model at T = 1, whatever it was sampled at.
+    log_tails: [N] fp32, log of the ratio of the mass of all other tokens to that of the top one.
+    The model's temperature is always 1 here, whatever the samples' was.
     """
 
     ids: Sequence[int]
@@ -48,7 +48,7 @@ class SampledLogprobs:
     def of(
         cls, ids: Sequence[int], prompt_tokens: int, start: int, token_ids: NDArray[Any], log_probs: NDArray[Any]
     ) -> "SampledLogprobs":
-        """From log probabilities [N, K] in any precision, the largest first; fp32's leave 1e-7 of a tail unknown."""
+        """Convert log-probabilities [N, K], the largest first; fp32 input leaves 1e-7 of a tail's mass unknown."""
         log_probs = log_probs.astype(np.float64)
         with np.errstate(divide="ignore"):
             tails = np.log(np.maximum(0.0, 1.0 - np.exp(log_probs).sum(axis=1)))
@@ -58,14 +58,14 @@ class SampledLogprobs:
 
 
 def completion_key(ids: Sequence[int] | NDArray[Any], prompt_tokens: int, teacher: str, revision: str) -> str:
-    """24 hex digits, which are those that soft targets of the same tokens by the same teacher have."""
+    """Return the key (24 hex digits) that soft targets of the same tokens by the same teacher have as well."""
     head = json.dumps([teacher, revision, int(prompt_tokens)]).encode()
     tokens = np.ascontiguousarray(ids, dtype="<i4").tobytes()
     return hashlib.blake2b(head + b"\0" + tokens, digest_size=12).hexdigest()
 
 
 class SampledLogprobsFile:
-    """SampledLogprobsFile by key; with `write` the folder is made, and more can be added."""
+    """A file of sampled log-probabilities by key; with `write` the folder is created and `add` works."""
 
     def __init__(self, folder: Path, *, write: bool = False) -> None:
         self.path = folder / FILE
@@ -91,11 +91,11 @@ class SampledLogprobsFile:
         return len(self._places)
 
     def width(self, key: str) -> int:
-        """K of a completion's capture; 0 where there is none."""
+        """Return K of a completion; 0 where it has no block."""
         return self._places.get(key, (0, 0, 0))[2]
 
     def get(self, key: str) -> tuple[NDArray[np.uint32], NDArray[np.float16], NDArray[np.float32]] | None:
-        """(token ids [N, K], logits [N, K], log tails [N]); None where there is none, or it is damaged."""
+        """Return (token ids [N, K], logits [N, K], log tails [N]); None: no block, or a damaged one."""
         if key not in self._places:
             return None
         offset, positions, width = self._places[key]
@@ -104,29 +104,32 @@ class SampledLogprobsFile:
         payload = data[HEADER_BYTES:]
         return _decode(payload, positions, width) if zlib.crc32(payload) == check else None
 
-    def add(self, capture: SampledLogprobs, columns: Mapping[str, str]) -> None:
-        """Keep one, of the teacher of a trace's `columns`; what goes on is joined to its beginning, if that is here."""
+    def add(self, logprobs: SampledLogprobs, columns: Mapping[str, str]) -> None:
+        """Add a completion of the model that a trace's `columns` name.
+
+        A continuation is joined to its beginning, and dropped where that is not in the file.
+        """
         whose = columns["teacher"], columns["revision"] or "unknown"
-        if capture.start > capture.prompt_tokens:
-            found = self.get(completion_key(capture.ids[: capture.start], capture.prompt_tokens, *whose))
-            if found is None or found[0].shape[1] != capture.token_ids.shape[1]:
+        if logprobs.start > logprobs.prompt_tokens:
+            found = self.get(completion_key(logprobs.ids[: logprobs.start], logprobs.prompt_tokens, *whose))
+            if found is None or found[0].shape[1] != logprobs.token_ids.shape[1]:
                 return
-            capture = replace(
-                capture,
-                start=capture.prompt_tokens,
-                token_ids=np.concatenate([found[0], capture.token_ids]),
-                logits=np.concatenate([found[1], capture.logits]),
-                log_tails=np.concatenate([found[2], capture.log_tails]),
+            logprobs = replace(
+                logprobs,
+                start=logprobs.prompt_tokens,
+                token_ids=np.concatenate([found[0], logprobs.token_ids]),
+                logits=np.concatenate([found[1], logprobs.logits]),
+                log_tails=np.concatenate([found[2], logprobs.log_tails]),
             )
-        key = completion_key(capture.ids, capture.prompt_tokens, *whose)
+        key = completion_key(logprobs.ids, logprobs.prompt_tokens, *whose)
         if key in self._places:
             return
-        assert len(capture.token_ids) == len(capture.ids) - capture.prompt_tokens, "a capture of another length"
-        self._append(key, capture)
+        assert len(logprobs.token_ids) == len(logprobs.ids) - logprobs.prompt_tokens, "another length"
+        self._append(key, logprobs)
 
-    def _append(self, key: str, capture: SampledLogprobs) -> None:
-        positions, width = capture.token_ids.shape
-        payload = capture.token_ids.tobytes() + capture.logits.tobytes() + capture.log_tails.tobytes()
+    def _append(self, key: str, logprobs: SampledLogprobs) -> None:
+        positions, width = logprobs.token_ids.shape
+        payload = logprobs.token_ids.tobytes() + logprobs.logits.tobytes() + logprobs.log_tails.tobytes()
         header = HEADER.pack(MAGIC, bytes.fromhex(key), positions, width, zlib.crc32(payload))
         block = header + CHECK.pack(zlib.crc32(header)) + payload
         written = 0
@@ -136,7 +139,7 @@ class SampledLogprobsFile:
         self._end += len(block)
 
     def _index(self) -> int:
-        """Find the blocks by their headers; where the last whole one ends."""
+        """Index the blocks by their headers, and return where the last whole one ends."""
         end, size = 0, os.fstat(self._file).st_size
         for key, positions, width in self._headers(size):
             self._places[key] = (end, positions, width)

@@ -1,4 +1,4 @@
-"""How a stage is called and what it returns.
+"""The calling convention of a stage, and its result.
 
 A stage is a plain function `stage(inputs..., out, config, *, runtime) -> StageCounts`. `pipelines` hands in its
 executors and progress bars as the runtime; without one a stage runs in this process, silently.
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from generators.contract.engine import Fleet, local_fleet
 
-# A worker turns one shard (any picklable value) into results, yielding each as soon as it is done.
+# A worker turns one shard (any picklable value) into results, and yields each as soon as it is done.
 Worker = Callable[[Any], Iterator[Any]]
 
 
@@ -38,7 +38,7 @@ def stream_local(build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator
 
 
 class Bar(Protocol):
-    """A progress bar, as a stage sees it."""
+    """The part of a progress bar that a stage uses."""
 
     def update(self, n: int = 1, /) -> object: ...
 
@@ -62,10 +62,10 @@ def no_progress(unit: str, total: int, done: int = 0) -> Iterator[Bar]:
 
 @dataclass(frozen=True)
 class Runtime:
-    """How a stage's work is done. Nothing here changes what comes out."""
+    """Executors and progress bars of a stage. Nothing here changes what comes out."""
 
-    stream: Stream = stream_local
-    fleet: Fleet = local_fleet
+    stream: Stream = stream_local  # runs workers over shards
+    fleet: Fleet = local_fleet  # starts engines and drives them as one
     progress: Progress = no_progress
     verify_workers: int | None = None  # verifier processes of each worker; None: one a core
 

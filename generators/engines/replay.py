@@ -1,7 +1,7 @@
-"""Takes existing completions for samples: nothing is sampled, every row of a file or dataset becomes a trace.
+"""Import existing completions: nothing is sampled, every row of a file or dataset becomes a trace.
 
 Rows are chats (`messages`, or ShareGPT's `conversations`) whose last assistant message is the completion, or a
-question and a response in columns of their own. The prompts stage reads the questions from the same rows.
+question and a response in separate columns. The prompts stage reads the questions from the same rows.
 """
 
 from collections import Counter
@@ -15,6 +15,7 @@ from pydantic import Field
 
 from generators.contract.chat import split_reasoning
 from generators.contract.engine import EngineOptions
+from generators.contract.errors import InputError
 from generators.contract.files import frame
 from generators.contract.ids import canonical_json, prompt_id_of, trace_id_of
 from generators.contract.records import TRACE
@@ -26,21 +27,21 @@ FINISHES = {"stop": "stop", "eos": "stop", "end_turn": "stop", "length": "length
 
 
 class Options(EngineOptions):
-    """Where the completions are. Without `response` they are the last assistant messages of `rows.fields.messages`."""
+    """Source of the completions. Without `response` they are the last assistant messages of `rows.fields.messages`."""
 
     rows: Annotated[FilePrompts | DatasetPrompts, Field(discriminator="source")] = Field(
         description="the rows and their question column, as in [prompts]"
     )
-    response: str | None = Field(default=None, description="column of the completion")
-    teacher: str | None = Field(default=None, description="column of the name of the model that wrote it")
+    response: str | None = Field(default=None, description="column of the completion; none: the last assistant message")
+    teacher: str | None = Field(default=None, description="column of the model that wrote it; none: `model`")
     finish_reason: str | None = Field(default=None, description="column of stop or length; none: told from <think>")
 
 
 def import_traces(prompts: pl.DataFrame, model: str, options: Options) -> tuple[pl.DataFrame, dict[str, int]]:
-    """(a records.TRACE frame of every row whose prompt is kept, rows dropped by reason).
+    """Return (a records.TRACE frame of every row whose prompt is kept, numbers of dropped rows by reason).
 
-    `model` names the teacher where no column does. Equal texts stay separate samples: sample_index counts the
-    rows of a prompt.
+    `model` fills the column `teacher` where the rows have none. Equal texts stay separate samples: sample_index counts
+    the rows of a prompt.
     """
     reasons = dict(prompts.sort("drop_reason", nulls_last=True).select("prompt_id", "drop_reason").iter_rows())
     dropped: Counter[str | None] = Counter()
@@ -90,6 +91,6 @@ def _response(row: Mapping[str, Any], options: Options, place: str) -> str | Non
         return text_of(column(row, options.response, "response", place), "the response", place)
     chat = chat_of(row, options.rows.fields.messages, place)
     if chat is None:
-        raise ValueError(missing(row, "messages", "the completion (or name its column in options.response)", place))
+        raise InputError(missing(row, "messages", "the completion (or name its column in options.response)", place))
     messages = chat_messages(chat, place)
     return messages[-1]["content"] if messages[-1]["role"] == "assistant" else None

@@ -1,12 +1,12 @@
-"""Samples with vLLM's asynchronous engine (arXiv 2309.06180): large models, on GPUs or wherever vLLM runs.
+"""Sample with vLLM's asynchronous engine (arXiv 2309.06180): large models, on GPUs or wherever vLLM runs.
 
-Every sample is a request of its own, and is handed on as it finishes. Token ids go in and come
-out: the prompt is rendered and the completion decoded by the same code as for every other teacher. A completion
-ends at the stop tokens of the model's generation config or the tokenizer's end of text; what else the generation
-config suggests (repetition penalty, top-k) is not applied.
+Every sample is a separate request and is handed on when it finishes. vLLM receives and returns token ids: the prompt is
+rendered and the completion decoded by the same code as for every other engine. A completion ends at the stop tokens of
+the model's generation config or the tokenizer's end of text; other suggestions of the generation config (repetition
+penalty, top-k) are not applied.
 
-With `seeded` the draws come from the sample's own seed alone, but vLLM's arithmetic rounds differently in batches of
-different sizes, so a completion may still differ from run to run where two tokens are nearly as likely.
+With `seeded` a sample's random numbers come from its own seed alone, but vLLM's arithmetic rounds differently in
+batches of different sizes, so a completion may still differ between runs where two tokens are almost equally likely.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from generators.sampling.requests import TokenizedPrompt, refused, sampled_row, 
 
 
 class Options(EngineOptions):
-    """How the engine is run."""
+    """Execution of vLLM."""
 
     EXECUTION = frozenset({"vllm_args", "seeded", "sampled_logprobs"})
 
@@ -37,10 +37,10 @@ class Options(EngineOptions):
         description="arguments of vllm.LLM, such as tensor_parallel_size, max_model_len, gpu_memory_utilization",
     )
     seeded: bool = Field(
-        default=False, description="draw each sample with its own seed: vLLM then draws row by row, which is slower"
+        default=False, description="sample with each sample's own seed; slower, as vLLM then samples row by row"
     )
     sampled_logprobs: int | None = Field(
-        default=None, ge=1, description="keep so many log probabilities a token (T = 1): `score` takes them over"
+        default=None, ge=1, description="log-probabilities kept for each token (at T = 1), which `score` reuses"
     )
 
     def kept_logprobs(self) -> int:
@@ -48,15 +48,15 @@ class Options(EngineOptions):
         return self.sampled_logprobs or 0
 
     def less_memory(self) -> tuple[str, Any] | None:
-        """Give vLLM a smaller share of the GPU's memory."""
+        """Return a smaller share of the GPU's memory."""
         share = float(self.vllm_args.get("gpu_memory_utilization", 0.9))
         return ("vllm_args.gpu_memory_utilization", round(share - 0.1, 2)) if share > 0.2 else None
 
 
 def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmEngine":
-    """The engine that samples with `model`.
+    """Start an engine for `model`.
 
-    RecipeError: vLLM is not installed, has no such argument, or does not sample as `sampling` says.
+    RecipeError: vLLM is not installed, lacks an argument, or does not sample at the temperature of `sampling`.
     """
     try:
         from vllm import AsyncEngineArgs
@@ -72,23 +72,23 @@ def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmEngine
     check_temperature(sampling)
     path = model_path(model)
     own = OwnLoop(asyncio.new_event_loop())
-    # statistics cost a tenth of the throughput; the context gives the defaults of vllm.LLM, made for throughput
-    given = {"disable_log_stats": True, **capturing(options), **options.vllm_args}
+    # statistics cost a tenth of the throughput; this usage context has vllm.LLM's defaults, made for throughput
+    given = {"disable_log_stats": True, **logprobs_arguments(options), **options.vllm_args}
     arguments = AsyncEngineArgs(model=path, **given)
 
     def start() -> Any:
         asyncio.set_event_loop(own.loop)
         return AsyncLLM.from_engine_args(arguments, usage_context=UsageContext.LLM_CLASS)
 
-    # where the caller's thread runs a loop, vLLM would start its tasks on that one: the start is a turn as well
+    # a turn of our own loop: vLLM would start its tasks on a loop that the caller's thread runs
     llm = own.run(start)
     return VllmEngine(
         llm, own, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.sampled_logprobs
     )
 
 
-def capturing(options: Options) -> dict[str, Any]:
-    """Arguments of an engine that captures; those that would make something else of it are a ValueError."""
+def logprobs_arguments(options: Options) -> dict[str, Any]:
+    """Return the vLLM arguments that log-probabilities need; raise RecipeError where `vllm_args` contradict them."""
     if not options.sampled_logprobs:
         return {}
     wanted = {"logprobs_mode": "raw_logprobs", "max_logprobs": options.sampled_logprobs}
@@ -101,12 +101,12 @@ def capturing(options: Options) -> dict[str, Any]:
     return wanted
 
 
-def check_arguments(engine: Mapping[str, Any]) -> None:
-    """An argument that vllm.LLM does not have is a ValueError with the nearest one."""
+def check_arguments(vllm_args: Mapping[str, Any]) -> None:
+    """Raise RecipeError for an argument that vllm.LLM does not have; the message names the nearest one."""
     from vllm import EngineArgs
 
     known = [argument.name for argument in fields(EngineArgs) if argument.name != "model"]
-    for name in engine:
+    for name in vllm_args:
         if name not in known:
             nearest = get_close_matches(name, known, 1)
             hint = f", did you mean {nearest[0]}?" if nearest else ""
@@ -114,7 +114,7 @@ def check_arguments(engine: Mapping[str, Any]) -> None:
 
 
 def check_temperature(sampling: SamplingConfig) -> None:
-    """A temperature that vLLM refuses, or would quietly replace by another, is a ValueError."""
+    """Raise RecipeError for a temperature that vLLM refuses, or would silently replace by another."""
     from vllm import SamplingParams
     from vllm.exceptions import VLLMValidationError
 
@@ -127,15 +127,15 @@ def check_temperature(sampling: SamplingConfig) -> None:
         raise RecipeError(f"{stated}: the engine vllm takes 0 (greedy) or at least {used}")
 
 
-def batch_engine(model: str, engine: Mapping[str, Any], **sampling: Any) -> tuple[Any, Any]:
-    """(vllm.LLM, its SamplingParams without detokenisation): what the benchmark of this teacher compares it with."""
+def batch_engine(model: str, vllm_args: Mapping[str, Any], **sampling: Any) -> tuple[Any, Any]:
+    """Return (vllm.LLM, SamplingParams without detokenization), the baseline of this engine's benchmark."""
     from vllm import LLM, SamplingParams
 
-    return LLM(model, **engine), SamplingParams(detokenize=False, **sampling)
+    return LLM(model, **vllm_args), SamplingParams(detokenize=False, **sampling)
 
 
 class VllmEngine(AsyncEngine):
-    """vLLM's asynchronous engine; each sample is a request to it."""
+    """vLLM's asynchronous engine, with one request for each sample."""
 
     def __init__(
         self,
@@ -151,20 +151,21 @@ class VllmEngine(AsyncEngine):
         self.top_k, self.known = top_k, max(tokenizer.get_vocab().values()) + 1
         self.context: int = llm.model_config.max_model_len
         self.numbers = itertools.count()
-        self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a sample that is about to be asked for
+        self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a submitted sample
 
     def capacity(self) -> int:
-        """What vLLM decodes side by side, and as much again: samples that all end together are replaced at once."""
-        return 2 * self.llm.vllm_config.scheduler_config.max_num_seqs
+        """Return twice the sequences that vLLM decodes together: samples that all end at once are replaced at once."""
+        together: int = self.llm.vllm_config.scheduler_config.max_num_seqs
+        return 2 * together
 
     def submit(self, requests: Sequence[SampleRequest]) -> None:
-        """Render and tokenize the prompts together, then ask."""
+        """Render and tokenize the prompts together, then start the requests."""
         prompts = tokenize_prompts(self.tokenizer, requests)
         self.prompts |= {request.trace_id: prompts[request.prompt_id] for request in requests}
         super().submit(requests)
 
     async def ask(self, request: SampleRequest) -> Outcome:
-        """One sample, given out once, when it is finished."""
+        """Return the outcome of one sample when it is finished."""
         prompt = self.prompts.pop(request.trace_id)
         ids = [*prompt.token_ids, *request.prefix]
         room = tokens_left(request, len(ids), self.sampling, self.context)
@@ -174,7 +175,7 @@ class VllmEngine(AsyncEngine):
 
         done = None
         asked = {"type": "token", "prompt_token_ids": ids}
-        # a sample may be asked for again after its attempt was given up, while vLLM still knows the first request
+        # a sample may be retried after its attempt was given up, while vLLM still knows the first request
         name = f"{request.trace_id}-{next(self.numbers)}"
         try:
             async for output in self.llm.generate(asked, self.params(request, room), name):
@@ -188,19 +189,19 @@ class VllmEngine(AsyncEngine):
         return Outcome(request, row if self.seeded else {**row, "seed": None}, logprobs=logprobs)
 
     def logprobs(self, done: Any, ids: Sequence[int], prompt_tokens: int) -> SampledLogprobs | None:
-        """What was captured of a completion that follows `ids`; None where a captured token is not the tokenizer's.
+        """Return the log-probabilities of a completion that follows `ids`; None: a token is not the tokenizer's.
 
-        vLLM gives the sampled token and then the most probable ones, position by position.
+        At each position vLLM returns the sampled token and then the most probable ones.
         """
         found, shape = done.logprobs, (len(done.token_ids), -1)
         token_ids = np.array(found.token_ids).reshape(shape)[:, 1:]
-        if token_ids.max() >= self.known:  # a padding row of the head, which has no place in soft targets
+        if token_ids.max() >= self.known:  # a padding row of the output head, which soft targets cannot hold
             return None
         log_probs = np.array(found.logprobs).reshape(shape)[:, 1:]
         return SampledLogprobs.of([*ids, *done.token_ids], prompt_tokens, len(ids), token_ids, log_probs)
 
     def params(self, request: SampleRequest, most: int) -> Any:
-        """vLLM's parameters of one sample; a continued one draws with a seed of its own."""
+        """Return vLLM's parameters of one sample; a continuation has a different seed."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 

@@ -1,7 +1,8 @@
-"""What a judge found of samples while others are still being sampled, kept in a file so that nothing is judged twice.
+"""Live verdicts: verdicts that arrive while sampling continues, kept in a file so that no sample is verified twice.
 
-Whoever calls the stage hands the judge in: generators know no verifier. It takes a trace row and gives a future, so
-nothing here waits for it. The file has a JSON line a sample; a line that a crash tore is cut off and judged again.
+The caller of the stage supplies the live verifier: generators know no verifier. It takes a trace row and returns a
+future, so nothing here waits for it. The file holds one JSON line per sample; a line torn by a crash is cut off, and
+its sample verified again.
 """
 
 import json
@@ -15,43 +16,46 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-PENDING = 4096  # rows handed to the judge at a time: a judge that is slower than the teacher does not fill the memory
-UNJUDGED = frozenset({"failed", "timeout", "error"})  # says nothing of whether the sample is right
+PENDING = 4096  # rows with the verifier at a time: one that is slower than the engine must not fill the memory
+UNJUDGED = frozenset({"failed", "timeout", "error"})  # statuses that leave open whether the sample is right
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveVerdict:
-    """The status of a verdict, `failed` or `truncated`; of a correct sample the path, equal where paths are equal."""
+    """A verdict's status, or `failed` or `truncated`; of a correct sample also its solution signature.
+
+    Equal signatures mean equal solution paths.
+    """
 
     status: str
-    path: str = ""
+    signature: str = ""
 
     @property
     def judged(self) -> bool:
-        """Whether it says right or wrong; a truncated sample is not right, as it is not for `select`."""
+        """Whether it says right or wrong; a truncated sample counts as wrong, as it does for `select`."""
         return self.status not in UNJUDGED
 
     @property
     def correct(self) -> bool:
-        """Right, and ended by itself."""
+        """Whether the sample is right and ended by itself."""
         return self.status == "correct"
 
 
 LiveVerify = Callable[[Row], "Future[LiveVerdict]"]
-OpenVerifier = Callable[[Path], AbstractContextManager[LiveVerify]]  # prompts.parquet -> a judge of its samples
+OpenVerifier = Callable[[Path], AbstractContextManager[LiveVerify]]  # prompts.parquet -> a verifier of its samples
 
 
 class LiveVerdicts:
     """Live verdicts by trace_id. `with LiveVerdicts(file, verify, backlog)`: `backlog` holds rows of earlier runs."""
 
-    def __init__(self, file: Path, judge: LiveVerify, backlog: Iterable[Row] = ()) -> None:
-        self.judge, self.backlog = judge, iter(backlog)
+    def __init__(self, file: Path, verify: LiveVerify, backlog: Iterable[Row] = ()) -> None:
+        self.verify, self.backlog = verify, iter(backlog)
         self.pending = 0
-        self.drained = False  # the backlog
-        self.done: deque[tuple[str, Future[LiveVerdict]]] = deque()  # filled by the judge's threads
-        self.known: dict[str, LiveVerdict] = {}  # found, and not asked for yet
+        self.drained = False  # the backlog is
+        self.done: deque[tuple[str, Future[LiveVerdict]]] = deque()  # filled by the verifier's threads
+        self.known: dict[str, LiveVerdict] = {}  # verdicts that nobody has used yet
         file.parent.mkdir(parents=True, exist_ok=True)
         self.file = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self._read(file)
@@ -63,37 +67,37 @@ class LiveVerdicts:
         if whole < len(data):
             os.truncate(self.file, whole)
         for line in data[:whole].splitlines():
-            trace_id, status, path = json.loads(line)
-            self.known[trace_id] = LiveVerdict(status, path)
+            trace_id, status, signature = json.loads(line)
+            self.known[trace_id] = LiveVerdict(status, signature)
 
     def room(self) -> bool:
-        """Whether the judge keeps up."""
+        """Return whether the verifier keeps up."""
         return self.pending < PENDING
 
     def unfinished(self) -> bool:
-        """Whether more will arrive by itself."""
+        """Return whether more verdicts will arrive without another sample."""
         self._feed()
         return bool(self.pending) or not self.drained
 
     def submit(self, row: Row) -> None:
-        """Have a sample judged; one that failed or was cut off needs no judge."""
+        """Have a sample verified; a failed or truncated one needs no verifier."""
         self.pending += 1
         trace_id = row["trace_id"]
         ended = {"error": LiveVerdict("failed"), "length": LiveVerdict("truncated")}.get(row["finish_reason"])
-        future = _settled(ended) if ended else self.judge(row)
+        future = _settled(ended) if ended else self.verify(row)
         future.add_done_callback(lambda done: self.done.append((trace_id, done)))
 
     def arrived(self) -> Iterator[tuple[str, LiveVerdict]]:
-        """LiveVerdicts since the last call; what broke the judge as a whole is raised."""
+        """Yield the (trace_id, verdict) since the last call; raise what broke the verifier as a whole."""
         self._feed()
         while self.done:
             trace_id, future = self.done.popleft()
             self.pending -= 1
-            finding = future.result()
-            if finding.status not in ("failed", "truncated"):  # those the ledger tells
-                line = json.dumps([trace_id, finding.status, finding.path])
+            verdict = future.result()
+            if verdict.status not in ("failed", "truncated"):  # the ledger tells those
+                line = json.dumps([trace_id, verdict.status, verdict.signature])
                 os.write(self.file, line.encode() + b"\n")
-            yield trace_id, finding
+            yield trace_id, verdict
 
     def _feed(self) -> None:
         while not self.drained and self.room():
@@ -110,7 +114,7 @@ class LiveVerdicts:
         os.close(self.file)
 
 
-def _settled(finding: LiveVerdict) -> "Future[LiveVerdict]":
+def _settled(verdict: LiveVerdict) -> "Future[LiveVerdict]":
     future: Future[LiveVerdict] = Future()
-    future.set_result(finding)
+    future.set_result(verdict)
     return future

@@ -1,10 +1,10 @@
-"""How a question is put to a teacher: as it is, after solved examples, or with the request to reflect and to verify.
+"""Prompt styles: the plain question, the question after solved examples, or a request to reflect and verify.
 
-DeepSeek-R1 collected its cold-start data so (arXiv 2501.12948, section 2.3.1). A style changes what the teacher reads
-and nothing else: the sample answers the plain question and keeps its prompt_id. Style and examples are part of the
-sample's own id, so that samples of several styles live side by side in one ledger.
+DeepSeek-R1 collected its cold-start data this way (arXiv 2501.12948, section 2.3.1). A style changes only what the
+model reads: the sample answers the plain question and keeps its prompt_id. Style and examples are part of the sample's id, so
+one ledger holds samples of several styles.
 
-Examples stand in the user's message: in turns of their own, chat templates of reasoning models cut their thinking out.
+Examples stand in the user's message: chat templates of reasoning models cut the thinking out of earlier turns.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from generators.contract.chat import CLOSE, OPEN, join_reasoning
+from generators.contract.errors import InputError, RecipeError
 from generators.contract.ids import content_id
 from generators.contract.rows import column, read_file, text_of
 
@@ -42,30 +43,30 @@ class Example:
     answer: str
 
     def text(self) -> str:
-        """As the teacher reads it."""
+        """Return the example as the model reads it."""
         return f"Question: {self.question}\n\n{join_reasoning(self.reasoning, self.answer)}"
 
 
 @dataclass(frozen=True)
 class Style:
-    """A way to ask. `examples`: those that may be shown; `shots`: how many are."""
+    """A prompt style. examples: those that may be shown; shots: how many are shown."""
 
     name: StyleName = "plain"
     examples: tuple[Example, ...] = ()
     shots: int = 0
 
     def over(self, conversations: Sequence[Messages]) -> Sequence[Messages]:
-        """The conversations as the teacher reads them, each made when it is needed: examples are long."""
+        """Return the conversations as the model reads them, each made on access: examples are long."""
         return conversations if self.name == "plain" else _Styled(conversations, self)
 
     def ask(self, messages: Messages) -> list[dict[str, str]]:
-        """One conversation with its last user message put in this style."""
+        """Return a conversation with its last user message put in this style."""
         last = max(place for place, message in enumerate(messages) if message["role"] == "user")
         asked = {"role": "user", "content": self.text(messages[last]["content"])}
         return [*messages[:last], asked, *messages[last + 1 :]]
 
     def text(self, question: str) -> str:
-        """The user's message. An example is never shown to its own question."""
+        """Return the user's message. An example is never shown with its own question."""
         if self.name == "plain":
             return question
         if self.name == "reflect":
@@ -75,7 +76,7 @@ class Style:
         return f"{BEFORE}\n\n{solved}\n\n{AFTER}\n\nQuestion: {question}"
 
     def identity(self) -> dict[str, str]:
-        """What tells its samples from those of other styles: everything that the teacher reads beside the question."""
+        """Return what distinguishes samples of this style: everything the model reads besides the question."""
         if self.name == "plain":
             return {}
         wording = [REFLECT] if self.name == "reflect" else [BEFORE, AFTER, self.shots, *map(astuple, self.examples)]
@@ -83,7 +84,7 @@ class Style:
 
 
 class _Styled(Sequence[Messages]):
-    """Conversations in a style."""
+    """Conversations in a style, each made on access."""
 
     def __init__(self, conversations: Sequence[Messages], style: Style) -> None:
         self.conversations, self.style = conversations, style
@@ -102,21 +103,21 @@ class _Styled(Sequence[Messages]):
 
 
 def style_of(name: StyleName, examples: Path | None, shots: int) -> Style:
-    """A style with the first examples of a file: one more than is shown, for questions that are an example themselves.
+    """Return a style with the first `shots` + 1 examples of a file: one is spare, as a question may be an example itself.
 
-    A file with fewer than `shots` examples, or without their columns, is a ValueError.
+    RecipeError: the file has fewer than `shots` examples. InputError: an example lacks a column or a text.
     """
     if name != "few_shot":
         return Style(name)
     file = examples or MATHEMATICS
     found = list(read_examples(file, shots + 1))
     if len(found) < shots:
-        raise ValueError(f"shots is {shots}, but {file} holds {len(found)} examples")
+        raise RecipeError(f"shots is {shots}, but {file} holds {len(found)} examples")
     return Style(name, tuple(found), shots)
 
 
 def read_examples(file: Path, most: int) -> Iterator[Example]:
-    """The first examples of a .jsonl or .parquet file with the columns question, reasoning and answer."""
+    """Yield the first examples of a file with the columns question, reasoning and answer."""
     for number, row in enumerate(read_file(file, most), start=1):
         place = f"{file}, row {number}"
         yield Example(*(_text(row, name, place) for name in ("question", "reasoning", "answer")))
@@ -125,5 +126,5 @@ def read_examples(file: Path, most: int) -> Iterator[Example]:
 def _text(row: Mapping[str, Any], name: str, place: str) -> str:
     text = (text_of(column(row, name, name, place), f"the {name}", place) or "").strip()
     if not text:
-        raise ValueError(f"{place}: the {name} of the example is empty")
+        raise InputError(f"{place}: the {name} of the example is empty")
     return text

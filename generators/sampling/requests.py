@@ -1,4 +1,4 @@
-"""What is asked of a teacher: decoding parameters, and one request a sample with the row that answers it."""
+"""Helpers of engines: tokenized prompts, token limits, and the trace row that answers a request."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
 
 @dataclass(frozen=True)
 class TokenizedPrompt:
-    """A prompt as the model reads it; `opened`: its template opened `<think>`."""
+    """A prompt as the model reads it; `opened`: the chat template opened `<think>`."""
 
     token_ids: tuple[int, ...]
     opened: bool
 
 
 def tokenize_prompts(tokenizer: Any, requests: Iterable[SampleRequest]) -> dict[str, TokenizedPrompt]:
-    """prompt_id -> token ids of the rendered chat, each prompt once however many samples are asked of it."""
+    """Render and tokenize each prompt once, however many samples it has; return them by prompt_id."""
     messages = {request.prompt_id: request.messages for request in requests}
     texts = {prompt_id: render_prompt(tokenizer, chat) for prompt_id, chat in messages.items()}
     encoded = tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"] if texts else []
@@ -28,7 +28,7 @@ def tokenize_prompts(tokenizer: Any, requests: Iterable[SampleRequest]) -> dict[
 
 
 def tokens_left(request: SampleRequest, given: int, sampling: SamplingConfig, context: int | None) -> int:
-    """How many tokens may follow the `given` ones, prompt and prefix; below 1 where the model's context is full."""
+    """Return how many tokens may follow the `given` ones (prompt and prefix); below 1: the context is full."""
     limit = sampling.max_new_tokens if request.room is None else min(request.room, sampling.max_new_tokens)
     return limit if context is None else min(limit, context - given)
 
@@ -40,14 +40,14 @@ def sampled_row(
     token_ids: Sequence[int],
     finish_reason: str,
 ) -> dict[str, Any]:
-    """The trace row of a completion: its exact token ids, and its text split into reasoning and answer.
+    """Return the trace row of a completion: its exact token ids, and its text split into reasoning and answer.
 
-    token_ids: what follows the request's prefix, which is put in front of them. finish_reason "stop" says that the
-    last id is the stop token, which is no part of the text.
+    token_ids: the tokens after the request's prefix, which this function prepends. With finish_reason "stop" the last
+    id is the stop token, which is not part of the text.
     """
     token_ids = [*request.prefix, *token_ids]
     spoken = token_ids[:-1] if finish_reason == "stop" else token_ids
-    # special tokens are kept: where <think> is one, skipping them would lose the split
+    # keep special tokens: where <think> is one, skipping it would lose the split
     text = tokenizer.decode(spoken, skip_special_tokens=False, clean_up_tokenization_spaces=False)
     reasoning, answer = split_reasoning(text, prompt.opened)
     return request.row(
@@ -61,6 +61,6 @@ def sampled_row(
 
 
 def refused(request: SampleRequest, tokens: int, context: int | None) -> Outcome:
-    """A sample whose prompt (and what it continues) leaves no room in the model's context."""
+    """Return the final failure of a sample whose prompt and prefix fill the model's context."""
     error = f"the prompt has {tokens} tokens, the model takes {context} in all"
     return Outcome(request, error=error, final=True)

@@ -1,4 +1,4 @@
-"""Which samples a run wants: every prompt n times, by their ids, without holding a request for each of them."""
+"""Sampling plans: every prompt n times, held as ids alone and not as a request for each sample."""
 
 import heapq
 import math
@@ -13,6 +13,7 @@ from typing import Any, overload
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from generators.contract.engine import SampleRequest
 from generators.contract.ids import seed_of, trace_id_of
@@ -20,7 +21,7 @@ from generators.contract.ids import seed_of, trace_id_of
 
 @dataclass(frozen=True)
 class SamplingPlan:
-    """`n` samples of each prompt by one teacher. `columns`: teacher, revision and sampling, as its traces have them."""
+    """`n` samples of each prompt by one model. columns: teacher, revision and sampling, as in its traces."""
 
     prompt_ids: Sequence[str]
     messages: Sequence[Sequence[dict[str, str]]]
@@ -30,7 +31,7 @@ class SamplingPlan:
 
     @classmethod
     def of(cls, asked: pl.DataFrame, columns: Mapping[str, str], n: int, run_seed: int) -> "SamplingPlan":
-        """The kept prompts of a records.PROMPT frame."""
+        """Return the plan of the kept prompts in a records.PROMPT frame."""
         kept = asked.filter(pl.col("drop_reason").is_null())
         return cls(kept["prompt_id"].to_list(), kept["messages"].to_list(), columns, n, run_seed)
 
@@ -39,36 +40,39 @@ class SamplingPlan:
 
     @cached_property
     def name(self) -> str:
-        """The teacher as ids know it: a folder's contents say which model it is, so that moving it changes nothing."""
-        teacher = self.columns["teacher"]
-        return "" if Path(teacher).is_dir() else teacher
+        """The model's name in ids; empty for a folder, whose content hash identifies it wherever it is moved."""
+        model = self.columns["teacher"]
+        return "" if Path(model).is_dir() else model
 
     def ids_of(self, prompt: int) -> list[str]:
-        """Ids of the samples of one prompt."""
+        """Return the ids of one prompt's samples."""
         return self.trace_ids[prompt * self.n : (prompt + 1) * self.n]
 
     def trace_id(self, prompt: int, index: int) -> str:
-        """Id of one sample of the prompt at a position."""
+        """Return the id of one sample of the prompt at a position."""
         columns = self.columns
         return trace_id_of(self.prompt_ids[prompt], self.name, columns["revision"], columns["sampling"], index)
 
     def request(self, prompt: int, index: int, *, trace_id: str = "", **more: Any) -> SampleRequest:
-        """One sample of the prompt at a position; beyond `n`, or to save the making of all ids, its id is given."""
+        """Return the request for one sample of the prompt at a position.
+
+        trace_id: required for an index beyond `n`; elsewhere it saves computing all ids.
+        """
         trace_id = trace_id or self.trace_ids[prompt * self.n + index]
         seed = seed_of(self.run_seed, trace_id)
         return SampleRequest(trace_id, self.prompt_ids[prompt], self.messages[prompt], index, seed, **more)
 
     @cached_property
     def trace_ids(self) -> "Ids":
-        """All ids, in the order of prompts and samples."""
+        """All ids, ordered by prompt and sample."""
         ids = (self.trace_id(prompt, index) for prompt in range(len(self.prompt_ids)) for index in range(self.n))
         return Ids(np.fromiter(ids, "S24", len(self)))
 
 
 class Ids(Sequence[str]):
-    """Ids in a third of the memory of a list; numpy takes it as an array of bytes."""
+    """Ids in a third of the memory of a list; numpy reads it as an array of bytes."""
 
-    def __init__(self, array: np.ndarray) -> None:
+    def __init__(self, array: NDArray[np.bytes_]) -> None:
         self.array = array
 
     def __len__(self) -> int:
@@ -80,18 +84,20 @@ class Ids(Sequence[str]):
     def __getitem__(self, at: slice) -> list[str]: ...
     def __getitem__(self, at: int | slice) -> str | list[str]:
         if isinstance(at, slice):
-            return self.array[at].astype(str).tolist()
-        return self.array[at].decode()
+            several: list[str] = self.array[at].astype(str).tolist()
+            return several
+        one: bytes = self.array[at]
+        return one.decode()
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return self.array.astype(dtype or self.array.dtype, copy=bool(copy))
 
 
 class LongestFirst:
-    """A plan's missing samples, the longest expected first, so that long ones do not end alone (LPT, Graham 1969).
+    """A Source of a plan's missing samples, longest expected first, so that long ones do not end alone (LPT, Graham 1969).
 
-    What a prompt's completions are like is told by those there are. A prompt without any is asked once before the
-    others are chosen among; while that sample runs, what is left of it is expected to be as long as what has passed.
+    Existing completions of a prompt predict the length of further ones. A prompt without any is sampled once before the
+    rest of its samples compete; while that first sample runs, it is expected to take as long again as it has taken.
     """
 
     def __init__(
@@ -101,23 +107,23 @@ class LongestFirst:
         lengths: Mapping[str, float],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`done`: ids of samples that are not wanted any more. `lengths`: prompt_id -> mean completion tokens."""
+        """done: ids of samples that are no longer missing. lengths: prompt_id -> mean completion tokens."""
         self.plan, self.done, self.now = plan, done, now
         self.places = {prompt_id: prompt for prompt, prompt_id in enumerate(plan.prompt_ids)}
         self.totals = array("d", [lengths.get(prompt_id, 0.0) for prompt_id in plan.prompt_ids])
         self.counts = array("l", [prompt_id in lengths for prompt_id in plan.prompt_ids])
-        self.tried = array("l", [-1]) * len(plan.prompt_ids)  # index of the sample that was asked for first
-        self.running: dict[int, float] = {}  # prompt -> when its first sample was asked for, oldest first
-        self.tokens, self.seconds = 0, 0.0  # of first samples that have ended
-        self.known: list[tuple[int, int]] = []  # heap of (length class, negative; prompt) of prompts to choose among
+        self.tried = array("l", [-1]) * len(plan.prompt_ids)  # index of the prompt's first requested sample
+        self.running: dict[int, float] = {}  # prompt -> start time of its first sample, oldest first
+        self.tokens, self.seconds = 0, 0.0  # of finished first samples
+        self.known: list[tuple[int, int]] = []  # heap of (negative length class, prompt)
         self.requests = self._in_order()
 
     def take(self, most: int) -> list[SampleRequest]:
-        """The next ones."""
+        """Return the next requests."""
         return list(islice(self.requests, most))
 
     def settled(self, request: SampleRequest, row: Mapping[str, Any]) -> None:
-        """Learn how long completions of this prompt are."""
+        """Learn the length of this prompt's completions."""
         tokens = row.get("completion_tokens") or 0
         prompt = self.places[request.prompt_id]
         self.totals[prompt] += tokens
@@ -128,7 +134,7 @@ class LongestFirst:
             heapq.heappush(self.known, (-self._length_class(prompt), prompt))
 
     def undecided(self) -> bool:
-        """Never: what is wanted is known from the start."""
+        """Return False: the samples are known from the start."""
         return False
 
     def _in_order(self) -> Iterator[SampleRequest]:
@@ -150,7 +156,7 @@ class LongestFirst:
                 yield self.plan.request(prompt, index, trace_id=trace_id)
 
     def _longest(self) -> int:
-        """The prompt, no more to be chosen after this, of which the longest completions are expected."""
+        """Remove and return the prompt whose completions are expected to be longest."""
         oldest = next(iter(self.running), None)
         if oldest is not None and (not self.known or length_class(2 * self._passed(oldest)) >= -self.known[0][0]):
             del self.running[oldest]
@@ -158,7 +164,7 @@ class LongestFirst:
         return heapq.heappop(self.known)[1]
 
     def _passed(self, prompt: int) -> float:
-        """About how many tokens its first sample has by now."""
+        """Estimate how many tokens the prompt's first sample has by now."""
         return (self.now() - self.running[prompt]) * self.tokens / self.seconds if self.seconds else 0.0
 
     def _length_class(self, prompt: int) -> int:
@@ -166,10 +172,10 @@ class LongestFirst:
 
 
 def length_class(tokens: float) -> int:
-    """Lengths within a tenth are one: such prompts keep their order, which is that of the file of traces."""
+    """Return a class of lengths within about a tenth: such prompts keep their order, that of the traces file."""
     return round(8 * math.log2(1 + tokens))
 
 
 def characters(messages: Sequence[Mapping[str, str]]) -> int:
-    """Length of a conversation."""
+    """Return the length of a conversation in characters."""
     return sum(len(message["content"]) for message in messages)

@@ -1,7 +1,7 @@
-"""One queue over samples: engines are kept full, what ends is kept and replaced at once, failures wait in line again.
+"""The scheduler of samples: it keeps engines full, stores each finished sample, and retries failed ones.
 
-There is no batch and no barrier: one long completion holds up nothing but its own slot. What was finished is handed to
-`keep` before anything new is asked for, so a slow disk slows the engines down instead of filling the memory.
+There is no batch and no barrier: one long completion delays nothing but its own slot. Finished samples go to `keep`
+before new ones are requested, so a slow disk slows the engines down instead of filling the memory.
 """
 
 import heapq
@@ -15,39 +15,39 @@ from typing import Any, Protocol
 from generators.contract.engine import Engine, Outcome, SampleRequest
 from generators.contract.sampled_logprobs import SampledLogprobs
 
-COLLECT_S = 0.5  # how long an engine is waited for before retries, verdicts and Ctrl-C are looked at
+COLLECT_S = 0.5  # longest wait for an engine before retries, verdicts and Ctrl-C are handled
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
-GIVEN_UP_AT_ONCE = 256  # samples of a teacher that was given up fail in such lots
+GIVEN_UP_AT_ONCE = 256  # samples that fail at a time once the engine is given up
 
 Row = Mapping[str, Any]
 
 
 class Source(Protocol):
-    """What is to be sampled, in order; it may depend on what has been sampled."""
+    """An ordered supply of samples to request; it may depend on finished samples."""
 
     def take(self, most: int) -> list[SampleRequest]:
-        """Up to `most` samples to ask for now."""
+        """Return up to `most` samples to request now."""
 
     def settled(self, request: SampleRequest, row: Row) -> None:
-        """Told of every sample that will not be asked for again."""
+        """Record a sample that will not be requested again."""
 
     def undecided(self) -> bool:
-        """Whether samples may still follow without another being settled: verdicts are under way."""
+        """Return whether pending verdicts may lead to more samples although none is in flight."""
 
 
 @dataclass(frozen=True)
 class Persistence:
-    """How often and how long a sample is tried."""
+    """Limits of retries."""
 
-    max_attempts: int = 5  # of a sample that fails by itself
-    give_up_after_s: float = 900.0  # an engine from which nothing comes for so long is given up
+    max_attempts: int = 5  # at a sample whose failures are its own
+    give_up_after_s: float = 900.0  # without any result the engine is given up
 
 
 @dataclass
 class Scheduler:
-    """Asks an engine for all that a source wants, and hands each finished row to `keep`.
+    """Requests all samples of a source from an engine, and hands each finished row to `keep`.
 
-    `go_on(request, row)` says how a truncated sample continues, or None where it ends there.
+    `go_on(request, row)` returns the continuation of a truncated sample, or None where it ends there.
     """
 
     engine: Engine
@@ -55,17 +55,17 @@ class Scheduler:
     keep: Callable[[SampleRequest, Row], None]
     persistence: Persistence = Persistence()
     go_on: Callable[[SampleRequest, Row], SampleRequest | None] = lambda request, row: None
-    keep_logprobs: Callable[[SampledLogprobs], object] = lambda logprobs: None  # before the row is kept
+    keep_logprobs: Callable[[SampledLogprobs], object] = lambda logprobs: None  # called before `keep`
     in_flight: int = 0
-    failures: dict[str, int] = field(default_factory=dict)  # trace_id -> failed attempts of samples not settled yet
-    retries: list[tuple[float, int, SampleRequest]] = field(default_factory=list)  # heap by time
+    failures: dict[str, int] = field(default_factory=dict)  # trace_id -> failed attempts of unsettled samples
+    retries: list[tuple[float, int, SampleRequest]] = field(default_factory=list)  # heap of (time, ticket, request)
     at_once: list[SampleRequest] = field(default_factory=list)
-    heard_at: float = field(default_factory=time.monotonic)  # when a sample last came out, or nothing was wanted
-    given_up: str = ""  # why nothing is asked of the engine any more
+    heard_at: float = field(default_factory=time.monotonic)  # time of the last finished sample, or when none was wanted
+    given_up: str = ""  # the reason, once the engine is given up
     ticket: Iterator[int] = field(default_factory=itertools.count)
 
     def run(self) -> None:
-        """Return when every sample is settled: done, or failed with its reason."""
+        """Run until every sample is settled: finished, or failed with a reason."""
         while self.refill():
             if self.in_flight or not self.engine.slots():
                 for outcome in self.engine.collect(self.wait_s()):
@@ -74,9 +74,9 @@ class Scheduler:
                 time.sleep(min(self.wait_s(), 0.02))
 
     def refill(self) -> bool:
-        """Top the engine up; False when nothing is in flight, waiting or undecided."""
+        """Top the engine up; return False when nothing is in flight, waiting or undecided."""
         room = GIVEN_UP_AT_ONCE if self.given_up else self.engine.slots() - self.in_flight
-        if room <= 0:  # also while engines are being started
+        if room <= 0:  # also while engines are starting
             return True
         if not (self.in_flight or self.retries or self.at_once):
             self.heard_at = time.monotonic()
@@ -91,21 +91,21 @@ class Scheduler:
         return bool(asked or self.in_flight or self.retries or self.at_once or self.source.undecided())
 
     def due(self, most: int) -> list[SampleRequest]:
-        """Samples to be asked for again whose time has come."""
+        """Return the retries and continuations that are due."""
         due, self.at_once = self.at_once[:most], self.at_once[most:]
         while self.retries and len(due) < most and (self.given_up or self.retries[0][0] <= time.monotonic()):
             due.append(heapq.heappop(self.retries)[2])
         return due
 
     def wait_s(self) -> float:
-        """How long there is nothing else to do."""
+        """Return for how long there is nothing else to do."""
         if self.source.undecided():
             return 0.02
         until_retry = self.retries[0][0] - time.monotonic() if self.retries else 0
-        return max(0.001, min(COLLECT_S, until_retry)) if until_retry > 0 else COLLECT_S  # below 0: there was no room
+        return max(0.001, min(COLLECT_S, until_retry)) if until_retry > 0 else COLLECT_S  # below 0: no room for it
 
     def advance(self, outcome: Outcome) -> None:
-        """Keep what has finished; put what failed, or goes on, back into the queue."""
+        """Store a finished sample; queue the retry of a failed one or the continuation of a truncated one."""
         self.in_flight -= 1
         request = outcome.request
         if outcome.row is None:
@@ -123,7 +123,7 @@ class Scheduler:
             self.source.settled(request, outcome.row)
 
     def failed(self, outcome: Outcome) -> None:
-        """Try again later, or settle the sample as failed. A cut-off sample that cannot go on stays as it was."""
+        """Retry later with backoff, or settle the sample as failed. A failed continuation leaves the truncated sample."""
         request, now = outcome.request, time.monotonic()
         failures = self.failures.get(request.trace_id, 0) + (not outcome.blameless)
         if outcome.blameless and not self.in_flight and now - self.heard_at > self.persistence.give_up_after_s:

@@ -10,6 +10,7 @@ from generators.contract.config import Config, FileName, Mark, ModelName, Named
 from generators.contract.engine import LoadedEngine, SamplingConfig, load_engine
 from generators.contract.errors import RecipeError
 from generators.contract.models import model_path, model_revision
+from generators.contract.plugins import ENGINE, plugin_file
 from generators.sampling.adaptive import AdaptiveConfig
 from generators.sampling.prompt_styles import Style, StyleName, style_of
 
@@ -46,8 +47,14 @@ class SamplerConfig(Config):
         return super().identity() | {"options": self.loaded().options.identity()}
 
     def named(self, prefix: str = "") -> Iterator[Named]:
-        """Yield what the section and the engine's options name; a server's model is not known here."""
+        """Yield what the section and the engine's options name, and the file of an engine that is not shipped.
+
+        A server's model is not known here.
+        """
         engine = self.loaded()
+        own = plugin_file(ENGINE, self.engine)
+        if own is not None:
+            yield Named(f"{prefix}engine", Mark.FILE, str(own))
         for one in super().named(prefix):
             if one.key != f"{prefix}model" or not (engine.remote or engine.imports_traces):
                 yield one

@@ -41,10 +41,10 @@ def test_live_verdicts_tell_right_from_wrong_and_solutions_apart_as_select_does(
     with LiveVerifier(verify=VerifyConfig(), workers=2)(ask(tmp_path, "math_answer")) as verify:
         found = [future.result() for future in [verify(row) for row in rows]]
     assert [verdict.status for verdict in found] == ["correct"] * 6 + ["wrong", "unparseable"]
-    one, same, other, worded, spaced, answered = (verdict.path for verdict in found[:6])
+    one, same, other, worded, spaced, answered = (verdict.signature for verdict in found[:6])
     assert one == same and worded == spaced and other == answered
     assert len({one, other, worded}) == 3
-    assert [verdict.path for verdict in found[6:]] == ["", ""]
+    assert [verdict.signature for verdict in found[6:]] == ["", ""]
 
 
 def test_a_prompt_without_a_verifier_is_an_error_before_anything_is_sampled(tmp_path: Path) -> None:

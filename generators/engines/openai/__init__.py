@@ -1,4 +1,4 @@
-"""Samples with any server that speaks the OpenAI API: hosted ones, `vllm serve`, SGLang, llama.cpp."""
+"""Sample with any server that speaks the OpenAI API: hosted ones, `vllm serve`, SGLang, llama.cpp."""
 
 from generators.engines.openai.client import Options, build
 

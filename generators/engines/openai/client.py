@@ -1,11 +1,11 @@
-"""Samples with any server that speaks the OpenAI API: hosted ones, `vllm serve`, SGLang, llama.cpp.
+"""Sample with any server that speaks the OpenAI API: hosted ones, `vllm serve`, SGLang, llama.cpp.
 
-Every sample is a request of its own. Of several URLs, each is asked for its share of what it takes. How much that is,
-is found out: servers.py says by what a server refuses, intake.py by what this process can take up.
+Every sample is a separate request. Several URLs share the work in proportion to their limits, which are found at run
+time: server_limits.py follows what a server refuses, client_limits.py what this process can take up.
 
-`api = "completions"` sends the prompt as token ids, rendered by our own tokenizer as for every other teacher. With
-`token_ids` a vLLM server gives exact ids back, so that truncated samples can go on; what the model's generation config
-suggests beside stop tokens (repetition penalty, top-k) is then switched off, as for the other teachers.
+`api = "completions"` sends the prompt as token ids, rendered by the same code as for every other engine. With
+`token_ids` a vLLM server returns exact ids, so that truncated samples can be continued; the repetition penalty and
+top-k that the model's generation config suggests are then switched off, as for the other engines.
 """
 
 import asyncio
@@ -23,9 +23,9 @@ from yarl import URL
 
 from generators.contract.config import ModelName
 from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
-from generators.contract.errors import ServerRefuses
+from generators.contract.errors import RecipeError, ServerRefuses
 from generators.contract.models import model_path
-from generators.engines.openai.client_limits import Intake, Watch
+from generators.engines.openai.client_limits import ClientLimits, WaitClock
 from generators.engines.openai.replies import Fault, Reply, excerpt, read_reply, spoken_error, without
 from generators.engines.openai.server_limits import Server, retry_after_s
 from generators.sampling.async_engine import AsyncEngine, OwnLoop
@@ -34,39 +34,39 @@ from generators.sampling.requests import TokenizedPrompt, sampled_row, tokenize_
 DEFAULT_KEY = "OPENAI_API_KEY"
 OWN = ("model", "messages", "prompt", "max_tokens", "temperature", "top_p", "seed", "n", "stream", "stop")
 SECRET = re.compile(r"api[-_]?key|authorization|secret|password", re.IGNORECASE)
-AS_SAMPLED_ELSEWHERE = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
-VLLM = {"return_token_ids": True, "skip_special_tokens": False, **AS_SAMPLED_ELSEWHERE}
+PLAIN_SAMPLING = {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}
+VLLM = {"return_token_ids": True, "skip_special_tokens": False, **PLAIN_SAMPLING}
 STOPS = (401, 402, 403, 404, 405, 410)
 BUSY = (429, 503)
 AGAIN = (408, 409, 425)
-FULL_S = 0.02  # between two looks for a server with room
+FULL_S = 0.02  # between two checks for a server with room
 
 
 class Options(EngineOptions):
-    """Where the servers are, and how they are asked. Keys come from the environment only."""
+    """Servers and the form of requests. API keys come from environment variables only."""
 
     EXECUTION = frozenset(
         {"base_urls", "api_key_env", "concurrency", "connect_timeout_s", "answer_timeout_s", "read_timeout_s"}
     )
     REMOTE = True
-    PRIVATE: ClassVar[frozenset[str]] = frozenset({"base_urls", "api_key_env", "extra_body"})  # never in an error
+    PRIVATE: ClassVar[frozenset[str]] = frozenset({"base_urls", "api_key_env", "extra_body"})  # may contain secrets
 
-    base_urls: tuple[str, ...] = Field(min_length=1, description="such as http://localhost:8000/v1; one or several")
+    base_urls: tuple[str, ...] = Field(min_length=1, description="one URL or several, such as http://localhost:8000/v1")
     api_key_env: str | None = Field(
-        default=None, description=f"environment variable that holds the key; none: {DEFAULT_KEY}, where it is set"
+        default=None, description=f"environment variable that holds the API key; none: {DEFAULT_KEY}, if it is set"
     )
     api: Literal["chat", "completions"] = Field(
-        default="chat", description="completions sends token ids, rendered by `tokenizer`"
+        default="chat", description="endpoint: chat sends messages, completions sends token ids made by `tokenizer`"
     )
     tokenizer: ModelName | None = Field(default=None, description="the model's tokenizer: a folder or a hub name")
-    token_ids: bool = Field(default=False, description="ask for exact token ids, which vLLM's server gives")
-    think_opened: bool = Field(default=False, description="the server's template opens <think> and does not say so")
-    extra_body: dict[str, Any] = Field(default={}, description="further keys of every request")
-    omit: tuple[str, ...] = Field(default=(), description="keys that the server does not take, such as seed")
-    concurrency: int = Field(default=256, ge=1, description="most requests in flight for one URL")
-    connect_timeout_s: float = Field(default=15, gt=0)
-    answer_timeout_s: float = Field(default=3600, gt=0, description="from the request to the reply's head")
-    read_timeout_s: float = Field(default=300, gt=0, description="between two pieces of a reply's body")
+    token_ids: bool = Field(default=False, description="ask for exact token ids, which vLLM's server returns")
+    think_opened: bool = Field(default=False, description="the server's template opens <think>; replies begin after it")
+    extra_body: dict[str, Any] = Field(default={}, description="further keys of every request's JSON")
+    omit: tuple[str, ...] = Field(default=(), description="keys to leave out of requests, such as seed")
+    concurrency: int = Field(default=256, ge=1, description="most requests in flight to one URL")
+    connect_timeout_s: float = Field(default=15, gt=0, description="seconds to open a connection")
+    answer_timeout_s: float = Field(default=3600, gt=0, description="seconds from the request to the reply's head")
+    read_timeout_s: float = Field(default=300, gt=0, description="seconds between two pieces of a reply's body")
 
     @field_validator("base_urls", mode="before")
     @classmethod
@@ -108,48 +108,48 @@ class Options(EngineOptions):
         return self
 
     def continues(self) -> bool:
-        """Whether a truncated sample can go on: its exact ids come back and can be sent."""
+        """Return whether a truncated sample can be continued: exact ids are returned and can be sent."""
         return self.api == "completions" and self.token_ids
 
     def decoding(self) -> dict[str, Any]:
-        """What shapes samples beside the sampling settings."""
+        """Return the further keys and the left-out ones, which shape samples too."""
         own = {"extra_body": self.extra_body, "omit": sorted(self.omit)}
         return {key: value for key, value in own.items() if value}
 
     def key(self) -> str | None:
-        """The key; a named variable that is not set is a ValueError."""
+        """Return the API key; a named variable that is not set is a RecipeError."""
         key = os.environ.get(self.api_key_env or DEFAULT_KEY, "").strip()
         if self.api_key_env and not key:
-            raise ValueError(f"option api_key_env: the environment variable {self.api_key_env} is not set")
+            raise RecipeError(f"option api_key_env: the environment variable {self.api_key_env} is not set")
         if not (key.isascii() and key.isprintable()):
-            raise ValueError(f"the environment variable {self.api_key_env or DEFAULT_KEY} holds no key: odd characters")
+            raise RecipeError(f"the environment variable {self.api_key_env or DEFAULT_KEY} holds no valid key")
         return key or None
 
 
 def build(model: str, sampling: SamplingConfig, options: Options) -> "HttpEngine":
-    """The engine that asks the servers for `model`, by the name they know it."""
+    """Start an engine that samples `model`, by the name the servers know it."""
     return HttpEngine(model, sampling, options)
 
 
 class HttpEngine(AsyncEngine):
-    """Each sample is a POST on one of the servers, over connections that stay open."""
+    """An engine that POSTs each sample to one of the servers, over connections that stay open."""
 
     def __init__(self, model: str, sampling: SamplingConfig, options: Options) -> None:
-        watch = Watch()
-        super().__init__(OwnLoop(asyncio.SelectorEventLoop(watch)), self.attempt, self.capacity)
+        clock = WaitClock()
+        super().__init__(OwnLoop(asyncio.SelectorEventLoop(clock)), self.attempt, self.capacity)
         self.sampling, self.options, self.key = sampling, options, options.key()
         path = {"chat": "/chat/completions", "completions": "/completions"}[options.api]
         self.servers = [Server(url + path, options.concurrency) for url in options.base_urls]
         self.urls = {server.url: URL(server.url) for server in self.servers}
-        self.intake = Intake(watch, len(self.servers) * options.concurrency)
-        self.suspects: set[str] = set()  # samples that failed while others were answered
-        self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a sample that is about to be asked for
+        self.client_limits = ClientLimits(clock, len(self.servers) * options.concurrency)
+        self.suspects: set[str] = set()  # trace_ids of samples that failed while others were answered
+        self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a submitted sample
         self.common = self.common_keys(model)
         self.session = self.own.run(lambda: self.loop.run_until_complete(self.connect()))
 
     @cached_property
     def tokenizer(self) -> Any:
-        """The tokenizer that the options name."""
+        """The tokenizer that the options name; None without one."""
         if self.options.tokenizer is None:
             return None
         from transformers import AutoTokenizer
@@ -157,12 +157,12 @@ class HttpEngine(AsyncEngine):
         return AutoTokenizer.from_pretrained(model_path(self.options.tokenizer))
 
     def common_keys(self, model: str) -> dict[str, Any]:
-        """What every request says."""
+        """Return the keys that all requests share."""
         decoding = {"temperature": self.sampling.temperature, "top_p": self.sampling.top_p}
         return {"model": model, **decoding, **(VLLM if self.options.token_ids else {}), **self.options.extra_body}
 
     async def connect(self) -> aiohttp.ClientSession:
-        """The pool of connections; how many are used is decided elsewhere."""
+        """Open the pool of connections; its size is not limited here."""
         headers = {"Content-Type": "application/json"}
         return aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
@@ -172,19 +172,19 @@ class HttpEngine(AsyncEngine):
         )
 
     def capacity(self) -> int:
-        """What the servers take and what this process can take up."""
+        """Return the samples that may be in flight, by the limits of the servers and of this process."""
         open_places = sum(server.room() for server in self.servers)
-        return min(self.intake.allows(self.in_flight), self.in_flight + open_places)
+        return min(self.client_limits.allows(self.in_flight), self.in_flight + open_places)
 
     def submit(self, requests: Sequence[SampleRequest]) -> None:
-        """Ask; where prompts are sent as ids, or ids come back, they are tokenized together first."""
+        """Start requests; where token ids are sent or returned, tokenize the prompts together first."""
         if self.tokenizer:
             prompts = tokenize_prompts(self.tokenizer, requests)
             self.prompts |= {request.trace_id: prompts[request.prompt_id] for request in requests}
         super().submit(requests)
 
     async def attempt(self, request: SampleRequest) -> Outcome:
-        """One attempt at a sample, on the server with the largest free share."""
+        """Attempt a sample once, on the server with the largest free share."""
         prompt = self.prompts.pop(request.trace_id, None)
         server = await self.free_server()
         began = server.begin()
@@ -199,7 +199,7 @@ class HttpEngine(AsyncEngine):
         return Outcome(request, row)
 
     async def free_server(self) -> Server:
-        """The server that has the largest share of its places free; waits until there is one."""
+        """Return the server with the largest free share of its limit; wait while all are full."""
         while True:
             best = max(self.servers, key=lambda server: server.room() / server.limit)
             if best.room():
@@ -207,21 +207,21 @@ class HttpEngine(AsyncEngine):
             await asyncio.sleep(FULL_S)
 
     def failed(self, server: Server, began: float, request: SampleRequest, fault: Fault) -> Outcome:
-        """The failed attempt, and whose fault it is: where it is the server's, that is asked for less."""
+        """Return the failed attempt, and blame the sample or the server, whose limits then tighten."""
         error = without(self.key, fault.sentence)
         if fault.final:
             return Outcome(request, error=error, final=True)
         if fault.busy and fault.after_s is not None:
-            server.refused(began, fault.after_s)
+            server.overloaded(began, fault.after_s)
         elif fault.busy or server.failed(request.trace_id, request.trace_id in self.suspects, began):
-            server.away(began)
+            server.unavailable(began)
         else:
             self.suspects.add(request.trace_id)
             return Outcome(request, error=error)
         return Outcome(request, error=error, blameless=True)
 
     async def ask(self, server: Server, request: SampleRequest, prompt: TokenizedPrompt | None) -> dict[str, Any]:
-        """The trace row of one request."""
+        """Return the trace row of one request."""
         given = len(prompt.token_ids) if prompt else 0
         most = tokens_left(request, given + len(request.prefix), self.sampling, None)
         status, headers, body = await self.post(server, self.body(request, prompt, most))
@@ -231,7 +231,7 @@ class HttpEngine(AsyncEngine):
         return self.row(server, request, prompt, read_reply(body, most, opened))
 
     def body(self, request: SampleRequest, prompt: TokenizedPrompt | None, most: int) -> bytes:
-        """The request's JSON; a continued sample draws with a seed of its own."""
+        """Return the request's JSON; a continuation has a different seed."""
         asked: dict[str, Any] = {**self.common, "max_tokens": most, "seed": request.seed + len(request.prefix)}
         if self.options.api == "chat":
             asked["messages"] = request.messages
@@ -243,7 +243,7 @@ class HttpEngine(AsyncEngine):
         return to_json(asked)
 
     async def post(self, server: Server, body: bytes) -> tuple[int, Mapping[str, str], bytes]:
-        """(status, headers, body) of the reply; whatever goes wrong on the way is a Fault."""
+        """Return (status, headers, body) of the reply; every network error is raised as a Fault."""
         url, options = server.url, self.options
         limit = options.answer_timeout_s
         try:
@@ -268,7 +268,7 @@ class HttpEngine(AsyncEngine):
             raise Fault(f"{url} does not answer in HTTP: {type(error).__name__}") from None
 
     def refusal(self, server: Server, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
-        """What another status than 200 means; one that every request would get is raised as ServerRefuses."""
+        """Return the fault of a status other than 200; raise ServerRefuses for one that every request would get."""
         said = without(self.key, spoken_error(body))
         sentence = f"{server.url} answers {status}{': ' if said else ''}{said}"
         if status in STOPS or status < 400:
@@ -280,7 +280,7 @@ class HttpEngine(AsyncEngine):
     def row(
         self, server: Server, request: SampleRequest, prompt: TokenizedPrompt | None, reply: Reply
     ) -> dict[str, Any]:
-        """The trace row; where there are exact ids and a tokenizer, by the same code as for every other teacher."""
+        """Return the trace row; with exact ids and a tokenizer, by the same code as for every other engine."""
         if self.options.token_ids and reply.token_ids is None:
             raise ServerRefuses(f"{server.url} gives no token ids, as only vLLM's server does; set token_ids = false")
         if prompt and reply.token_ids is not None:
@@ -295,5 +295,5 @@ class HttpEngine(AsyncEngine):
         )
 
     async def release(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         await self.session.close()

@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server replied, as a trace row: every known form of reasoning ends as the same record."""
+"""Parsing of an OpenAI-compatible server's replies: every known form of reasoning becomes the same record."""
 
 import json
 from array import array
@@ -15,22 +15,22 @@ CUT = ("length", "max_tokens", "model_length")
 REFUSED = ("content_filter", "safety", "refusal")
 REASONING = ("reasoning_content", "reasoning")
 INT32 = 2**31
-EXCERPT = 200  # characters of a server's own words in an error
+EXCERPT = 200  # characters of a server's own message in an error
 
 
 @dataclass(eq=False)
 class Fault(Exception):
-    """Why an attempt at a sample came to nothing."""
+    """The reason why an attempt at a sample failed."""
 
     sentence: str
-    final: bool = False  # it would fail the same way again
-    busy: bool = False  # the server has too much to do, or is not there: no fault of the sample
-    after_s: float | None = None  # when to ask it again, in its own words
+    final: bool = False  # another attempt would fail the same way
+    busy: bool = False  # the server is overloaded or down; the sample is not to blame
+    after_s: float | None = None  # the server's Retry-After
 
 
 @dataclass(frozen=True)
 class Reply:
-    """A completion in a server's words."""
+    """A completion as parsed from a server's reply."""
 
     reasoning: str | None
     answer: str
@@ -41,9 +41,9 @@ class Reply:
 
 
 def read_reply(body: bytes, most: int, opened: bool | None = None) -> Reply:
-    """The reply's only completion; one that is not what was asked for is a Fault.
+    """Return the reply's only completion; raise a Fault where there is none.
 
-    most: tokens that were asked for. opened: the prompt ended in `<think>`, which the reply does not repeat.
+    most: max_tokens of the request. opened: the prompt ended in `<think>`, which the reply does not repeat.
     """
     reply = parse(body)
     choice = first(reply.get("choices"), reply)
@@ -65,7 +65,7 @@ def read_reply(body: bytes, most: int, opened: bool | None = None) -> Reply:
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The reply's JSON object; half surrogates and broken UTF-8 in it become U+FFFD."""
+    """Return the reply's JSON object; lone surrogates and invalid UTF-8 become U+FFFD."""
     try:
         reply = from_json(body)
     except ValueError:
@@ -84,22 +84,22 @@ def _parse_leniently(body: bytes) -> Any:
 
 
 def table(of: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """A JSON object within another; empty where there is none."""
+    """Return the JSON object under `key`; empty where there is none."""
     value = of.get(key)
     return value if isinstance(value, dict) else {}
 
 
 def first(choices: Any, reply: Mapping[str, Any]) -> dict[str, Any]:
-    """The completion among the reply's choices."""
+    """Return the first of the reply's choices."""
     if isinstance(choices, list) and choices and isinstance(choices[0], dict):
         return choices[0]
-    if reply.get("error"):  # some gateways say so with status 200
+    if reply.get("error"):  # some gateways report errors with status 200
         raise Fault(f"the server failed: {excerpt(reply['error'])}")
     raise Fault("the reply has no choices")
 
 
 def text_of(content: Any) -> str:
-    """A message's text, also where it comes in parts."""
+    """Return a message's text, also where it comes in parts."""
     if isinstance(content, list):
         parts = [part.get("text") for part in content if isinstance(part, dict)]
         return "".join(part for part in parts if isinstance(part, str))
@@ -107,7 +107,7 @@ def text_of(content: Any) -> str:
 
 
 def ids_of(choice: Mapping[str, Any]) -> list[int] | None:
-    """Token ids, where the server gives them."""
+    """Return the token ids, where the server gives them."""
     ids = choice.get("token_ids")
     if not ids:
         return None
@@ -118,13 +118,13 @@ def ids_of(choice: Mapping[str, Any]) -> list[int] | None:
 
 
 def count_of(usage: Mapping[str, Any], key: str) -> int | None:
-    """A number of tokens, where the server gives it."""
+    """Return a number of tokens, where the server gives it."""
     count = usage.get(key)
     return count if isinstance(count, int) and 0 <= count < INT32 else None
 
 
 def finish_of(stated: Any, tokens: int | None, most: int) -> str:
-    """stop or length; a server that does not say is taken to have cut what has as many tokens as it may."""
+    """Return stop or length; without a stated reason a completion of `most` tokens counts as cut."""
     if stated is None:
         return "length" if tokens is not None and tokens >= most else "stop"
     if stated in REFUSED:
@@ -135,7 +135,7 @@ def finish_of(stated: Any, tokens: int | None, most: int) -> str:
 
 
 def excerpt(words: Any) -> str:
-    """The beginning of a server's own words, in one line."""
+    """Return the beginning of a server's own message, on one line."""
     if isinstance(words, bytes):
         words = words[: 4 * EXCERPT].decode("utf-8", "replace")
     elif not isinstance(words, str):
@@ -145,7 +145,7 @@ def excerpt(words: Any) -> str:
 
 
 def spoken_error(body: bytes) -> str:
-    """What a server says about a request that it refuses: the message of its JSON, or its text."""
+    """Return a server's own explanation of a refusal: the message in its JSON, or its text."""
     try:
         said: Any = from_json(body)
     except ValueError:
@@ -156,5 +156,5 @@ def spoken_error(body: bytes) -> str:
 
 
 def without(secret: str | None, words: str) -> str:
-    """The words with the secret struck out."""
+    """Return the words with the secret replaced by [key]."""
     return words.replace(secret, "[key]") if secret else words

@@ -1,8 +1,8 @@
-"""One of the servers that samples are asked of: how much it takes at a time, and whether it is there at all.
+"""Limits of one server: an AIMD limiter of the requests in flight, and a circuit breaker for outages.
 
-What may be in flight grows and shrinks as in TCP (RFC 5681): it doubles until the server first refuses something, then
-grows by steps, and a refusal takes a share away, once for all that was under way. A step is due after a round trip, but
-after GROW_S at the latest: a reasoning model answers after minutes, and refuses within milliseconds.
+The limiter works like TCP's congestion control (RFC 5681). It doubles until the server first refuses a request, then
+grows by steps; a refusal cuts it by a factor, once for all requests then in flight. A step is due after a round trip,
+but after GROW_S at the latest: a reasoning model answers after minutes, and refuses within milliseconds.
 """
 
 import math
@@ -12,104 +12,130 @@ from email.utils import parsedate_to_datetime
 
 START = 8  # requests that an unknown server gets at a time
 GROW_S = 1.0
-LESS = 0.7
-STEPS = 32  # from nothing to the most that is allowed, after a refusal
+DECREASE = 0.7
+STEPS = 32  # increases from zero to the maximum, after a refusal
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 10.0
 LONGEST_RETRY_AFTER_S = 600.0
-MANY = 3  # samples in a row that fail: the server is in trouble, not they
-DOUBT_S = 60.0  # but not for longer than that
+MANY = 3  # samples that fail in a row: the server is to blame, not the samples
+DOUBT_S = 60.0  # but the server is blamed for no longer than that
 
 
-class Server:
-    """Counts what is in flight at one URL, and learns from what becomes of it. Times are time.monotonic()."""
+class AimdLimiter:
+    """Additive increase, multiplicative decrease of the requests in flight. Times are time.monotonic()."""
 
-    def __init__(self, url: str, most: int) -> None:
-        self.url, self.most = url, most
-        self.limit, self.threshold = float(min(START, most)), float(most)
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.limit, self.threshold = float(min(START, most)), float(most)  # below the threshold the limit doubles
         self.in_flight = self.peak = 0  # peak: since the limit last changed
         self.round_trip_s = GROW_S
-        self.changed_at = self.opens_at = 0.0
-        self.troubled_at = self.answered_at = self.recovered_at = -math.inf
-        self.failing: dict[str, float] = {}  # samples that failed since the last answer, and when
-        self.troubles = 0  # in a row
-
-    def room(self) -> int:
-        """How many more requests it may get now."""
-        now = time.monotonic()
-        if now < self.opens_at:
-            return 0
-        self._grow(now)
-        return max(0, int(self.limit) - self.in_flight)
-
-    def _grow(self, now: float) -> None:
-        """Allow more when all that is allowed has been in use."""
-        if self.peak < int(self.limit) or now - self.changed_at < min(self.round_trip_s, GROW_S):
-            return
-        if self.limit < self.threshold:
-            self._set(min(2 * self.limit, self.threshold), now)
-        else:
-            self._set(self.limit + max(1.0, self.most / STEPS), now)
-
-    def _set(self, limit: float, now: float) -> None:
-        self.limit = min(max(1.0, limit), float(self.most))
-        self.peak, self.changed_at = self.in_flight, now
+        self.changed_at = 0.0
 
     def begin(self) -> float:
-        """A request is sent; the time."""
+        """Count a request as sent; return the time."""
         self.in_flight += 1
         self.peak = max(self.peak, self.in_flight)
         return time.monotonic()
 
+    def learn_round_trip(self, seconds: float) -> None:
+        """Update the moving average of round trips."""
+        self.round_trip_s += 0.1 * (seconds - self.round_trip_s)
+
+    def grow(self, now: float) -> None:
+        """Raise the limit when all of it has been in use."""
+        if self.peak < int(self.limit) or now - self.changed_at < min(self.round_trip_s, GROW_S):
+            return
+        if self.limit < self.threshold:
+            self.set_limit(min(2 * self.limit, self.threshold), now)
+        else:
+            self.set_limit(self.limit + max(1.0, self.most / STEPS), now)
+
+    def decrease(self, now: float) -> None:
+        """Cut the limit after a refusal; from here on it grows by steps."""
+        self.set_limit(DECREASE * min(self.limit, max(self.peak, self.in_flight)), now)
+        self.threshold = self.limit
+
+    def restart(self, now: float) -> None:
+        """Lower the limit to that of an unknown server."""
+        self.set_limit(min(self.limit, START), now)
+
+    def set_limit(self, limit: float, now: float) -> None:
+        """Change the limit, within 1 and the maximum."""
+        self.limit = min(max(1.0, limit), float(self.most))
+        self.peak, self.changed_at = self.in_flight, now
+
+
+class Server(AimdLimiter):
+    """One URL: its limiter, and a circuit breaker that pauses an overloaded or dead server with exponential backoff.
+
+    `began` is the time that `begin` returned for a request.
+    """
+
+    def __init__(self, url: str, most: int) -> None:
+        super().__init__(most)
+        self.url = url
+        self.opens_at = 0.0  # no request before that
+        self.tripped_at = self.answered_at = self.recovered_at = -math.inf
+        self.failing: dict[str, float] = {}  # trace_id -> time, of samples that failed since the last answer
+        self.trips = 0  # of the circuit breaker, in a row
+
+    def room(self) -> int:
+        """Return how many more requests the server may get now."""
+        now = time.monotonic()
+        if now < self.opens_at:
+            return 0
+        self.grow(now)
+        return max(0, int(self.limit) - self.in_flight)
+
     def answered(self, began: float) -> None:
-        """A request that began then was answered as it should be."""
+        """Record a proper answer: it closes the circuit breaker."""
         self.answered_at = time.monotonic()
-        self.round_trip_s += 0.1 * (self.answered_at - began - self.round_trip_s)
-        self.troubles = 0
-        if self._failing_all():
+        self.learn_round_trip(self.answered_at - began)
+        self.trips = 0
+        if self._fails_everything():
             self.recovered_at = self.answered_at
         self.failing.clear()
 
-    def refused(self, began: float, after_s: float | None) -> None:
-        """It has too much to do: ask for less at a time, and for nothing while it says so."""
+    def overloaded(self, began: float, after_s: float | None) -> None:
+        """Record a refusal for overload: cut the limit, and send nothing for the time the server asks for."""
         now = time.monotonic()
         if after_s:
             self.opens_at = max(self.opens_at, now + min(after_s, LONGEST_RETRY_AFTER_S))
-        if began > self.troubled_at:
-            self._set(LESS * min(self.limit, max(self.peak, self.in_flight)), now)
-            self.threshold = self.limit
-            self._trouble(now)
+        if began > self.tripped_at:
+            self.decrease(now)
+            self._trip(now)
 
-    def away(self, began: float) -> None:
-        """It cannot be reached, or fails whatever it is asked: pause and begin anew, unless it answers others."""
-        if began > max(self.troubled_at, self.answered_at):
-            self._set(min(self.limit, START), time.monotonic())
-            self._trouble(time.monotonic())
+    def unavailable(self, began: float) -> None:
+        """Record that the server is down or fails every request: pause it and restart, unless it answers others."""
+        if began > max(self.tripped_at, self.answered_at):
+            self.restart(time.monotonic())
+            self._trip(time.monotonic())
 
     def failed(self, trace_id: str, suspect: bool, began: float) -> bool:
-        """A sample asked for then came to nothing; whether the server is to blame.
+        """Record a failed sample; return whether the server is to blame.
 
-        A suspect is no witness against the server. A failure may be heard of after the answer that ended the trouble.
+        A suspect sample, which failed while others were answered, does not count against the server. The failure may
+        arrive after the answer that ended the outage.
         """
         if began < self.recovered_at:
             return True
         if not suspect:
             self.failing.setdefault(trace_id, time.monotonic())
-        return self._failing_all()
+        return self._fails_everything()
 
-    def _failing_all(self) -> bool:
+    def _fails_everything(self) -> bool:
         return len(self.failing) >= MANY and time.monotonic() - next(iter(self.failing.values())) < DOUBT_S
 
-    def _trouble(self, now: float) -> None:
-        """Wait the longer, the more often in a row."""
-        if self.troubles:
-            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self.troubles)
+    def _trip(self, now: float) -> None:
+        """Open the circuit breaker; from the second time in a row on, with a pause that doubles each time."""
+        if self.trips:
+            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self.trips)
             self.opens_at = max(self.opens_at, now + pause * random.uniform(0.5, 1.0))
-        self.troubled_at, self.peak = now, 0
-        self.troubles = min(self.troubles + 1, 16)
+        self.tripped_at, self.peak = now, 0
+        self.trips = min(self.trips + 1, 16)
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for, as a number or as a date; None where it says nothing."""
+    """Return the seconds that a Retry-After header asks for, as a number or a date; None: no or a malformed header."""
     if not header:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Samples with a transformers model in this process: small models, on a CPU or one GPU."""
+"""Sample with a transformers model in this process: small models, on a CPU or one GPU."""
 
 from generators.engines.transformers.engine import Options, build
 

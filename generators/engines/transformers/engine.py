@@ -1,7 +1,7 @@
-"""Samples with a transformers model in this process: small models, on a CPU or one GPU.
+"""Sample with a transformers model in this process: small models, on a CPU or one GPU.
 
-Only temperature and top-p shape the distribution: what a model's generation_config suggests beside its
-stop tokens (repetition penalty, top-k) is not applied.
+Only temperature and top-p shape the distribution. Of a model's generation_config the stop tokens alone are used, not
+the suggested repetition penalty or top-k.
 """
 
 import time
@@ -18,32 +18,32 @@ from generators.sampling.requests import refused, sampled_row, tokenize_prompts,
 if TYPE_CHECKING:
     from generators.engines.transformers.decoding import Completion
 
-# torch and transformers are imported where a model is run, not where a recipe's options are checked
+# torch and transformers are imported where a model runs: checking a recipe's options must not take seconds
 
 
 class Options(EngineOptions):
-    """How the model is run; none of these changes what is sampled, beyond rounding of the arithmetic."""
+    """Execution of the model. No option changes what is sampled, apart from rounding."""
 
     EXECUTION = frozenset({"slots", "device", "dtype"})
 
-    slots: int = Field(default=256, ge=1, description="sequences decoded side by side")
+    slots: int = Field(default=256, ge=1, description="sequences decoded together; lower it when GPU memory runs out")
     device: Device = Field(default="auto", description="auto (cuda where there is one), cpu, cuda, cuda:1")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="auto: float32 on a CPU, as stored on a GPU"
     )
 
     def less_memory(self) -> tuple[str, Any] | None:
-        """Decode half as many sequences side by side."""
+        """Return half as many slots."""
         return ("slots", self.slots // 2) if self.slots > 1 else None
 
 
 def build(model: str, sampling: SamplingConfig, options: Options) -> "TransformersEngine":
-    """The engine that samples with `model`: a folder, an embedded model or a hub name."""
+    """Start an engine for `model`: a folder, an embedded model or a hub name."""
     return TransformersEngine(*load(model, options.device, options.dtype), sampling, options.slots)
 
 
 def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[Any, Any]:
-    """(model in eval mode on its device, tokenizer)."""
+    """Return (model in eval mode on its device, tokenizer)."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -57,7 +57,7 @@ def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[Any, An
 
 
 def stop_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Tokens that end a completion: the generation config's, else the tokenizer's end of text."""
+    """Return the tokens that end a completion: the generation config's, else the tokenizer's end of text."""
     stated = model.generation_config.eos_token_id if model.generation_config else None
     if stated is None:
         stated = tokenizer.eos_token_id
@@ -67,7 +67,7 @@ def stop_ids(model: Any, tokenizer: Any) -> list[int]:
 
 
 class TransformersEngine:
-    """An engine that decodes while it is asked to collect."""
+    """An engine that decodes inside `collect`."""
 
     def __init__(self, model: Any, tokenizer: Any, sampling: SamplingConfig, slots: int) -> None:
         from generators.engines.transformers.decoding import SlotDecoder
@@ -84,11 +84,11 @@ class TransformersEngine:
         )
 
     def slots(self) -> int:
-        """Twice what is decoded side by side: those that wait are sorted, and equal prompts share their prefill."""
+        """Return twice the decoder's slots: waiting samples are sorted, and equal prompts share their prefill."""
         return 2 * self.decoder.slots
 
     def submit(self, requests: Sequence[SampleRequest]) -> None:
-        """Queue samples; one whose prompt leaves no room in the model's context is refused."""
+        """Queue samples; refuse one whose prompt leaves no room in the model's context."""
         from generators.engines.transformers.decoding import Job
 
         prompts = tokenize_prompts(self.tokenizer, requests)
@@ -104,7 +104,7 @@ class TransformersEngine:
         self.decoder.add(jobs)
 
     def collect(self, timeout_s: float) -> list[Outcome]:
-        """Decode until something finishes."""
+        """Decode until a sample finishes or the time is over."""
         done, self.refused = self.refused, []
         until = time.monotonic() + timeout_s
         while not done and self.decoder.busy():
@@ -114,10 +114,10 @@ class TransformersEngine:
         return done
 
     def outcome(self, done: "Completion") -> Outcome:
-        """A finished completion as the trace row that answers its request."""
+        """Return a finished completion as the outcome of its request."""
         request, prompt = done.key
         return Outcome(request, sampled_row(request, prompt, self.tokenizer, done.token_ids, done.finish_reason))
 
     def close(self) -> None:
-        """Let go of the model."""
+        """Release the model."""
         del self.decoder

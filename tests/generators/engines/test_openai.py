@@ -235,7 +235,7 @@ def test_a_server_that_takes_all_is_asked_for_more_and_more(monkeypatch: pytest.
     began = [server.begin() for _ in range(256)]
     for at in began:
         server.in_flight -= 1
-        server.refused(at, 2.0)
+        server.overloaded(at, 2.0)
     assert int(server.limit) == int(256 * 0.7) and server.room() == 0  # once for all that were under way
     now[0] += 2.1
     assert server.room() == int(256 * 0.7)

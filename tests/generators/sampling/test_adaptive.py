@@ -75,7 +75,7 @@ class World:
 
 
 def sampled(source: AdaptiveSource) -> list[int]:
-    return [len(standing.findings) for standing in source.standings]
+    return [len(standing.verdicts) for standing in source.standings]
 
 
 def test_prompts_stop_when_they_have_enough_or_at_the_cap(tmp_path: Path) -> None:
