@@ -53,7 +53,8 @@ def test_the_laptop_recipe_is_the_toy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_laptop_scores_are_the_measured_ones() -> None:
-    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- table: toy -->")[2].partition("<!-- end")[0]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("<!-- table: toy -->")[2].partition("<!-- end")[0]
     scores = re.findall(r"^\| [^|]+ \| ([\d.]+%) \|", table, re.MULTILINE)
     text = (ROOT / "examples" / "laptop_toy" / "README.md").read_text(encoding="utf-8")
     assert len(scores) == 5 and all(score in text for score in scores)
