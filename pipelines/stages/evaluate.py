@@ -17,6 +17,7 @@ from filters.stats import majority, pass_at_1
 from filters.text.final_answer import marked_answer
 from filters.verify import VerifyConfig, verify
 from generators.contract.engine import SamplingConfig
+from generators.contract.errors import InputError
 from generators.contract.files import write_frame, write_text
 from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts
 from generators.generate import generate
@@ -72,6 +73,8 @@ def write_scores(runs: Sequence[Path], prompts: Path, out: Path) -> StageCounts:
     """
     by_run = [_samples(run, prompts) for run in runs]
     samples = pl.concat(by_run)
+    if samples.is_empty():
+        raise InputError(f"{prompts} holds no problem to evaluate on")
     problems = samples.group_by("prompt_id", maintain_order=True).agg(
         pl.col("source").first(), pl.col("correct").mean().alias("pass@1"), pl.len().alias("samples")
     )
