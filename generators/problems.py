@@ -1,8 +1,8 @@
 """Procedurally generated problems with exact answers, and the scribe that writes how one is solved.
 
-A family is a module with `make(rng, level) -> Problem`. A problem knows how to solve itself in front of a
-`Scribe`, which writes every calculation down, in varying words, and may slip: unnoticed (the wrong value runs
-on to a wrong answer), or noticed and put right. That is how the traces a small teacher learns from are made.
+A family is a module with `make(rng, level) -> Problem`. A problem solves itself with a `Scribe`, which writes down
+every calculation in varying words and may slip: unnoticed (the wrong value leads to a wrong answer), or noticed and
+corrected. The traces that train the embedded models are made this way.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from generators.contract.plugins import TASK_FAMILY, blaming, load_plugin
 
 Split = Literal["teacher", "demo", "eval"]
 SHARES: dict[Split, tuple[int, int]] = {"teacher": (0, 60), "demo": (60, 85), "eval": (85, 100)}  # percent of keys
-TRIES = 200  # draws without a new problem before a family counts as exhausted
+MAX_DRAWS = 200  # without a new problem, after which a family counts as exhausted
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A question and its exact answer. `key`: family and numbers, whatever the wording."""
+    """A question and its exact answer. key: family and numbers, independent of the wording."""
 
     family: str
     question: str
@@ -33,7 +33,7 @@ class Problem:
 
 
 def split_of(key: str) -> Split:
-    """The part a problem belongs to, decided by its numbers alone: the same numbers in other words stay in it."""
+    """Return the split of a problem, decided by its numbers alone: other wordings stay in the same split."""
     point = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=4).digest(), "big") % 100
     return next(split for split, (low, high) in SHARES.items() if low <= point < high)
 
@@ -51,10 +51,10 @@ def load_family(name: str) -> ModuleType:
 def draw(
     families: Sequence[str], count: int, split: Split, seed: int, levels: Sequence[int] | None = None
 ) -> list[Problem]:
-    """`count` different problems of `split`, families in turn; the same arguments give the same problems.
+    """Return `count` different problems of `split`, families in turn; equal arguments give equal problems.
 
-    families: module names; none: all. levels: difficulties to draw from; none: 1, 2, 3.
-    A family that cannot supply its part is a ValueError.
+    families: names of plug-ins; none: all shipped ones. levels: difficulties to draw from; None: 1, 2, 3.
+    RecipeError: an unknown split, or a family without enough problems. PluginError: an unknown family.
     """
     if split not in SHARES:
         raise RecipeError(f"split {split!r} is not one of {', '.join(SHARES)}")
@@ -73,7 +73,7 @@ def draw(
 def _new_problem(
     name: str, module: ModuleType, split: Split, levels: Sequence[int], rng: random.Random, seen: set[str]
 ) -> Problem:
-    for _ in range(TRIES):
+    for _ in range(MAX_DRAWS):
         with blaming(TASK_FAMILY, name):
             problem: Problem = module.make(rng, rng.choice(levels))
         if problem.key not in seen and split_of(problem.key) == split:
@@ -84,7 +84,7 @@ def _new_problem(
 
 @dataclass
 class Scribe:
-    """Writes calculations down. Chances are per calculation; a `slip` stays, a `noticed` error is put right."""
+    """A writer of calculations. Chances are per calculation: a `slip` stays, a `noticed` error is corrected."""
 
     rng: random.Random
     slip: float = 0.0
@@ -93,27 +93,27 @@ class Scribe:
     lines: list[str] = field(default_factory=list)
 
     def say(self, *wordings: str) -> None:
-        """One of several ways to say the same."""
+        """Write one of several wordings."""
         self.lines.append(self.rng.choice(wordings))
 
     def add(self, a: int, b: int) -> int:
-        """a + b, or a - (-b)."""
+        """Write and return a + b, or a - (-b)."""
         return self.calculate(f"{a} + {b}" if b >= 0 else f"{a} - {-b}", a + b)
 
     def subtract(self, a: int, b: int) -> int:
-        """a - b."""
+        """Write and return a - b, or a + (-b)."""
         return self.calculate(f"{a} - {b}" if b >= 0 else f"{a} + {-b}", a - b)
 
     def multiply(self, a: int, b: int) -> int:
-        """a * b."""
+        """Write and return a * b."""
         return self.calculate(f"{a} * {b}", a * b)
 
     def divide(self, a: int, b: int) -> int:
-        """a / b for a multiple of b; after a slip the nearest whole number stands in."""
+        """Write and return a / b for a multiple of b; after a slip, the nearest whole number."""
         return self.calculate(f"{a} / {b}", round(a / b))
 
     def calculate(self, left: str, value: int) -> int:
-        """Write `left = value`, or what this scribe makes of it; gives the value it goes on with."""
+        """Write `left = value`, perhaps with a slip; return the value to continue with."""
         chance = self.rng.random()
         if chance < self.slip:
             value = self._wrong(value)
@@ -134,7 +134,7 @@ class Scribe:
 
 
 def trace(problem: Problem, scribe: Scribe) -> tuple[str, int]:
-    """(the completion's text, the value it answers) of a scribe solving `problem`."""
+    """Solve `problem` with a scribe; return (the completion's text, its answer)."""
     value = problem.solve(scribe)
     thought = "\n".join(scribe.lines)
     said = scribe.rng.choice(("The answer is", "So the answer is", "Answer:", "The result is"))

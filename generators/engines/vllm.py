@@ -82,9 +82,7 @@ def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmEngine
 
     # a turn of our own loop: vLLM would start its tasks on a loop that the caller's thread runs
     llm = own.run(start)
-    return VllmEngine(
-        llm, own, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.sampled_logprobs
-    )
+    return VllmEngine(llm, own, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.sampled_logprobs)
 
 
 def logprobs_arguments(options: Options) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""Puts a ledger's samples into one parquet file in the order they were wanted, in memory that does not grow with them.
+"""Export of a ledger: one parquet file of the wanted samples, in the wanted order, in bounded memory.
 
-A ledger holds samples in the order they finished, over several segments and some of them more than once. An index
-(which row of which segment is which place in the order) is small. The file is made in parts of PART_BYTES. Where the
-samples finished in nearly the order they were wanted, each part is picked out of the few segments that hold its rows.
-Where they did not, the rows are first dealt out to files, one for each part: two passes, whatever the order.
+A ledger holds samples in the order they finished, over several segments, some of them more than once. A small index
+maps each place of the wanted order to a row of a segment. The file is written in parts of PART_BYTES. Where the samples
+finished in almost the wanted order, each part is picked from the few segments that hold its rows. Otherwise the rows
+are first distributed over one file per part: two passes, whatever the order.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,21 +18,22 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import parquet as pq
 
 from generators.contract.files import replace_durably
 from generators.contract.records import TRACE
 from generators.ledger.ledger import Ledger, read_segment
 
-PART_BYTES = 8 << 20  # of traces that are put in order at once
-MOST_PARTS = 512  # files that are open side by side
-KEPT_SEGMENTS = 3  # in memory at once while parts are picked
-MOST_READS = 4  # of a segment on average; beyond them dealing out costs less than picking
+PART_BYTES = 8 << 20  # of traces sorted at once
+MOST_PARTS = 512  # files open at once
+KEPT_SEGMENTS = 3  # in memory while parts are picked
+MOST_READS = 4  # of a segment on average, beyond which distributing costs less than picking
 GROUP_BYTES = 16 << 20  # of a row group
-FOLDED = 64  # parts whose outlines are summed at once
-BYTES_A_TOKEN = 8  # text and id
-LONG = ("reasoning", "answer", "error", "token_ids")  # of which the least and the greatest value tell nobody anything
-REPETITIVE = ["prompt_id", "teacher", "revision", "sampling", "finish_reason"]  # the columns that a dictionary shrinks
+FOLDED = 64  # parts whose facts are summed at once
+BYTES_PER_TOKEN = 8  # text and id
+LONG = ("reasoning", "answer", "error", "token_ids")  # columns whose minimum and maximum are useless
+REPETITIVE = ["prompt_id", "teacher", "revision", "sampling", "finish_reason"]  # dictionary encoding shrinks these
 
 SCHEMA = pl.DataFrame(schema=TRACE).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
 PLACED = SCHEMA.append(pa.field("place", pa.uint32()))
@@ -43,24 +44,24 @@ NOWHERE = np.iinfo(np.uint32).max
 
 @dataclass
 class Index:
-    """Where each wanted sample is, in the order wanted; arrays, because there may be millions."""
+    """The location of each wanted sample, in the wanted order; arrays, because there may be millions."""
 
-    segment: np.ndarray  # (n) uint32, the number of a segment
-    row: np.ndarray  # (n) uint32, of the segment
-    tokens: np.ndarray  # (n) int32, of the completion
-    truncated: np.ndarray  # (n) bool
+    segment: NDArray[np.uint32]  # (n) number of the segment
+    row: NDArray[np.uint32]  # (n) row of the segment
+    tokens: NDArray[np.int32]  # (n) tokens of the completion
+    truncated: NDArray[np.bool_]  # (n)
 
-    def only(self, kept: np.ndarray) -> "Index":
-        """Some of them."""
+    def only(self, kept: NDArray[np.bool_]) -> "Index":
+        """Return the index of the samples where `kept` is true."""
         return Index(self.segment[kept], self.row[kept], self.tokens[kept], self.truncated[kept])
 
     def mean_bytes(self) -> float:
-        """About what a row takes; the same however the samples came about."""
-        return 500 + BYTES_A_TOKEN * float(self.tokens.mean() if len(self.tokens) else 0)
+        """Estimate the bytes of a row, from token counts alone: equal samples give equal row groups."""
+        return 500 + BYTES_PER_TOKEN * float(self.tokens.mean() if len(self.tokens) else 0)
 
 
 def export(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated: bool = False) -> pl.DataFrame:
-    """Write the ledger's newest row of each id to `out`, in the order of the ids; their `outline`.
+    """Write the ledger's newest row of each id to `out`, in the order of the ids; return their `outline`.
 
     An id that the ledger lacks is an AssertionError.
     """
@@ -71,32 +72,32 @@ def export(kept: Ledger, trace_ids: Sequence[str], out: Path, *, drop_truncated:
     if drop_truncated:
         index = index.only(~index.truncated)
     partial = out.with_name(out.name + ".partial")
-    with TemporaryDirectory(dir=out.parent, prefix="collect-") as folder:
+    with TemporaryDirectory(dir=out.parent, prefix="export-") as folder:
         written = write_groups(in_parts(paths, index, Path(folder)), group_rows(index), partial)
     replace_durably(partial, out)
     return written
 
 
 def outline(traces: pl.DataFrame) -> pl.DataFrame:
-    """Traces, their tokens and an error, by finish_reason and whether they are `silent`: without reasoning."""
+    """Return counts of traces and tokens and one error, by finish_reason and `silent` (without reasoning)."""
     return sum_of([facts(traces)])
 
 
 def facts(traces: pl.DataFrame) -> pl.DataFrame:
-    """What an outline is summed from, a row a trace."""
+    """Return the columns that an outline sums, one row per trace."""
     silent = pl.col("reasoning").is_null().alias("silent")
     tokens = pl.col("completion_tokens").cast(pl.Int64).alias("tokens")
     return traces.select("finish_reason", silent, pl.lit(1, pl.Int64).alias("traces"), tokens, "error")
 
 
 def sum_of(outlines: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """The outline of all their traces together."""
+    """Return the outline of all these traces together."""
     sums = [pl.col("traces", "tokens").sum(), pl.col("error").drop_nulls().first()]
     return pl.concat(outlines).group_by("finish_reason", "silent").agg(*sums).sort("finish_reason", "silent")
 
 
 def index_of(kept: Ledger, trace_ids: Sequence[str]) -> tuple[list[Path], Index]:
-    """(segments, where each wanted sample's newest row is)."""
+    """Return (segments, the index of each wanted sample's newest row)."""
     wanted = np.asarray(trace_ids, dtype=bytes)
     order = np.argsort(wanted)
     ordered = wanted[order]
@@ -107,7 +108,7 @@ def index_of(kept: Ledger, trace_ids: Sequence[str]) -> tuple[list[Path], Index]
         found = np.array(rows["trace_id"].to_list(), dtype=bytes)
         at = np.minimum(np.searchsorted(ordered, found), max(0, count - 1))
         hits = np.flatnonzero(ordered[at] == found) if count else at[:0]
-        places = order[at[hits]]  # of an id that is there twice the later assignment counts
+        places = order[at[hits]]  # of equal ids the later assignment counts
         index.segment[places], index.row[places] = len(paths), hits
         index.tokens[places] = rows["completion_tokens"].fill_null(0).to_numpy()[hits]
         index.truncated[places] = (rows["finish_reason"] == "length").to_numpy()[hits]
@@ -116,12 +117,12 @@ def index_of(kept: Ledger, trace_ids: Sequence[str]) -> tuple[list[Path], Index]
 
 
 def group_rows(index: Index) -> int:
-    """Rows a row group."""
+    """Return the rows per row group."""
     return max(64, int(GROUP_BYTES / index.mean_bytes()))
 
 
 def in_parts(paths: Sequence[Path], index: Index, folder: Path) -> Iterator[pa.Table]:
-    """Consecutive parts of the order, each with all its rows and their places, not in order yet."""
+    """Yield consecutive parts of the order, each with all its rows and their places, not sorted yet."""
     count = int(index.mean_bytes() * len(index.row) / PART_BYTES) + 1
     part = part_of(len(index.row), count)
     stretches = len(np.unique(part.astype(np.int64) * len(paths) + index.segment))
@@ -129,16 +130,16 @@ def in_parts(paths: Sequence[Path], index: Index, folder: Path) -> Iterator[pa.T
         return picked(paths, index, part)
     count = min(MOST_PARTS, count)
     files = [folder / f"{number:03}" for number in range(count)]
-    return dealt_out(paths, index, part_of(len(index.row), count), files)
+    return distributed(paths, index, part_of(len(index.row), count), files)
 
 
-def part_of(rows: int, count: int) -> np.ndarray:
-    """(rows) the number of each place's part."""
+def part_of(rows: int, count: int) -> NDArray[np.uint32]:
+    """Return the part number of each place (rows)."""
     return np.arange(rows, dtype=np.uint32) // max(1, -(-rows // count))
 
 
-def picked(paths: Sequence[Path], index: Index, part: np.ndarray) -> Iterator[pa.Table]:
-    """Each part out of the segments that hold it; those read last are still there for the next part."""
+def picked(paths: Sequence[Path], index: Index, part: NDArray[np.uint32]) -> Iterator[pa.Table]:
+    """Yield each part from the segments that hold it; the last ones read stay in memory for the next part."""
     read = lru_cache(KEPT_SEGMENTS)(lambda segment: read_table(paths[segment]))
     for places in runs(part, np.lexsort((index.row, index.segment, part))):
         stretches = runs(index.segment, places)
@@ -147,51 +148,53 @@ def picked(paths: Sequence[Path], index: Index, part: np.ndarray) -> Iterator[pa
         )
 
 
-def runs(values: np.ndarray, places: np.ndarray) -> Iterator[np.ndarray]:
-    """The places in pieces with one value each; `places` has equal values side by side."""
+def runs(values: NDArray[Any], places: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Split `places`, where equal values are adjacent, into pieces with one value each."""
     ends = np.flatnonzero(np.diff(values[places])) + 1
     return (piece for piece in np.split(places, ends) if len(piece))
 
 
-def dealt_out(paths: Sequence[Path], index: Index, part: np.ndarray, files: Sequence[Path]) -> Iterator[pa.Table]:
-    """Each part out of a file of its own, to which its rows were written as the segments were read once, in turn."""
+def distributed(
+    paths: Sequence[Path], index: Index, part: NDArray[np.uint32], files: Sequence[Path]
+) -> Iterator[pa.Table]:
+    """Read each segment once, append its rows to one file per part, and yield the parts from their files."""
     write_parts(files, stretches_of(paths, index, part))
     for file in files:
         yield pa.ipc.open_stream(file).read_all()
         file.unlink()
 
 
-def stretches_of(paths: Sequence[Path], index: Index, part: np.ndarray) -> Iterator[tuple[int, pa.Table]]:
-    """(part, rows with their places), segment by segment; the next segment is read meanwhile."""
+def stretches_of(paths: Sequence[Path], index: Index, part: NDArray[np.uint32]) -> Iterator[tuple[int, pa.Table]]:
+    """Yield (part, rows with their places), segment by segment; the next segment is read meanwhile."""
     wanted = list(runs(index.segment, np.lexsort((index.row, part, index.segment))))
-    with ThreadPoolExecutor(1, "collect") as beside:
-        following = [beside.submit(read_table, paths[index.segment[places[0]]]) for places in wanted[:1]]
+    with ThreadPoolExecutor(1, "export") as reader:
+        following = [reader.submit(read_table, paths[index.segment[places[0]]]) for places in wanted[:1]]
         for number, places in enumerate(wanted):
             table = following.pop().result()
             following = [
-                beside.submit(read_table, paths[index.segment[more[0]]]) for more in wanted[number + 1 : number + 2]
+                reader.submit(read_table, paths[index.segment[more[0]]]) for more in wanted[number + 1 : number + 2]
             ]
             for few in runs(part, places):
                 yield int(part[few[0]]), with_places(table, index.row[few], few)
 
 
 def read_table(segment: Path) -> pa.Table:
-    """All rows of a segment."""
+    """Return all rows of a segment."""
     if segment.suffix == ".parquet":
         with pq.ParquetFile(segment) as file:
             return file.read(use_threads=False).select(SCHEMA.names).cast(SCHEMA)
     return read_segment(segment).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def with_places(table: pa.Table, rows: np.ndarray, places: np.ndarray) -> pa.Table:
-    """Those rows of a segment and their places; texts are long, so only rows that are not in one piece are copied."""
+def with_places(table: pa.Table, rows: NDArray[Any], places: NDArray[Any]) -> pa.Table:
+    """Return rows of a segment with their places; contiguous rows are not copied, as texts are long."""
     whole = rows[-1] - rows[0] == len(rows) - 1
     found = table.slice(rows[0], len(rows)) if whole else table.take(pl.Series(rows).to_arrow())
     return found.append_column("place", pl.Series(places.astype(np.uint32)).to_arrow())
 
 
 def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -> None:
-    """Append each stretch of rows to its part's file."""
+    """Append each table of rows to its part's file."""
     options = pa.ipc.IpcWriteOptions(compression="lz4")
     with ExitStack() as stack:
         writers: list[Any] = [stack.enter_context(pa.ipc.new_stream(file, PLACED, options=options)) for file in files]
@@ -199,15 +202,15 @@ def write_parts(files: Sequence[Path], placed: Iterable[tuple[int, pa.Table]]) -
             writers[part].write_table(rows.combine_chunks())
 
 
-def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.DataFrame:
-    """Put each part in order and write it in row groups, the same whatever the parts are; the `outline` of it all."""
+def write_groups(parts: Iterable[pa.Table], rows_per_group: int, out: Path) -> pl.DataFrame:
+    """Sort each part and write it in row groups that do not depend on the parts; return the `outline` of all rows."""
     seen = [facts(pl.DataFrame(schema=TRACE))]
     with (
         pq.ParquetWriter(out, SCHEMA, compression="zstd", **OPTIONS) as writer,
-        ThreadPoolExecutor(1, "collect") as beside,  # one part is compressed while the next is read
+        ThreadPoolExecutor(1, "export") as compressor,  # one part is compressed while the next is read
     ):
-        written: Future[Any] = beside.submit(int)
-        # pyarrow's empty_table, array and to_numpy import pandas where it is installed, for 0.7 s
+        written: Future[Any] = compressor.submit(int)
+        # pyarrow's empty_table, array and to_numpy would import pandas where it is installed, which takes 0.7 s
         rest = pa.Table.from_batches([], SCHEMA)
         for part in parts:
             part = in_order(part)
@@ -215,10 +218,10 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.
             if len(seen) > FOLDED:
                 seen = [sum_of(seen)]
             rest = pa.concat_tables([rest, part])
-            whole = rest.num_rows // rows_a_group * rows_a_group
+            whole = rest.num_rows // rows_per_group * rows_per_group
             if whole:
                 written.result()
-                written = beside.submit(writer.write_table, rest.slice(0, whole), rows_a_group)
+                written = compressor.submit(writer.write_table, rest.slice(0, whole), rows_per_group)
                 rest = rest.slice(whole)
         written.result()
         if rest.num_rows:
@@ -227,7 +230,7 @@ def write_groups(parts: Iterable[pa.Table], rows_a_group: int, out: Path) -> pl.
 
 
 def in_order(part: pa.Table) -> pa.Table:
-    """Rows by their places."""
+    """Return the rows sorted by their places, without these."""
     places = pl.Series(part["place"]).to_numpy()
     part = part.drop_columns("place")
     return part if (places[:-1] < places[1:]).all() else part.take(pl.Series(np.argsort(places)).to_arrow())

@@ -1,11 +1,11 @@
-"""An append-only ledger of samples, keyed by trace_id: what was sampled is kept, and never sampled again.
+"""An append-only ledger of samples, keyed by trace_id: a sample in it is never made again.
 
-A folder of numbered segments. The last one is a log of JSON lines, a sample a line that begins with the checksum of
-the rest (`{"xxh3":"5d41402abc4b2a76","trace_id":...`), which is handed to the operating system at once (a killed
-process loses nothing) and brought to disk by group commits: every FSYNC_S seconds of appending, and when a log has
-grown to SEAL_BYTES and is sealed: `000007.log` becomes `000007.parquet`, of which opening reads only two columns.
-Commits and sealing run beside the appending, which waits where it is BEHIND of them ahead (a power cut loses no more).
-One process writes; any number read meanwhile.
+A ledger is a folder of numbered segments. The last one is a log with one JSON line per sample. A line begins with the
+checksum of its rest (`{"xxh3":"5d41402abc4b2a76","trace_id":...`) and is handed to the operating system at once, so a
+killed process loses nothing. Group commits bring the log to disk every FSYNC_S seconds of appending. A log that has
+grown to SEAL_BYTES is sealed: `000007.log` becomes `000007.parquet`, of which opening a ledger reads only two columns.
+Commits and sealing run in a thread next to the appending, which waits when more than BEHIND of them are pending: that
+bounds the loss in a power cut. One process writes; any number may read meanwhile.
 """
 
 import fcntl
@@ -23,28 +23,28 @@ import orjson
 import polars as pl
 from xxhash import xxh3_64_intdigest
 
+from generators.contract.errors import InUse
 from generators.contract.files import write_frame
 from generators.contract.records import TRACE
 
 FSYNC_S = 1.0
 SEAL_BYTES = 8 << 20
-BEHIND = 2  # commits and seals that may wait before appending does
+BEHIND = 2  # pending commits and seals beyond which appending waits
 HEAD = b'{"xxh3":"%016x",'
 HEAD_BYTES = len(HEAD % 0)
 
 log = logging.getLogger(__name__)
 
 
-class LedgerInUse(RuntimeError):
-    """Another process writes this ledger."""
-
-
 class Ledger:
-    """The samples of a folder. `with Ledger(folder, write=True) as ledger` appends; without `write` it only reads."""
+    """The samples in a folder. `with Ledger(folder, write=True) as ledger` appends; without `write` it only reads.
+
+    InUse: another process writes this ledger.
+    """
 
     def __init__(self, folder: Path, *, write: bool = False) -> None:
         self.folder = folder
-        self.finished: set[str] = set()  # ids of samples that are not errors, as it was opened
+        self.finished: set[str] = set()  # ids of samples without error, at the time of opening
         self._lock: int | None = _locked(folder) if write else None
         self._log: _Log | None = _Log(folder) if write else None
         for _, rows in self.scan("trace_id", "finish_reason"):
@@ -57,25 +57,25 @@ class Ledger:
         return len(self.finished)
 
     def ids(self) -> set[str]:
-        """Ids of all samples there were that need not be made again: a failed one is tried again."""
+        """Return the ids of finished samples at the time of opening; failed ones are left out, as they are retried."""
         return set(self.finished)
 
     def append(self, trace: Mapping[str, Any]) -> None:
-        """Keep one sample: a row of records.TRACE, where a missing key is null; it may not be changed afterwards."""
+        """Append one sample: a row of records.TRACE, where a missing key is null; it must not change afterwards."""
         assert trace.keys() <= TRACE.keys(), f"columns {sorted(trace.keys() - TRACE.keys())} are not a trace's"
         assert self._log, f"the ledger {self.folder} was opened without write=True"
         self._log.write(trace)
 
     def scan(self, *columns: str) -> Iterator[tuple[Path, pl.DataFrame]]:
-        """(segment, these columns of all its rows), oldest first; of rows with one id the last is the one that counts.
+        """Yield (segment, these columns of all its rows), oldest first; of rows with equal ids the last one counts.
 
-        Nothing may be appended while the row numbers are in use: a segment's are those of `read_rows`.
+        Row numbers are those of `read_segment`; they stay valid as long as nothing is appended.
         """
         for segment in _segments(self.folder):
             yield segment, _read(segment, list(columns))
 
     def frames(self) -> Iterator[pl.DataFrame]:
-        """All samples as records.TRACE frames, newest segment first; of several rows with one id only the newest."""
+        """Yield all samples as records.TRACE frames, newest segment first; of rows with equal ids only the newest."""
         seen: set[str] = set()
         for segment in reversed(_segments(self.folder)):
             rows = _read(segment).unique("trace_id", keep="last", maintain_order=True)
@@ -84,12 +84,12 @@ class Ledger:
             yield rows
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """All samples, one row an id."""
+        """Yield all samples, one row per id."""
         for rows in self.frames():
             yield from rows.iter_rows(named=True)
 
     def settle(self) -> None:
-        """Wait until everything appended is on disk and grown logs are sealed."""
+        """Wait until everything appended is on disk and full logs are sealed."""
         if self._log:
             self._log.settle()
 
@@ -107,20 +107,20 @@ class Ledger:
 
 
 def read_segment(segment: Path) -> pl.DataFrame:
-    """All rows of one segment, as records.TRACE."""
+    """Return all rows of one segment as a records.TRACE frame."""
     return _read(segment)
 
 
 class _Log:
-    """The open end of a ledger: a file of lines, and its rows, which need not be parsed again to be sealed."""
+    """The open log of a ledger. It keeps the rows as well, so that sealing need not parse the file."""
 
     def __init__(self, folder: Path) -> None:
-        self.disk = ThreadPoolExecutor(1, "ledger")  # one thread: commits and seals stay in order
+        self.disk = ThreadPoolExecutor(1, "ledger")  # one thread keeps commits and seals in order
         self.behind: list[Future[None]] = []
         logs = sorted(path for path in folder.glob("*.log") if not _was_sealed(path))
         last = max((int(path.stem) for path in folder.iterdir() if path.suffix in (".log", ".parquet")), default=0)
         path = folder / f"{last:06}.log"
-        for grown in logs[:-1] if logs and logs[-1] == path else logs:  # a crash came before their sealing
+        for grown in logs[:-1] if logs and logs[-1] == path else logs:  # left unsealed by a crash
             self.later(_seal_old, grown)
         self._open(path if path.exists() else folder / f"{last + 1:06}.log")
 
@@ -135,7 +135,7 @@ class _Log:
         self.synced_at = time.monotonic()
 
     def write(self, trace: Mapping[str, Any]) -> None:
-        text = memoryview(orjson.dumps(trace))[1:]  # without its brace, and without a copy: texts are long
+        text = memoryview(orjson.dumps(trace))[1:]  # without its brace; a view, as texts are long
         head = HEAD % xxh3_64_intdigest(text)
         length = len(head) + len(text) + 1
         try:
@@ -143,7 +143,7 @@ class _Log:
             if written < length:
                 self._write_rest(b"".join((head, text, b"\n")), written)
         except OSError as error:
-            os.truncate(self.file, self.size)  # half a line would spoil the next one
+            os.truncate(self.file, self.size)  # half a line would damage the next one
             raise OSError(error.errno, error.strerror, str(self.path)) from None
         self.rows.append(trace)
         self.size += length
@@ -159,7 +159,7 @@ class _Log:
             written += os.write(self.file, line[written:])
 
     def later(self, work: Any, *arguments: Any) -> None:
-        """Have the disk's thread do something; wait while it is too far behind, and raise what went wrong there."""
+        """Queue work for the disk thread; wait while it is too far behind, and raise its errors."""
         self.behind.append(self.disk.submit(work, *arguments))
         while self.behind and (self.behind[0].done() or len(self.behind) > BEHIND):
             self.behind.pop(0).result()
@@ -178,7 +178,7 @@ class _Log:
 
 
 def _seal_open(path: Path, file: int, rows: list[Mapping[str, Any]]) -> None:
-    os.close(file)  # it need not reach the disk any more: its parquet does, and is in the cache until then
+    os.close(file)  # no fsync: the parquet goes to disk, and the log stays until it is there
     _seal(path, pl.DataFrame(rows, schema=TRACE, orient="row"))
 
 
@@ -187,16 +187,16 @@ def _seal_old(path: Path) -> None:
 
 
 def _seal(path: Path, rows: pl.DataFrame) -> None:
-    """Turn a log into parquet, in the compression that costs least: the traces are compressed once more when collected.
+    """Turn a log into parquet with the cheapest compression: the export compresses the traces again.
 
-    The log goes last: where both exist, the parquet holds all of it.
+    The log is removed last: where both exist, the parquet holds all of it.
     """
     write_frame(rows, path.with_suffix(".parquet"), compression="lz4")
     path.unlink()
 
 
 def _was_sealed(path: Path) -> bool:
-    """Whether a crash came between sealing and removing the log, which is then removed."""
+    """Remove a log that a crash left next to its parquet; return whether there was one."""
     if not path.with_suffix(".parquet").exists():
         return False
     path.unlink()
@@ -204,7 +204,7 @@ def _was_sealed(path: Path) -> bool:
 
 
 def _locked(folder: Path) -> int:
-    """A descriptor that holds the folder's lock until it is closed."""
+    """Return a descriptor that holds the folder's lock until it is closed."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -212,25 +212,25 @@ def _locked(folder: Path) -> int:
     except OSError:
         holder = os.read(lock, 32).decode() or "unknown"
         os.close(lock)
-        raise LedgerInUse(f"the ledger {folder} is being written by process {holder}; wait for it to end") from None
+        raise InUse(f"the ledger {folder} is being written by process {holder}; wait for it to end") from None
     os.ftruncate(lock, 0)
     os.write(lock, str(os.getpid()).encode())
     return lock
 
 
 def _segments(folder: Path) -> list[Path]:
-    """Segments in the order of writing; where a log and its sealed form both exist, the sealed one."""
+    """Return the segments in the order of writing; a sealed one instead of its log where both exist."""
     found: dict[str, Path] = {path.stem: path for path in sorted(folder.glob("*.log"))}
     found |= {path.stem: path for path in folder.glob("*.parquet")}
     return [found[stem] for stem in sorted(found)]
 
 
 def _read(segment: Path, columns: list[str] | None = None) -> pl.DataFrame:
-    """A segment's rows; of a log, its whole lines with a right checksum."""
+    """Return a segment's rows; of a log the complete lines with a valid checksum."""
     if segment.suffix == ".log":
         try:
             return _parse(segment).select(columns or list(TRACE))
-        except FileNotFoundError:  # sealed by the writer since it was listed
+        except FileNotFoundError:  # the writer has sealed it since it was listed
             segment = segment.with_suffix(".parquet")
     return pl.read_parquet(segment, columns=columns)
 

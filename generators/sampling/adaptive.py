@@ -3,8 +3,8 @@
 Verdicts arrive while sampling continues, and no engine waits for one. A prompt has only as many samples in flight as
 are sure to be used: one for each correct trace it still lacks. Prompts with the fewest samples go first, so each gets a
 first sample before any gets a second, and a budget that runs out has been spread evenly over the prompts that still
-need it; among equals the longest expected goes first. Samples that may prove superfluous are taken only when slots of the engine
-would otherwise idle: as many as the prompt's pass rate suggests, a few at a time.
+need it; among equals the longest expected goes first. Samples that may prove superfluous are taken only when slots of
+the engine would otherwise idle: as many as the prompt's pass rate suggests, a few at a time.
 
 `order = "likeliest"` spends the budget where a new correct trace is likeliest instead, by the prompt's pass rate and by
 how often prompts with as many solution signatures find another. That brings more traces of somewhat fewer prompts, and
@@ -111,7 +111,7 @@ class Experience:
             self.new_at[len(standing.signatures)] += verdict.signature not in standing.signatures
 
     def chance(self, standing: Standing) -> float:
-        """Return the pass rate, shrunk to the overall mean by one sample's weight, times the chance of a new signature."""
+        """Return the pass rate, shrunk to the mean by one sample's weight, times the chance of a new signature."""
         mean = (self.correct + 1) / (self.judged + 2)
         found = len(standing.signatures)
         new = (self.new_at[found] + 1) / (self.correct_at[found] + 1)

@@ -1,8 +1,8 @@
 """Prompt styles: the plain question, the question after solved examples, or a request to reflect and verify.
 
 DeepSeek-R1 collected its cold-start data this way (arXiv 2501.12948, section 2.3.1). A style changes only what the
-model reads: the sample answers the plain question and keeps its prompt_id. Style and examples are part of the sample's id, so
-one ledger holds samples of several styles.
+model reads: the sample answers the plain question and keeps its prompt_id. Style and examples are part of the sample's
+id, so one ledger holds samples of several styles.
 
 Examples stand in the user's message: chat templates of reasoning models cut the thinking out of earlier turns.
 """
@@ -103,7 +103,7 @@ class _Styled(Sequence[Messages]):
 
 
 def style_of(name: StyleName, examples: Path | None, shots: int) -> Style:
-    """Return a style with the first `shots` + 1 examples of a file: one is spare, as a question may be an example itself.
+    """Return a style with the first `shots` + 1 examples of a file; one is spare, for a question that is an example.
 
     RecipeError: the file has fewer than `shots` examples. InputError: an example lacks a column or a text.
     """

@@ -94,7 +94,7 @@ class Ids(Sequence[str]):
 
 
 class LongestFirst:
-    """A Source of a plan's missing samples, longest expected first, so that long ones do not end alone (LPT, Graham 1969).
+    """A Source of a plan's missing samples, longest expected first, so that no long one ends alone (LPT, Graham 1969).
 
     Existing completions of a prompt predict the length of further ones. A prompt without any is sampled once before the
     rest of its samples compete; while that first sample runs, it is expected to take as long again as it has taken.

@@ -123,7 +123,7 @@ class Scheduler:
             self.source.settled(request, outcome.row)
 
     def failed(self, outcome: Outcome) -> None:
-        """Retry later with backoff, or settle the sample as failed. A failed continuation leaves the truncated sample."""
+        """Retry later with backoff, or settle the sample as failed; a truncated one that cannot go on stays."""
         request, now = outcome.request, time.monotonic()
         failures = self.failures.get(request.trace_id, 0) + (not outcome.blameless)
         if outcome.blameless and not self.in_flight and now - self.heard_at > self.persistence.give_up_after_s:

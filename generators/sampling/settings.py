@@ -14,13 +14,13 @@ from generators.contract.plugins import ENGINE, plugin_file
 from generators.sampling.adaptive import AdaptiveConfig
 from generators.sampling.prompt_styles import Style, StyleName, style_of
 
-SHOWN, SHOTS = ("examples", "shots"), 2  # keys of the style few_shot alone; examples shown unless they say otherwise
+SHOWN, SHOTS = ("examples", "shots"), 2  # keys of few_shot alone; default number of examples shown
 
 
 class SamplerConfig(Config):
     """Base of every section that samples a model: generate, judge, rewrite, evaluate."""
 
-    engine: str = Field(description="plug-in that runs the model: vllm, openai, transformers, or one of your own")
+    engine: str = Field(description="plug-in that runs the model: vllm, openai, transformers, or your own")
     sampling: SamplingConfig = Field(SamplingConfig(), description="decoding parameters")
     options: dict[str, Any] = Field({}, description="the engine's own settings: `distill settings ENGINE` lists them")
     max_attempts: int = Field(5, ge=1, description="attempts at a sample that fails by itself")
@@ -29,11 +29,11 @@ class SamplerConfig(Config):
     EXECUTION = frozenset({"max_attempts", "give_up_after_s"})
 
     def loaded(self) -> LoadedEngine:
-        """Return the engine with its checked options; PluginError or RecipeError where there is none such."""
+        """Return the engine with checked options; raise PluginError for the name, RecipeError for the options."""
         return load_engine(self.engine, self.options)
 
     def check_samples(self, role: str) -> None:
-        """Raise a RecipeError where the engine only imports traces; `role`: what the model is to do."""
+        """Raise a RecipeError where the engine only imports traces; role: the model's task in the message."""
         if self.loaded().imports_traces:
             raise RecipeError(f"{role} answers questions, and the engine {self.engine} makes no samples")
 
@@ -43,7 +43,7 @@ class SamplerConfig(Config):
         return lower and (f"options.{lower[0]}", lower[1])
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides what comes out; of the options only those that change what is sampled."""
+        """Return the values that decide the result; of the options only those that change what is sampled."""
         return super().identity() | {"options": self.loaded().options.identity()}
 
     def named(self, prefix: str = "") -> Iterator[Named]:
@@ -62,27 +62,28 @@ class SamplerConfig(Config):
 
 
 class GenerateConfig(SamplerConfig):
-    """The model that samples traces, and how it is asked."""
+    """The model that samples traces, and the form of its prompts."""
 
     model: ModelName = Field("", description="model folder, embedded:teacher, a Hugging Face name or a server's name")
     style: StyleName = Field(
-        "plain", description="how it is asked: as it is, after solved examples, or to reflect and to verify"
+        "plain",
+        description="prompt: the plain question, after solved examples, or with a request to reflect and verify",
     )
     examples: FileName | None = Field(
-        None, description="file of question, reasoning and answer for few_shot; none: built-in mathematics"
+        None, description="file of question, reasoning and answer, for few_shot; none: built-in mathematics"
     )
-    shots: int | None = Field(None, ge=1, description="examples that are shown; none: 2")
+    shots: int | None = Field(None, ge=1, description="number of examples shown by few_shot; none: 2")
     truncated: Literal["keep", "continue", "drop"] = Field(
-        "keep", description="completions cut at max_new_tokens: handed on, continued where they stopped, or dropped"
+        "keep", description="completions cut at max_new_tokens: keep them, continue them, or drop them"
     )
     continue_to: int | None = Field(
-        None, ge=1, description="tokens of a continued completion in all; none: 4 times max_new_tokens"
+        None, ge=1, description="most tokens of a continued completion; none: 4 times max_new_tokens"
     )
     models: dict[str, dict[str, Any]] = Field(
-        {}, description="further models asked the same prompts: name -> keys over this section's"
+        {}, description="further models for the same prompts: name -> keys that replace this section's"
     )
     adaptive: AdaptiveConfig | None = Field(
-        None, description="stop a prompt at enough correct traces, and give hard prompts what easy ones save"
+        None, description="stop a prompt at enough correct traces, and spend what easy prompts save on hard ones"
     )
 
     @model_validator(mode="after")
@@ -102,7 +103,7 @@ class GenerateConfig(SamplerConfig):
         return [GenerateConfig.model_validate(table) for table in tables]
 
     def asking(self) -> Style:
-        """Return how prompts are put to the model."""
+        """Return the prompt style."""
         return style_of(self.style, Path(self.examples) if self.examples else None, self.shots or SHOTS)
 
     def most_tokens(self) -> int:
@@ -111,7 +112,7 @@ class GenerateConfig(SamplerConfig):
         return (self.continue_to or 4 * longest) if self.truncated == "continue" else longest
 
     def named(self, prefix: str = "") -> Iterator[Named]:
-        """Yield what every model's settings name."""
+        """Yield the names in every model's settings."""
         yield from super().named(prefix)
         for name, other in zip(self.models, self.each()[1:], strict=True):
             yield from other.named(f"{prefix}models.{name}.")
@@ -122,13 +123,13 @@ class GenerateConfig(SamplerConfig):
         return list(dict.fromkeys(models))
 
     def identity(self) -> dict[str, Any]:
-        """Return what decides what comes out: the style stands for its examples."""
+        """Return the values that decide the result; the style's content hash replaces its settings."""
         others = {name: other.identity() for name, other in zip(self.models, self.each()[1:], strict=True)}
         own = {key: value for key, value in super().identity().items() if key not in ("style", *SHOWN)}
         return own | self.asking().identity() | {"models": others}
 
     def signature(self) -> dict[str, str]:
-        """Return the trace columns that say who sampled and how; a server's model has no revision to be seen."""
+        """Return the trace columns teacher, revision and sampling; a server's model has no visible revision."""
         engine = self.loaded()
         revision = "" if engine.remote else model_revision(model_path(self.model)) or ""
         more = self.asking().identity() | engine.options.decoding()
@@ -143,14 +144,14 @@ class GenerateConfig(SamplerConfig):
             )
 
     def sampled_logprobs(self) -> int:
-        """Return the most log-probabilities a token that any model keeps while it samples; 0 where none does."""
+        """Return the most log-probabilities per token that any of the models keeps; 0: none."""
         return max(each.loaded().options.kept_logprobs() for each in self.each())
 
     def is_adaptive(self) -> bool:
-        """Return whether any model is asked as often as each prompt needs."""
+        """Return whether any model samples adaptively."""
         return any(each.adaptive for each in self.each())
 
     def check_adaptive(self) -> None:
-        """Raise a RecipeError where an engine that imports traces is to sample as often as a prompt needs."""
+        """Raise a RecipeError where an engine that imports traces should sample adaptively."""
         if self.adaptive and self.loaded().imports_traces:
             raise RecipeError(f"adaptive sampling asks for more samples; the engine {self.engine} makes none")

@@ -6,7 +6,7 @@ from generators.problems import Problem, Scribe
 
 
 def make(rng: random.Random, level: int) -> Problem:
-    """(a + b) * c - d * e + ..., with more terms at higher levels."""
+    """Make (a + b) * c - d * e + ..., with more terms at higher levels."""
     size = (20, 50, 99)[level - 1]
     a, b, c = rng.randint(2, size), rng.randint(2, size), rng.randint(2, 9)
     d, e = rng.randint(2, size), rng.randint(2, 9)
@@ -33,7 +33,7 @@ def make(rng: random.Random, level: int) -> Problem:
 
 
 def _product(scribe: Scribe, a: int, b: int, c: int) -> int:
-    """(a + b) * c, the brackets first or multiplied out."""
+    """Solve (a + b) * c, brackets first or multiplied out."""
     if scribe.rng.random() < 0.6:
         scribe.say("Brackets first.", "Start with the brackets.")
         return scribe.multiply(scribe.add(a, b), c)

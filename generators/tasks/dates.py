@@ -22,7 +22,7 @@ DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def make(rng: random.Random, level: int) -> Problem:
-    """Dates one month apart (level 1), two or three (2), four or five (3)."""
+    """Make dates one month apart (level 1), two or three (2), four or five (3)."""
     apart = (1, rng.randint(2, 3), rng.randint(4, 5))[level - 1]
     start = rng.randint(0, 11 - apart)
     end = start + apart

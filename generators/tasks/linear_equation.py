@@ -6,7 +6,7 @@ from generators.problems import Problem, Scribe
 
 
 def make(rng: random.Random, level: int) -> Problem:
-    """ax + b = c (level 1), ax + b = cx + d (2, and 3 with larger numbers)."""
+    """Make ax + b = c (level 1), or ax + b = cx + d (2, and 3 with larger numbers)."""
     size = (12, 20, 60)[level - 1]
     x, a, b = rng.randint(-size, size), rng.randint(3, 9), rng.randint(-3 * size, 3 * size) or 1
     c = 0 if level == 1 else rng.randint(1, a - 1)

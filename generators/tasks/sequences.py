@@ -6,7 +6,7 @@ from generators.problems import Problem, Scribe
 
 
 def make(rng: random.Random, level: int) -> Problem:
-    """Four terms are shown; steps grow by a fixed amount. Level: how many terms ahead is asked."""
+    """Show four terms whose steps grow by a fixed amount; the level is how many terms ahead the question asks."""
     first, step, growth = rng.randint(1, 40), rng.randint(-9, 25), rng.randint(-4, 9)
     terms = [first]
     for i in range(6):

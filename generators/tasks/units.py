@@ -14,7 +14,7 @@ UNITS = (
 
 
 def make(rng: random.Random, level: int) -> Problem:
-    """One conversion (level 1), a sum or a difference (2), several times that (3)."""
+    """Make one conversion (level 1), a sum or difference (2), or a multiple of one (3)."""
     large, small, factor = rng.choice(UNITS)
     size = (15, 20, 30)[level - 1]
     a, b, c, d = rng.randint(4, size), rng.randint(1, factor - 1), rng.randint(1, 3), rng.randint(1, factor - 1)

@@ -9,7 +9,7 @@ THINGS = (("box", "boxes", "pens"), ("bag", "bags", "apples"), ("pack", "packs",
 
 
 def make(rng: random.Random, level: int) -> Problem:
-    """Groups of equal size, then things given away, then shared or bought."""
+    """Make groups of equal size, of which some are given away, then more are bought, then all are sold."""
     groups, each = rng.randint(3, (9, 15, 30)[level - 1]), rng.randint(4, (9, 15, 25)[level - 1])
     given = rng.randint(2, groups * each - 1)
     more, price = rng.randint(2, 9), rng.randint(2, 12)

@@ -1,12 +1,12 @@
-"""Trains the embedded teacher and student on problems of generators/tasks, all of the split `teacher`.
+"""Train the embedded teacher and student on problems of generators/tasks, all of the split `teacher`.
 
-    python -m generators.toy.train_toy --out generators/teachers/toy        # one GPU, minutes
-    python -m generators.toy.train_toy --out /tmp/toy --smoke               # a CPU, under a minute
+    python -m generators.toy.train_toy --out generators/toy        # one GPU, minutes
+    python -m generators.toy.train_toy --out /tmp/toy --smoke      # a CPU, under a minute
 
-The teacher learns from traces of a scribe that slips now and then and mostly does not notice, so it reasons
-as R1-like models do: step by step, in several orders and wordings, with a check here and a correction there,
-and sometimes wrong. The student is smaller and learns from a scribe that slips often and rarely looks again:
-it knows the format and can calculate, but carelessly. Both share one tokenizer.
+The teacher learns from traces of a scribe that slips now and then and mostly does not notice, so it reasons like
+R1-like models: step by step, in several orders and wordings, with an occasional check or correction, and sometimes
+wrong. The student is smaller and learns from a scribe that slips often and rarely checks: it knows the format and can
+calculate, but carelessly. Both share one tokenizer.
 """
 
 import argparse
@@ -40,7 +40,7 @@ LEVELS = (1, 2, 3)
 
 @dataclass(frozen=True)
 class Habits:
-    """Chances per calculation of the scribe the model learns from."""
+    """A scribe's chances per calculation."""
 
     slip: float
     noticed: float
@@ -49,7 +49,7 @@ class Habits:
 
 @dataclass(frozen=True)
 class Size:
-    """A model and how long it is trained."""
+    """The size of a model and the length of its training."""
 
     hidden: int
     layers: int
@@ -65,12 +65,12 @@ SMOKE = Size(hidden=64, layers=2, heads=2, mlp=128, steps=10, learning_rate=2e-3
 TEACHER_HABITS = Habits(slip=0.06, noticed=0.04, check=0.08)
 STUDENT_HABITS = Habits(slip=0.20, noticed=0.02, check=0.02)
 EXAMPLES, SHARES, SEED = 360_000, 16, 1
-ROWS_A_STEP = 448
+ROWS_PER_STEP = 448
 
 
 @dataclass(frozen=True)
 class Rows:
-    """All examples where the model is: ids [N, longest] int16, lengths and prompts [N]; prompts are not learned."""
+    """All examples on the model's device: ids [N, longest] int16, lengths and prompt lengths [N]."""
 
     ids: Tensor
     lengths: Tensor
@@ -86,7 +86,7 @@ class Rows:
         return cls(ids.to(device), lengths.to(device), prompts.to(device))
 
     def batch(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """(ids, labels) of some rows, right-padded to their longest."""
+        """Return (ids, labels) of some rows, right-padded to the longest."""
         width = int(self.lengths[rows].max())
         ids, place = self.ids[rows, :width].long(), torch.arange(width, device=self.ids.device)
         learned = (place >= self.prompts[rows, None]) & (place < self.lengths[rows, None])
@@ -94,7 +94,7 @@ class Rows:
 
 
 def main() -> None:
-    """Tokenizer, teacher, student, in one go."""
+    """Make the tokenizer, the teacher and the student."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--smoke", action="store_true", help="tiny and short, to see that it runs")
@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def write_examples(count: int, habits: Habits) -> list[tuple[str, str]]:
-    """(question, completion) pairs of the split `teacher`, families in turn, made in parallel."""
+    """Return (question, completion) pairs of the split `teacher`, families in turn, made in parallel."""
     shares = [(i, count // SHARES + 1, habits) for i in range(SHARES)]
     with multiprocessing.Pool() as pool:
         return [pair for part in pool.starmap(_examples, shares) for pair in part][:count]
@@ -134,10 +134,10 @@ def _examples(seed: int, count: int, habits: Habits) -> list[tuple[str, str]]:
 
 
 def train_tokenizer(texts: Sequence[tuple[str, str]], vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
-    """Byte-level BPE split as Qwen2's, every digit a token of its own.
+    """Train a byte-level BPE tokenizer with Qwen2's pre-tokenizer; every digit is a separate token.
 
     Libraries give any folder of model type qwen2 the pre-tokenizer of Qwen2 and its `<|endoftext|>`, whatever its
-    tokenizer.json says; with another one the ids at inference would not be those of training.
+    tokenizer.json says; with another one, ids at inference would differ from those in training.
     """
     qwen = Qwen2Tokenizer().backend_tokenizer
     tokenizer = Tokenizer(models.BPE())
@@ -168,7 +168,7 @@ def train_tokenizer(texts: Sequence[tuple[str, str]], vocabulary: int = VOCABULA
 
 
 def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[tuple[str, str]]) -> list[tuple[int, list[int]]]:
-    """(length of the prompt, token ids) of each example."""
+    """Return (length of the prompt, token ids) of each example."""
     prompts = tokenizer([f"{USER}{question}{END}{ASSISTANT}" for question, _ in texts], add_special_tokens=False)
     completions = tokenizer([completion + END for _, completion in texts], add_special_tokens=False)
     pairs = zip(prompts["input_ids"], completions["input_ids"], strict=True)
@@ -176,7 +176,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, texts: Sequence[tuple[str, str]])
 
 
 def build(size: Size, tokenizer: PreTrainedTokenizerFast, device: torch.device) -> Any:
-    """A fresh Qwen2-architecture model with tied embeddings."""
+    """Return an untrained Qwen2-architecture model with tied embeddings."""
     torch.manual_seed(0)
     config = Qwen2Config(
         vocab_size=len(tokenizer),
@@ -196,7 +196,7 @@ def build(size: Size, tokenizer: PreTrainedTokenizerFast, device: torch.device) 
 
 
 def train(model: Any, rows: Rows, size: Size, name: str) -> dict[str, Any]:
-    """AdamW, warm-up and cosine to a tenth, loss on completions only; gives tokens, minutes and the last losses."""
+    """Train with AdamW, warm-up and cosine decay to a tenth, on completions only; return tokens, minutes and losses."""
     model.train()
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=size.learning_rate, betas=(0.9, 0.98), weight_decay=0.05, fused=True
@@ -206,7 +206,7 @@ def train(model: Any, rows: Rows, size: Size, name: str) -> dict[str, Any]:
     for step in range(size.steps):
         ids, labels = next(batches)
         for group in optimizer.param_groups:
-            group["lr"] = size.learning_rate * schedule(step, size.steps)
+            group["lr"] = size.learning_rate * lr_schedule(step, size.steps)
         with torch.autocast(rows.ids.device.type, torch.bfloat16):
             logits = model(input_ids=ids).logits
         loss = F.cross_entropy(logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), ignore_index=-100)
@@ -223,33 +223,33 @@ def train(model: Any, rows: Rows, size: Size, name: str) -> dict[str, Any]:
     return {"tokens": tokens, "minutes": round((time.time() - clock) / 60, 2), "losses": losses}
 
 
-def schedule(step: int, steps: int) -> float:
-    """Share of the peak learning rate."""
+def lr_schedule(step: int, steps: int) -> float:
+    """Return the factor of the peak learning rate."""
     warm = min(1.0, (step + 1) / max(1, steps // 20))
     return warm * (0.1 + 0.45 * (1 + torch.cos(torch.tensor(step / steps * torch.pi)).item()))
 
 
 def batches_of(rows: Rows, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Right-padded batches of ROWS_A_STEP rows of similar length, without end."""
+    """Yield right-padded batches of ROWS_PER_STEP rows of similar length, without end."""
     random_order = torch.Generator().manual_seed(seed)
     while True:
         order = torch.randperm(len(rows.lengths), generator=random_order).to(rows.ids.device)
         for window in order.split(20_000):
             alike = window[rows.lengths[window].argsort()]
-            groups = alike.split(ROWS_A_STEP)
+            groups = alike.split(ROWS_PER_STEP)
             for i in torch.randperm(len(groups), generator=random_order).tolist():
                 yield rows.batch(groups[i])
 
 
 def save(model: Any, tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """A Hugging Face folder with bf16 weights."""
+    """Write a Hugging Face folder with bf16 weights."""
     model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
     model.to("cpu", torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
 
 
 def versions() -> dict[str, str]:
-    """What trained it, and where."""
+    """Return the library versions and the device."""
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor()
     return {"torch": torch.__version__, "transformers": transformers.__version__, "device": device}
 

@@ -254,7 +254,7 @@ def test_a_ledger_elsewhere_is_shared_by_runs(outside: GenerateConfig, asked: Pa
         (
             "transformer",
             {},
-            "there is no engine 'transformer': did you mean 'transformers'\\? shipped are openai, replay, transformers, vllm",
+            r"no engine 'transformer': did you mean 'transformers'\? shipped are openai, replay, transformers, vllm",
         ),
         ("nobody.knows", {}, "there is no engine 'nobody.knows'"),
         ("transformers", {"slot": 8}, "no option slot; its options are slots, device, dtype"),

@@ -6,7 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from generators.contract.sampled_logprobs import FILE, HEADER_BYTES, SampledLogprobs, SampledLogprobsFile, completion_key
+from generators.contract.sampled_logprobs import (
+    FILE,
+    HEADER_BYTES,
+    SampledLogprobs,
+    SampledLogprobsFile,
+    completion_key,
+)
 
 WHOSE = {"teacher": "t", "revision": "r", "sampling": "{}"}
 PROMPT = [5, 6, 7]

@@ -10,7 +10,7 @@ import torch
 
 from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig
 from generators.engines.transformers.decoding import Job, SlotDecoder, draw_tokens, uniforms
-from generators.engines.transformers.engine import TransformersEngine, Options, build, load
+from generators.engines.transformers.engine import Options, TransformersEngine, build, load
 
 Drive = Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]
 

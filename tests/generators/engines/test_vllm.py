@@ -131,7 +131,9 @@ def test_a_token_that_the_tokenizer_does_not_know_is_not_captured(
 
 def test_engine_arguments_that_spoil_captures_are_refused(tiny: Path) -> None:
     for engine in ({"logprobs_mode": "processed_logprobs"}, {"max_logprobs": 5}):
-        with pytest.raises(ValueError, match=r"sampled_logprobs is 8, which needs vllm_args.logprobs_mode = .raw_logprobs"):
+        with pytest.raises(
+            ValueError, match=r"sampled_logprobs is 8, which needs vllm_args.logprobs_mode = .raw_logprobs"
+        ):
             vllm.build(str(tiny), SAMPLED, Options(vllm_args=engine, sampled_logprobs=8))
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from generators.contract.errors import InUse
 from generators.contract.records import TRACE
 from generators.ledger import ledger
-from generators.ledger.ledger import Ledger, LedgerInUse
+from generators.ledger.ledger import Ledger
 
 
 def trace(index: int, finish: str = "stop", answer: str = "4") -> dict:
@@ -121,7 +122,7 @@ def test_a_second_writer_is_refused_with_the_first_ones_process(tmp_path: Path) 
     command = [sys.executable, "-c", held, str(tmp_path)]
     with subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
         assert first.stdout and first.stdout.readline() == b"held\n"
-        with pytest.raises(LedgerInUse, match=f"is being written by process {first.pid}"):
+        with pytest.raises(InUse, match=f"is being written by process {first.pid}"):
             Ledger(tmp_path, write=True)
         assert Ledger(tmp_path).ids() == set()
         first.communicate()

@@ -380,7 +380,8 @@ sys.path[:0] = [sys.argv[4], sys.argv[5]]
 from test_adaptive import verified_in_threads
 from generators.generate import generate
 from generators.sampling.settings import GenerateConfig
-generate(Path(sys.argv[1]), Path(sys.argv[2]), GenerateConfig.model_validate_json(sys.argv[3]), live_verifier=verified_in_threads)
+config = GenerateConfig.model_validate_json(sys.argv[3])
+generate(Path(sys.argv[1]), Path(sys.argv[2]), config, live_verifier=verified_in_threads)
 """
 
 

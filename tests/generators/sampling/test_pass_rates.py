@@ -15,7 +15,9 @@ PATHS = {"all distinct": None, "even": [1.0] * 6, "steep": [0.7, 0.15, 0.08, 0.0
 RUNS = 8000
 
 
-def stream(rng: random.Random, p: float, paths: Sequence[float] | None, most: int, lost: float = 0.0) -> list[LiveVerdict]:
+def stream(
+    rng: random.Random, p: float, paths: Sequence[float] | None, most: int, lost: float = 0.0
+) -> list[LiveVerdict]:
     """Samples of a prompt up to the cap; `lost` of them cannot be judged."""
     findings = []
     for index in range(most):

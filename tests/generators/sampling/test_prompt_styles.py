@@ -101,7 +101,9 @@ def test_a_style_changes_what_is_read_and_the_sample_but_not_the_prompt(tiny: Pa
         assert user["content"].endswith(f"Question: {plainly[prompt_id][1]['content']}")
         assert [example.reasoning in user["content"] for example in shown] == [True, True, False]
         assert reflected[prompt_id][1]["content"].startswith(plainly[prompt_id][1]["content"] + "\n\nSolve this in")
-    assert generate(asked, asked.parent, config(tiny, style="few_shot"), runtime=Runtime(fleet=echo)).notes["sampled"] == 0
+    assert (
+        generate(asked, asked.parent, config(tiny, style="few_shot"), runtime=Runtime(fleet=echo)).notes["sampled"] == 0
+    )
 
 
 def test_examples_that_are_shown_are_part_of_the_sample(tiny: Path, asked: Path, tmp_path: Path) -> None:
