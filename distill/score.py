@@ -19,9 +19,10 @@ from distill.settings import ScoreConfig
 from distill.soft_targets.captured import SampledLogprobsRows
 from distill.soft_targets.repair import repair_store
 from distill.soft_targets.sampled_targets import sample_tokens, sampling_points
-from distill.soft_targets.store import DamagedStore, RowTargets, StoreMetadata, TargetStore, target_key
+from distill.soft_targets.store import RowTargets, StoreMetadata, TargetStore, target_key
 from distill.training.examples import Example, load_examples
 from distill.training.packing import groups_by_length
+from generators.contract.errors import DamagedStore
 from generators.contract.models import model_path, model_revision
 from generators.contract.stage_protocol import IN_PROCESS, Bar, Runtime, StageCounts, Worker
 

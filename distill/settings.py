@@ -82,10 +82,12 @@ class TrainConfig(Config):
 
     student: ModelName = Field(description="model folder, embedded:NAME or a name on the hub")
     alpha: float = Field(1.0, ge=0.0, le=1.0, description="weight of the hard labels; 1 = plain SFT")
-    temperature: float = Field(1.0, gt=0.0)
+    temperature: float = Field(1.0, gt=0.0, description="of teacher and student in the soft labels' term")
     soft_targets: Literal["none", "stored", "online"] = Field("none", description="where the teacher's term comes from")
     teacher: ModelName | None = Field(None, description="the model run beside the student; for soft_targets = online")
-    divergence: Divergence | SpanDivergence = "forward_kl"
+    divergence: Divergence | SpanDivergence = Field(
+        "forward_kl", description="of the soft labels' term; span_kl, gold and uld take a teacher of another tokenizer"
+    )
     beta: float = Field(0.5, gt=0.0, lt=1.0, description="the teacher's share of the mixture in jsd, skew_kl, gold")
 
     tokens: int | None = Field(None, ge=1, description="stop after this many tokens of prompts and completions")
@@ -99,7 +101,7 @@ class TrainConfig(Config):
     warmup_ratio: float = Field(0.03, ge=0.0, le=1.0, description="share of the steps")
     final_lr_ratio: float = Field(0.1, ge=0.0, le=1.0, description="of the peak, at the end of the cosine")
     weight_decay: float = Field(0.0, ge=0.0, description="of matrices; norms and biases are not decayed")
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[float, float] = Field((0.9, 0.95), description="of AdamW")
     grad_clip: float = Field(1.0, gt=0.0, description="largest norm of the whole gradient")
     dtype: DType = Field("auto", description="of products, beside fp32 weights; auto = bfloat16 on a GPU")
     tolerance: float = Field(
@@ -109,7 +111,7 @@ class TrainConfig(Config):
         description="of the logits' gradient: what a GPU may leave out (0.002 suits bf16)",
     )
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1")
-    seed: int = 0
+    seed: int = Field(0, description="of the order of rows")
     validate_every: int = Field(50, ge=1, description="optimizer steps")
     checkpoint_every_s: float = Field(300.0, ge=0.0, description="seconds between checkpoints; 0 = every step")
 

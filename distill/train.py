@@ -48,6 +48,7 @@ from distill.training.checkpoint import drop_checkpoint, load_checkpoint, save_c
 from distill.training.examples import Example, load_examples
 from distill.training.lr_schedule import learning_rate
 from distill.training.packing import Batch, batches, plan_steps
+from generators.contract.errors import InputError
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts
 
 DEFAULT_EPOCHS = 2  # DeepSeek-R1's students were trained for 2 to 3 (arXiv 2501.12948)
@@ -66,7 +67,8 @@ def train(
 ) -> StageCounts:
     """Write `out/model` (Hugging Face format) and `out/log.jsonl` (a line a step; another where validated).
 
-    corpus, validation: parquet with records.CORPUS columns; without `validation` nothing is held out. targets: the TargetStore that `score` wrote, for
+    corpus, validation: parquet with records.CORPUS columns; without `validation` nothing is held out. targets: the
+    TargetStore that `score` wrote, for
     soft_targets = stored. A corpus without a usable row, a row without targets, or a teacher with another
     vocabulary is a ValueError.
     """
@@ -79,7 +81,7 @@ def train(
     examples, dropped = load(corpus, max_tokens=longest)
     held_out: list[Example] = load(validation, max_tokens=longest)[0] if validation else []
     if not examples:
-        raise ValueError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
+        raise InputError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
     vocab_size, teacher_of = (
         (None, open_span_teacher(config, pairing, device))
         if pairing
@@ -108,7 +110,7 @@ def open_teacher(
         model = load_model(config.teacher, pick_dtype(config.dtype, device), device).eval().requires_grad_(False)
         return size, lambda batch: OnlineTeacher(_teacher_hidden(model, batch), output_head(model))
     if targets is None:
-        raise ValueError("soft_targets is stored, but there is no store of targets; run score first")
+        raise InputError("soft_targets is stored, but there is no store of targets; run score first")
     store = TargetStore(targets)
     _check_store(store, tokenizer, config, examples)
     return store.metadata.vocab_size, lambda batch: stored_targets(store, batch, config.temperature)
@@ -122,18 +124,18 @@ def _teacher_hidden(model: Any, batch: Batch) -> torch.Tensor:
 
 def _check_store(store: TargetStore, tokenizer: Any, config: TrainConfig, examples: Sequence[Example]) -> None:
     if store.metadata.tokenizer != tokenizer_fingerprint(tokenizer):
-        raise ValueError(
+        raise InputError(
             f"the targets in {store.folder} were made with another tokenizer than {config.student}'s; score again "
             f'with score.tokenizer = "{config.student}"'
         )
     if store.metadata.sampled and config.divergence != "forward_kl":
-        raise ValueError(
+        raise InputError(
             f"divergence is {config.divergence}, and {store.folder} has sampled targets, which estimate forward_kl "
             "alone; score again with score.sampled=0"
         )
     missing = [example.trace_id for example in examples if not store.has(key_of(store, example))]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{store.folder} has no targets for {len(missing)} rows, first {missing[0]}: run score again, "
             f'with score.tokenizer = "{config.student}" if the chat templates of student and teacher differ'
         )

@@ -19,6 +19,7 @@ from rich.table import Table
 from filters.grade import CHUNK_ROWS, MISSING, Row, read_rows, value_at
 from filters.verification.pool import Pool, Task
 from filters.verification.verdicts import Item, Verdict, check_options, verifier_hook
+from generators.contract.errors import InputError
 from generators.contract.files import write_text
 from generators.contract.stage_protocol import Progress, no_progress
 
@@ -94,7 +95,7 @@ def check_fields(file: Path, verifier: str | None, reference_field: str) -> int:
     for number, row in read_rows(file):
         total += 1
         if value_at(row, reference_field) is MISSING:
-            raise ValueError(
+            raise InputError(
                 f"{file}: row {number} has no field {reference_field!r}; it has {', '.join(map(repr, row))}"
             )
         name = row.get("verifier") or verifier
@@ -102,9 +103,9 @@ def check_fields(file: Path, verifier: str | None, reference_field: str) -> int:
             check_options(name, {})
             seen.add(name)
     if not total:
-        raise ValueError(f"{file}: it has no rows")
+        raise InputError(f"{file}: it has no rows")
     if not seen:
-        raise ValueError(f"{file}: no row names a verifier; say which with --verifier")
+        raise InputError(f"{file}: no row names a verifier; say which with --verifier")
     return total
 
 

@@ -118,8 +118,8 @@ def grade(
     row has it, else `gold`. `answer_only`: the response is the final answer itself, with no text around it.
     `options` are the verifier's. `audit` names another verifier: rows on which the two differ are written, with both
     verdicts and a `label` to fill in, to `audit_path(out)`, which can be graded again when it is labelled.
-    Before anything is graded: MissingFile, InputError for a line that is no JSON object, a missing or mistyped field and
-    an empty file, PluginError for an unknown verifier.
+    Before anything is graded: MissingFile; InputError for a line that is no JSON object, a missing or mistyped field
+    and an empty file; PluginError for an unknown verifier.
     """
     if audit == verifier:
         raise RecipeError(f"audit = {audit!r} is the verifier itself; name another")

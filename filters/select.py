@@ -16,6 +16,7 @@ from filters.text.dedupe import exact_duplicates, near_duplicates
 from filters.text.readability import ReadabilityConfig, unreadable
 from filters.text.solution_signature import solution_signature
 from generators.contract.config import Config
+from generators.contract.errors import InputError
 from generators.contract.files import replace_durably
 from generators.contract.records import SELECTED
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, counts_by_reason
@@ -89,7 +90,7 @@ def check_verdicts(rows: pl.DataFrame, verdicts: Path, prompts: Path) -> None:
     verifiable = pl.read_parquet(prompts, columns=["prompt_id", "verifier"]).filter(pl.col("verifier").is_not_null())
     unjudged = rows.filter(pl.col("status").is_null()).join(verifiable.select("prompt_id"), on="prompt_id", how="semi")
     if unjudged.height:
-        raise ValueError(
+        raise InputError(
             f"{verdicts}: no verdict for trace {unjudged['trace_id'][0]}, whose prompt has a verifier "
             f"({unjudged.height} such traces); run verify over these traces first"
         )

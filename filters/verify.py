@@ -18,6 +18,7 @@ from filters.verification.pool import Pool, Task
 from filters.verification.rewards import Reward, check_rewards, combined, further
 from filters.verification.verdicts import Item, Verdict, check_options
 from generators.contract.config import Config
+from generators.contract.errors import InputError
 from generators.contract.files import frame, write_frame
 from generators.contract.records import VERDICT
 from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts, Worker
@@ -100,7 +101,7 @@ def check_prompts(traces: Path, prompts: Path, questions: dict[str, dict[str, An
     lost = asked.join(known, on="prompt_id", how="anti").collect()
     if lost.height:
         trace_id, prompt_id = lost.row(0)
-        raise ValueError(
+        raise InputError(
             f"{traces}: trace {trace_id} is of prompt {prompt_id}, which {prompts} does not hold "
             f"({lost.height} such traces); both must come from the same run"
         )

@@ -8,8 +8,9 @@ from typing import Any
 
 from generators.contract.errors import RecipeError
 from generators.contract.files import write_text
-from pipelines.recipe import Recipe, StudentConfig, parse_config, parse_value
-from pipelines.recipe_checks import check_student
+from pipelines.recipe.checks import check_student
+from pipelines.recipe.loading import parse_value
+from pipelines.recipe.schema import Recipe, StudentConfig, parse_config
 from pipelines.run import build_corpus, evaluate_model, train_student, write_report
 from pipelines.session import Session
 

@@ -5,7 +5,7 @@ prompts -> generate -> verify (-> judge) -> select (-> rewrite) -> corpus (-> sc
 
 from pathlib import Path
 
-from pipelines.recipe import Recipe, StudentConfig
+from pipelines.recipe.schema import Recipe, StudentConfig
 from pipelines.report.page import report
 from pipelines.session import Session, Until
 from pipelines.stages.evaluate import EvaluateConfig, write_scores

@@ -10,11 +10,12 @@ from typing import Any
 
 from generators.contract.config import Config
 from generators.contract.models import model_path, model_revision
+from generators.contract.plugins import VERIFIER, plugin_file
 from generators.contract.stage_protocol import Progress, Runtime, StageCounts
 from pipelines.executors import ExecutionConfig, Executor, open_executor
-from pipelines.memory import naming_the_key
 from pipelines.progress import bar
 from pipelines.stage_folder import Runner, sole_use
+from pipelines.stages.memory import naming_the_key
 from pipelines.stages.table import Input, Stage
 
 Value = str | Path | Sequence[str | Path] | None  # text: a path within the run; Path: a file from outside
@@ -60,7 +61,8 @@ class Session:
                 found["model"] = f"{model}/model"
             elif model is not None:
                 more, models = {**more, "model": model}, config.generation(model).model_names()
-            self.step(at or stage.name, stage.load, config, found, models=models, **more)
+            own = verifier_files(self._located(found["prompts"])) if stage.verifies else []
+            self.step(at or stage.name, stage.load, config, found, models=models, files=own, **more)
         if at is None:
             self.past(stage.name)
 
@@ -80,12 +82,13 @@ class Session:
         inputs: Mapping[str, Value],
         *,
         models: Sequence[str] = (),
+        files: Sequence[Path] = (),
         **more: Any,
     ) -> None:
         """Call `load()(**inputs, out=..., config=config, **more)` unless it was done before.
 
         What decides the result, and so what reruns the stage when it changes: `config`, every Config in `more`, the
-        contents of the models and files that these name, `models`, and the stages that the inputs come from.
+        contents of the models and files that these name, `models`, `files`, and the stages that the inputs come from.
         """
         configs = {key: value for key, value in more.items() if isinstance(value, Config)}
         sources = [one.sources() for one in (config, *configs.values()) if one is not None]
@@ -100,8 +103,11 @@ class Session:
             identity,
             lambda out: naming_the_key(name, config, lambda: self._call(name, load(), out=out, **arguments)),
             upstream=[self._stage_of(path) for path in _each(inputs) if isinstance(path, str)],
-            files=[file for one in sources for file in one.files]
-            + [path for path in _each(inputs) if isinstance(path, Path)],
+            files=[
+                *files,
+                *(file for one in sources for file in one.files),
+                *(path for path in _each(inputs) if isinstance(path, Path)),
+            ],
         )
 
     def past(self, stage: str) -> None:
@@ -158,3 +164,13 @@ def open_session(
     execution: ExecutionConfig = sections.execution
     with sole_use(folder), open_executor(execution) as executor:
         yield Session(Runner(folder, recipe, frozenset(redo), say), executor, sections, until)
+
+
+def verifier_files(prompts: Path) -> list[Path]:
+    """Return the files of the verifiers that prompts name and that are not shipped: a changed one judges again."""
+    if not prompts.exists():  # a dry run has not made them
+        return []
+    import polars as pl
+
+    names = pl.read_parquet(prompts, columns=["verifier"])["verifier"].unique().drop_nulls().sort()
+    return [file for name in names if (file := plugin_file(VERIFIER, name)) is not None]

@@ -4,17 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from generators.contract.errors import InputError, RecipeError
-from pipelines.recipe import (
-    Sections,
-    StudentConfig,
-    parse_config,
-    read_toml,
-    recipe_path,
-    replay_from_prompts,
-    with_overrides,
-)
-from pipelines.recipe_checks import check_engines, check_files, check_named
+import polars as pl
+
+from generators.contract.errors import InputError, MissingFile, RecipeError
+from pipelines.recipe.checks import check_engines, check_files, check_named
+from pipelines.recipe.loading import read_toml, recipe_path, replay_from_prompts, with_overrides
+from pipelines.recipe.schema import Sections, StudentConfig, parse_config
 from pipelines.run import trainings
 from pipelines.session import Session, Value, open_session
 from pipelines.stages.table import STAGES, Stage
@@ -32,17 +27,19 @@ def run_stage(
     student: str | None = None,
     model: str | None = None,
     say: Callable[[str], None] = print,
+    dry: bool = False,
 ) -> None:
     """Run the stage `name` on paths into `out`.
 
     Settings are those of the recipe's section, or the defaults, with overrides, whose keys need not repeat the
-    section's name. student: one of the recipe's [students]. model: what `evaluate` samples.
+    section's name. student: one of the recipe's [students]. model: what `evaluate` samples. dry: say what
+    would be done and do nothing.
     """
     stage = STAGES[name]
     check_inputs(inputs)
     sections = read_sections(stage, recipe, overrides, student)
     check_sections(stage, sections)
-    with open_session(out, sections, say=say) as session:
+    with open_session(out, sections, say=say, dry=dry) as session:
         session.runner.folder = out.parent
         for folder, config in parts(stage, out.name, getattr(sections, name)):
             call(session, stage, folder, config, inputs, model)
@@ -58,7 +55,7 @@ def parts(stage: Stage, name: str, config: Any) -> Iterator[tuple[str, Any]]:
 
 def call(session: Session, stage: Stage, folder: str, config: Any, inputs: Paths, model: str | None) -> None:
     """Call the stage as a run does."""
-    given: dict[str, Value] = dict(inputs)  # type: ignore[arg-type] # a list of paths is a sequence of them
+    given: dict[str, Value] = dict(inputs)
     session(stage, at=folder, config=config, inputs=given, model=model)
 
 
@@ -97,11 +94,22 @@ def own_keys(stage: Stage) -> set[str]:
 
 
 def check_inputs(inputs: Paths) -> None:
-    """Raise an InputError for a path that is not there."""
+    """Raise MissingFile for a path that is not there, and InputError for a parquet file that is none."""
     for option, value in inputs.items():
         for path in value if isinstance(value, list) else [value]:
-            if path is not None and not path.exists():
-                raise InputError(f"--{option.replace('_', '-')}: there is no {path}")
+            if path is not None:
+                check_input(f"--{option.replace('_', '-')}", path)
+
+
+def check_input(option: str, path: Path) -> None:
+    """Check one path."""
+    if not path.exists():
+        raise MissingFile(f"{option}: there is no {path}")
+    if path.suffix == ".parquet":
+        try:
+            pl.read_parquet_schema(path)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise InputError(f"{option}: {path} is not a parquet file: {error}") from None
 
 
 def check_sections(stage: Stage, sections: Sections) -> None:

@@ -17,6 +17,16 @@ HOMES = {
     "ray": [f"pipelines/executors/{name}.py" for name in ("__init__", "stream", "fleet")],
     "vllm": ["generators/engines/vllm.py", "distill/models/vllm_forward.py"],  # siblings, each with an engine
 }
+PUBLIC = {
+    "distill": [
+        *("Head", "LossOutput", "OnlineTeacher", "RowTargets", "SampledTargets", "StoreMetadata", "StoredTargets"),
+        *("TargetStore", "distillation_loss", "target_key"),
+    ],
+    "filters": ["Item", "Judgement", "Pool", "Verdict", "grade_file", "load_verifier"],
+    "generators": ["Engine", "EngineOptions", "Outcome", "SampleRequest", "SamplingConfig"],
+    "pipelines": ["Recipe", "load_recipe", "run_recipe"],
+}
+RIDDLES = ("Of", "What", "Those", "How", "Where", "Whether", "Which", "Who", "Whose")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MAX_FILE, MAX_FUNCTION, MAX_MODULES = 400, 80, 12
 PLUGINS = {"filters/verifiers": "verify", "generators/tasks": "make", "generators/engines": "Options"}
@@ -86,3 +96,35 @@ def test_a_plugin_folder_holds_plugins_alone(folder: str, entry: str) -> None:
     assert modules
     for name in modules:
         assert hasattr(importlib.import_module(f"{folder.replace('/', '.')}.{name}"), entry), name
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_public_names_are_these_and_lead_somewhere(package: str) -> None:
+    module = importlib.import_module(package)
+    assert sorted(module.__all__) == PUBLIC[package]
+    for name in module.__all__:
+        assert getattr(module, name).__doc__, f"{package}.{name}"
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        getattr(module, "nothing")  # noqa: B009 - the attribute is looked up for its error
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_types_travel_with_the_packages(package: str) -> None:
+    assert (ROOT / package / "py.typed").exists()
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_docstrings_open_in_plain_english(path: Path) -> None:
+    """No docstring opens with a word that leaves its subject to be guessed."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            opening = (ast.get_docstring(node) or "").split(" ")[0].rstrip(",.:")
+            assert opening not in RIDDLES, f"{path.name}: {ast.get_docstring(node)!r}"
+
+
+def test_every_setting_has_a_meaning() -> None:
+    """`distill settings` prints a meaning for each key of each section and engine."""
+    from pipelines.cli.settings import tables
+
+    mute = [row.key for _, rows in tables(None) for row in rows if not row.about.strip()]
+    assert mute == []

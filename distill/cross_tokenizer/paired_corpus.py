@@ -22,6 +22,7 @@ from distill.models.loading import (
 from distill.settings import TrainConfig
 from distill.training.examples import Example, encode_file
 from distill.training.packing import Batch, collate
+from generators.contract.errors import InputError
 
 LEAST_ALIGNED = 0.5  # share of the target tokens; less means that the tokenizers' texts are not understood
 
@@ -43,7 +44,7 @@ class PairedCorpus:
         shared = share_vocabularies(tokenizer, teacher)
         for name, side in ((config.student, shared.student), (config.teacher, shared.teacher)):
             if head_rows(name) < side.size:
-                raise ValueError(f"{name}'s head has {head_rows(name)} rows for a vocabulary of {side.size} tokens")
+                raise InputError(f"{name}'s head has {head_rows(name)} rows for a vocabulary of {side.size} tokens")
         return cls(tokenizer, teacher, longest_row(config.teacher, config.sequence_tokens), shared)
 
     def load(self, path: Path, max_tokens: int) -> tuple[list[Example], Counter[str]]:
@@ -67,7 +68,7 @@ def check_aligned(examples: Sequence[Example], path: Path) -> None:
     whole = sum(example.targets for example in examples)
     within = sum(_aligned_tokens(example.spans) for example in examples if isinstance(example, PairedExample))
     if within < LEAST_ALIGNED * whole:
-        raise ValueError(
+        raise InputError(
             f"{path}: only {within} of {whole} target tokens lie in text that both tokenizers read the same; "
             "byte-level BPE and SentencePiece tokenizers are supported"
         )

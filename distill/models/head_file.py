@@ -17,6 +17,7 @@ from transformers.utils.hub import cached_file
 
 from distill.loss.heads import Head
 from distill.models.loading import check_head, output_head
+from generators.contract.errors import RecipeError
 from generators.contract.models import model_path
 
 INDEX, WHOLE = "model.safetensors.index.json", "model.safetensors"
@@ -33,7 +34,7 @@ def load_head(name: str, dtype: torch.dtype, device: torch.device) -> Head:
     weight = _read(path, _names(model, layer.weight)).to(device, dtype)
     bias = form.bias if form.bias is None else _read(path, _names(model, form.bias)).to(device, dtype)
     if weight.shape != layer.weight.shape:
-        raise ValueError(f"{name}: its files hold a head of {list(weight.shape)}, not {list(layer.weight.shape)}")
+        raise RecipeError(f"{name}: its files hold a head of {list(weight.shape)}, not {list(layer.weight.shape)}")
     return replace(form, weight=weight, bias=bias)
 
 
@@ -64,8 +65,8 @@ def _read(path: str, names: list[str]) -> Tensor:
                 tensor: Tensor = opened.get_tensor(found[0])
             if tensor.is_floating_point() and tensor.element_size() > 1:
                 return tensor
-            raise ValueError(f"{path}: {found[0]} is {tensor.dtype}; a quantized head is not supported")
-    raise ValueError(f"{path}: no safetensors file has {' or '.join(names)}, the weights of the output head")
+            raise RecipeError(f"{path}: {found[0]} is {tensor.dtype}; a quantized head is not supported")
+    raise RecipeError(f"{path}: no safetensors file has {' or '.join(names)}, the weights of the output head")
 
 
 def _files(path: str) -> dict[str, str]:
@@ -76,7 +77,7 @@ def _files(path: str) -> dict[str, str]:
         return {name: str(Path(index).parent / file) for name, file in places.items()}
     whole = _file(path, WHOLE)
     if not whole:
-        raise ValueError(f"{path} has neither {INDEX} nor {WHOLE}")
+        raise RecipeError(f"{path} has neither {INDEX} nor {WHOLE}")
     with safe_open(whole, "pt") as opened:
         return dict.fromkeys(opened.keys(), whole)
 

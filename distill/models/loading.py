@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from distill.loss.heads import Head
 from distill.settings import DType
 from distill.training.packing import Batch
+from generators.contract.errors import RecipeError
 from generators.contract.ids import content_id
 from generators.contract.models import model_path
 
@@ -81,7 +82,7 @@ def check_head(model: Any, name: str) -> None:
     ours, theirs = output_head(model).logits(hidden), model(input_ids=ids, use_cache=False).logits[0].float()
     rounding = 1e-4 if model.dtype == torch.float32 else 2e-2
     if not torch.allclose(ours, theirs, rtol=rounding, atol=rounding * float(theirs.abs().max())):
-        raise ValueError(
+        raise RecipeError(
             f"{name}: {type(model).__name__} computes its logits in a way that is not supported; a head may have a "
             f"bias, a scale ({', '.join(SCALES + DIVISORS)}) and a soft cap ({', '.join(CAPS)})"
         )
@@ -108,13 +109,13 @@ def check_vocabularies(student: Any, teacher: Any, student_rows: int, teacher_ro
     size: int = max(*ours, *theirs) + 1
     for i in range(size):
         if ours.get(i) != theirs.get(i):
-            raise ValueError(
+            raise RecipeError(
                 f"student and teacher disagree on token {i}: {ours.get(i)!r} and {theirs.get(i)!r}; "
                 'soft targets need one vocabulary, or an online teacher and divergence = "span_kl"'
             )
     for whose, rows in (("student", student_rows), ("teacher", teacher_rows)):
         if rows < size:
-            raise ValueError(f"the {whose}'s head has {rows} rows for a vocabulary of {size} tokens")
+            raise RecipeError(f"the {whose}'s head has {rows} rows for a vocabulary of {size} tokens")
     return size
 
 

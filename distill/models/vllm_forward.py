@@ -19,6 +19,7 @@ from distill.loss.heads import Head
 from distill.models.head_file import check_form, load_head
 from distill.models.loading import longest_row
 from distill.training.examples import Example
+from generators.contract.errors import RecipeError
 from generators.contract.models import model_path
 
 # Arguments that make vLLM return hidden states, all of them, and in which dtype.
@@ -84,12 +85,12 @@ def check_vllm_args(vllm_args: Mapping[str, Any]) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] != "vllm":
             raise
-        raise ValueError("score.engine = \"vllm\" needs vLLM: pip install 'distill-toolkit[vllm]'") from None
+        raise RecipeError("score.engine = \"vllm\" needs vLLM: pip install 'distill-toolkit[vllm]'") from None
     known = [argument.name for argument in fields(EngineArgs) if argument.name not in OURS]
     for name in vllm_args:
         if name in OURS:
-            raise ValueError(f"score.options.vllm_args.{name} cannot be set; scoring sets {', '.join(OURS)}")
+            raise RecipeError(f"score.options.vllm_args.{name} cannot be set; scoring sets {', '.join(OURS)}")
         if name not in known:
             nearest = get_close_matches(name, known, 1)
             hint = f", did you mean {nearest[0]}?" if nearest else ""
-            raise ValueError(f"score.options.vllm_args.{name}: vllm.LLM takes no such argument here{hint}")
+            raise RecipeError(f"score.options.vllm_args.{name}: vllm.LLM takes no such argument here{hint}")

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from distill.soft_targets import codec
 from generators.contract.config import Config
+from generators.contract.errors import DamagedStore, InputError
 from generators.contract.files import write_text
 from generators.contract.sampled_logprobs import completion_key
 
@@ -110,7 +111,7 @@ def grid_index(temperatures: Sequence[float], temperature: float) -> int:
     """Return the index of T on the grid; a T that is not on it is a ValueError naming the grid."""
     if temperature not in temperatures:
         grid = ", ".join(f"{t:g}" for t in temperatures)
-        raise ValueError(
+        raise InputError(
             f"temperature {temperature:g} is not on the stored grid ({grid}); choose one of these or score it"
         )
     return list(temperatures).index(temperature)
@@ -119,10 +120,6 @@ def grid_index(temperatures: Sequence[float], temperature: float) -> int:
 def target_key(token_ids: NDArray[np.int32], target_start: int, teacher: str, revision: str) -> str:
     """Return 24 hex digits over the row's exact tokens, the start of its targets, and the teacher that scored them."""
     return completion_key(token_ids, target_start, teacher, revision)
-
-
-class DamagedStore(ValueError):
-    """The error of a store whose bytes are not those that were written."""
 
 
 class TargetStore:
@@ -221,7 +218,7 @@ class TargetStore:
             return 0
         with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             if data[: len(MAGIC)] in OLDER:
-                raise ValueError(
+                raise InputError(
                     f"{path} is of the older format {data[: len(MAGIC)].decode()}; score again into another folder"
                 )
             offset, last = 0, 0
@@ -274,12 +271,12 @@ def _open_metadata(folder: Path, mode: str, metadata: StoreMetadata | None) -> S
     path = folder / "store.json"
     if not path.exists():
         if mode == "r" or metadata is None:
-            raise ValueError(f"{folder} is not a store of soft targets: it has no store.json")
+            raise InputError(f"{folder} is not a store of soft targets: it has no store.json")
         write_text(metadata.model_dump_json(indent=1) + "\n", path)
     stored = StoreMetadata.model_validate_json(path.read_text(encoding="utf-8"))
     if metadata is not None and metadata != stored:
         changed = [k for k in StoreMetadata.model_fields if getattr(stored, k) != getattr(metadata, k)]
-        raise ValueError(
+        raise InputError(
             f"{path}: the store's {', '.join(changed)} is {[getattr(stored, k) for k in changed]}, "
             f"not {[getattr(metadata, k) for k in changed]}; write to another folder"
         )

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from filters.verification.verdicts import Verdict, check_options
 from generators.contract.config import Config
+from generators.contract.errors import RecipeError
 
 ACCURACY = "accuracy"
 UNJUDGED = ("timeout", "error")  # these say nothing about the sample
@@ -43,7 +44,7 @@ def check_rewards(rewards: Rewards, verifiers: Iterable[str], options: Mapping[s
     names = [reward.name for reward in rewards]
     twice = [name for name, times in Counter(names).items() if times > 1]
     if twice:
-        raise ValueError(f"rewards names {twice[0]!r} twice; each part has one weight")
+        raise RecipeError(f"rewards names {twice[0]!r} twice; each part has one weight")
     for name in names:
         if name != ACCURACY:
             check_options(name, options.get(name, {}))
@@ -52,7 +53,7 @@ def check_rewards(rewards: Rewards, verifiers: Iterable[str], options: Mapping[s
         if own != 1:
             said = "names the prompts' verifier" if own else "lacks the prompts' verifier"
             more = " and 'accuracy', which is the same" if own else "; add it, or 'accuracy', which stands for any"
-            raise ValueError(f"rewards ({', '.join(names)}) {said} {verifier!r}{more}")
+            raise RecipeError(f"rewards ({', '.join(names)}) {said} {verifier!r}{more}")
 
 
 def further(rewards: Rewards, verifier: str) -> list[Reward]:

@@ -1,7 +1,7 @@
-"""The one loader of plug-ins: verifiers, engines, task families.
+"""The loader of all plug-ins: verifiers, engines and task families.
 
-A plug-in is a module. Its name in a recipe is the name of a shipped module (`math_answer`), a dotted path to anybody's
-module (`my_package.even`), a module in the working folder (`even`), or a file (`./even.py`). Nothing is registered.
+A plug-in is a module. A recipe names a shipped module (`math_answer`), the dotted path of a user's module
+(`my_package.even`), a module in the working folder (`even`), or a file (`./even.py`). Nothing is registered.
 """
 
 import difflib
@@ -25,10 +25,10 @@ FOREIGN: dict[str, Path] = {}  # name -> file of each loaded plug-in that is not
 
 @dataclass(frozen=True, slots=True)
 class PluginKind:
-    """A kind of plug-in: what users call it, the package of the shipped ones, and the names a module must define.
+    """A kind of plug-in: its title in messages, the package of the shipped ones, and the names a module must define.
 
-    needs: attribute -> how a message writes it; one of the attributes of each entry must be there.
-    renamed: old names of shipped plug-ins.
+    needs: (attribute, its form in messages); of alternatives such as `build|import_traces` one must be defined.
+    renamed: (old, new) names of shipped plug-ins.
     """
 
     title: str
@@ -61,9 +61,9 @@ KINDS = (VERIFIER, ENGINE, TASK_FAMILY)
 
 
 def load_plugin(kind: PluginKind, name: str) -> ModuleType:
-    """Return the module of the plug-in `name`; PluginError says in a sentence why there is none.
+    """Return the module of the plug-in `name`; a PluginError says in one sentence why there is none.
 
-    An exception that the module itself raises while it is imported keeps its traceback and gains a note.
+    An exception that the module itself raises at import keeps its traceback and gains a note.
     """
     if name in kind.shipped():
         return importlib.import_module(f"{kind.package}.{name}")
@@ -84,8 +84,9 @@ def _is_file(name: str) -> bool:
 def _from_file(kind: PluginKind, name: str) -> ModuleType:
     file = Path(name).expanduser().resolve()
     if not file.is_file():
-        raise PluginError(f"the {kind.title} {name!r}: there is no file {file}")
-    # A name of its own: `./random.py` must not take the place of anybody's module.
+        state = "is a folder; write the path of a .py file" if file.is_dir() else "does not exist"
+        raise PluginError(f"the {kind.title} {name!r}: {file} {state}")
+    # A unique module name: `./random.py` must not replace another module.
     unique = f"plugin_{file.stem}_{hashlib.blake2b(str(file).encode(), digest_size=4).hexdigest()}"
     if unique in sys.modules:
         return sys.modules[unique]
@@ -112,8 +113,15 @@ def _from_path(kind: PluginKind, name: str) -> ModuleType:
             add_working_folder()
             return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        missing = "" if error.name == name or "." not in name else f" (no module {error.name!r} on the import path)"
-        raise PluginError(_unknown(kind, name) + missing) from None
+        raise PluginError(_unknown(kind, name) + _gap(name, error.name or name)) from None
+
+
+def _gap(name: str, missing: str) -> str:
+    """Return which part of a dotted path is missing."""
+    package, _, module = missing.rpartition(".")
+    if "." not in name:
+        return ""
+    return f" (the package {package!r} has no module {module!r})" if package else f" (no module {missing!r} was found)"
 
 
 def _unknown(kind: PluginKind, name: str) -> str:
@@ -130,7 +138,7 @@ def _unknown(kind: PluginKind, name: str) -> str:
 
 @contextmanager
 def _sentences(kind: PluginKind, name: str) -> Iterator[None]:
-    """Turn what keeps a module from being imported into a sentence; its own exceptions keep their traceback."""
+    """Turn import problems into a PluginError; other exceptions of the module keep their traceback and gain a note."""
     try:
         yield
     except SyntaxError as error:
@@ -153,7 +161,7 @@ def _sentences(kind: PluginKind, name: str) -> Iterator[None]:
 
 @contextmanager
 def blaming(kind: PluginKind, name: str) -> Iterator[None]:
-    """Note on any exception that is no DistillError that it was raised inside the plug-in `name`."""
+    """Add a note that names the plug-in to every exception except a DistillError."""
     try:
         yield
     except DistillError:
@@ -166,7 +174,7 @@ def blaming(kind: PluginKind, name: str) -> Iterator[None]:
 
 
 def add_working_folder() -> None:
-    """Put the working folder last on the import path, for good: plug-ins may import their neighbors while they run."""
+    """Append the working folder to the import path for good: plug-ins may import neighbors while they run."""
     here = os.getcwd()
     if here not in sys.path:
         sys.path.append(here)

@@ -53,7 +53,7 @@ def _settings(options: argparse.Namespace) -> None:
 
 
 def _recipes(options: argparse.Namespace) -> None:
-    from pipelines.recipe import SHIPPED, read_toml, shipped
+    from pipelines.recipe.loading import SHIPPED, read_toml, shipped
 
     show_table("recipe", [(name, read_toml(SHIPPED / f"{name}.toml").get("description", "")) for name in shipped()])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from generators.contract.errors import InputError, RecipeError
-from pipelines.recipe import SHIPPED
+from pipelines.recipe.loading import SHIPPED
 
 TEMPLATES = SHIPPED / "init"
 MACHINES = {

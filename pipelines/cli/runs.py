@@ -1,7 +1,6 @@
 """`distill run` and `distill ablate`: whole recipes."""
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from pipelines.cli.help import add_command, say, show
 from pipelines.stages.table import ENDS
 
 if TYPE_CHECKING:
-    from pipelines.recipe import Recipe
+    from pipelines.recipe.schema import Recipe
     from pipelines.session import Session
 
 OVERRIDES = "settings over the recipe's, such as train.alpha=0.5"
@@ -58,7 +57,7 @@ def _add_folder(command: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    from pipelines.recipe import load_recipe
+    from pipelines.recipe.loading import load_recipe
     from pipelines.run import run
 
     check_stage_names(options.redo)
@@ -70,7 +69,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _ablate(options: argparse.Namespace) -> None:
     from pipelines.ablate import ablate, split_sweeps
-    from pipelines.recipe import load_recipe
+    from pipelines.recipe.loading import load_recipe
 
     sweeps, overrides = split_sweeps(options.overrides)
     recipe = load_recipe(options.recipe, overrides)
@@ -79,47 +78,14 @@ def _ablate(options: argparse.Namespace) -> None:
 
 def in_session(options: argparse.Namespace, recipe: "Recipe", work: Callable[["Session"], None]) -> None:
     """Do the work in the run's folder, and say in the end where everything is."""
-    from generators.contract.files import write_text
-    from pipelines.progress import quiet_libraries
-    from pipelines.recipe_checks import check_files
-    from pipelines.session import open_session
+    from pipelines.run_folder import default_folder, open_run
 
-    check_files(recipe)
-    folder = options.out or Path("runs") / recipe.name
-    check_owner(folder, recipe.name, options.recipe, replace=options.replace)
-    how = {"until": options.until, "redo": options.redo, "say": say, "dry": options.dry_run}
-    if not options.dry_run:
-        quiet_libraries()
-    with open_session(folder, recipe, **how) as session:
-        if not options.dry_run:
-            write_text(recipe.model_dump_json(indent=1), folder / "recipe.json")
-            write_text(json.dumps(owner(recipe.name, options.recipe)), folder / OWNER)
+    folder = options.out or default_folder(recipe)
+    how = {"until": options.until, "redo": options.redo, "replace": options.replace, "dry": options.dry_run}
+    with open_run(folder, recipe, options.recipe, say=say, **how) as session:
         work(session)
     if not options.dry_run:
         say_where(folder, whole=options.until in (None, "report"))
-
-
-OWNER = "run.json"  # which recipe the folder belongs to
-
-
-def owner(name: str, recipe: str) -> dict[str, str]:
-    """Return what tells runs of different recipes apart: the run's name and the recipe's file."""
-    return {"name": name, "recipe": Path(recipe).name.removesuffix(".toml")}
-
-
-def check_owner(folder: Path, name: str, recipe: str, *, replace: bool) -> None:
-    """Raise a RecipeError where the folder holds another recipe's run: its corpus would be replaced without a word."""
-    from generators.contract.errors import RecipeError
-
-    if replace or not (folder / OWNER).exists():
-        return
-    there, new = json.loads((folder / OWNER).read_text(encoding="utf-8")), owner(name, recipe)
-    if there != new:
-        raise RecipeError(
-            f"{folder} holds the run {there['name']!r} of the recipe {there['recipe']}, and this is {new['name']!r} of "
-            f"{new['recipe']}: give this run a folder of its own with --out DIR or name=NAME, or replace the other one "
-            "with --replace"
-        )
 
 
 def check_stage_names(names: list[str]) -> None:
@@ -133,7 +99,7 @@ def check_stage_names(names: list[str]) -> None:
 
 def resolved_toml(recipe: "Recipe") -> str:
     """Return the recipe with every override and every default, as TOML."""
-    from pipelines.toml import as_toml
+    from pipelines.recipe.toml import as_toml
 
     return as_toml(recipe.model_dump(mode="json"))
 

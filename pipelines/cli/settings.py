@@ -13,8 +13,8 @@ from pydantic_core import PydanticUndefined
 from generators.contract.config import Config
 from generators.contract.errors import RecipeError
 from generators.contract.plugins import ENGINE, load_plugin
-from pipelines.recipe import Sections
-from pipelines.recipe_keys import models_in, nearest
+from pipelines.recipe.keys import models_in, nearest
+from pipelines.recipe.schema import Sections
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,8 @@ def settings_of(config: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
 def setting(key: str, field: FieldInfo) -> Setting:
     """Return one key with its type, default and meaning."""
     forms = list(models_in(field.annotation))
-    default = "" if field.is_required() else _written(field.get_default(call_default_factory=True))
-    if forms and not field.is_required():
-        default = "" if field.default is None else "below"
+    value = None if field.is_required() else field.get_default(call_default_factory=True)
+    default = ("below" if value is not None else "") if forms else _written(value)
     return Setting(key, "table" if forms else kind_of(field.annotation), default, field.description or "")
 
 
@@ -115,7 +114,7 @@ def kind_of(annotation: Any) -> str:
 
 
 def _written(value: Any) -> str:
-    from pipelines.toml import as_toml_value
+    from pipelines.recipe.toml import as_toml_value
 
     return "" if value is None or value is PydanticUndefined else as_toml_value(value)
 

@@ -28,6 +28,7 @@ def _add(commands: Any, stage: Stage) -> None:
         command.add_argument("--student", metavar="NAME", help="one of the recipe's [students]")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="the stage's folder")
     command.add_argument("--recipe", metavar="NAME", help="take the settings from this recipe")
+    command.add_argument("--dry-run", action="store_true", help="say whether the stage would run, and why")
     command.set_defaults(command=_run, stage=stage.name)
 
 
@@ -59,4 +60,5 @@ def _run(options: argparse.Namespace) -> None:
         student=getattr(options, "student", None),
         model=getattr(options, "model", None),
         say=say,
+        dry=options.dry_run,
     )

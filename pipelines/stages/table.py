@@ -63,6 +63,7 @@ class Stage:
     hands: Hands = _nothing
     optional: bool = False  # a run without it has no gap
     samples: bool = False  # it takes a `model` apart from its settings
+    verifies: bool = False  # it runs the verifiers that its prompts name
     example: str = ""
 
     def load(self) -> Callable[..., Any]:
@@ -106,6 +107,7 @@ VERIFY = Stage(
     "filters.verify:verify",
     "filters.verify:VerifyConfig",
     {"traces": Input("traces.parquet", (TRACES,)), "prompts": Input("prompts.parquet", (ASKED,))},
+    verifies=True,
     example="distill verify --traces g/traces.parquet --prompts p/prompts.parquet --out v timeout_s=10",
 )
 JUDGE = Stage(
@@ -146,6 +148,7 @@ REWRITE = Stage(
     },
     hands=_verifying,
     optional=True,
+    verifies=True,
     example="distill rewrite --selected s/selected.parquet --prompts p/prompts.parquet --out r engine=vllm "
     "model=Qwen/Qwen2.5-7B-Instruct max_rewrites=2",
 )
@@ -183,7 +186,7 @@ TRAIN = Stage(
     "train",
     "train a student",
     "distill.train:train",
-    "pipelines.recipe:StudentConfig",
+    "pipelines.recipe.schema:StudentConfig",
     {
         "corpus": Input("train.parquet", ("corpus/train.parquet",)),
         "validation": Input(
@@ -202,6 +205,7 @@ EVALUATE = Stage(
     {"prompts": Input("prompts.parquet of the problems", ("prompts/eval_prompts.parquet",))},
     hands=_verifying,
     samples=True,
+    verifies=True,
     example="distill evaluate --prompts p/prompts.parquet --model t/model --out e sampling.n=64",
 )
 

@@ -15,7 +15,7 @@ def as_toml_value(value: Any) -> str:
     """Return one value as it stands in a recipe."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key} = {as_toml_value(item)}" for key, item in value.items()) + "}"
-    return tomlkit.item(without_none(value)).as_string()
+    return str(tomlkit.item(without_none(value)).as_string())
 
 
 def without_none(value: Any) -> Any:

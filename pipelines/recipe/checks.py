@@ -11,7 +11,7 @@ from generators.contract.errors import AskedWrongly, RecipeError
 from generators.contract.models import model_path
 from generators.problems import load_family
 from generators.prompts import PromptsConfig, TaskPrompts
-from pipelines.recipe import Recipe, Sections, StudentConfig
+from pipelines.recipe.schema import Recipe, Sections, StudentConfig
 from pipelines.stages.table import STAGES
 
 JUDGE = "judge"  # the verifier that leaves everything to the model of [judge]

@@ -1,0 +1,85 @@
+"""A run's folder: whose it is, and the session on it. A run from Python and one from the command line are the same."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from generators.contract.errors import RecipeError
+from generators.contract.files import write_text
+from pipelines.progress import quiet_libraries
+from pipelines.recipe.checks import check_files
+from pipelines.recipe.loading import load_recipe
+from pipelines.recipe.schema import Recipe
+from pipelines.run import run
+from pipelines.session import Session, open_session
+
+OWNER = "run.json"  # which recipe the folder belongs to
+
+
+def run_recipe(
+    recipe: str,
+    overrides: Sequence[str] = (),
+    *,
+    out: Path | None = None,
+    until: str | None = None,
+    redo: Sequence[str] = (),
+    replace: bool = False,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Run a recipe and return the run's folder; finished stages are skipped.
+
+    recipe: a shipped recipe's name or a path ending in .toml. overrides: such as "train.alpha=0.5". out: the folder; by
+    default runs/NAME. until: the last stage. redo: stages to run again. replace: go on in another recipe's folder.
+    """
+    loaded = load_recipe(recipe, overrides)
+    folder = out or default_folder(loaded)
+    with open_run(folder, loaded, recipe, until=until, redo=redo, replace=replace, say=say) as session:
+        run(loaded, session)
+    return folder
+
+
+def default_folder(recipe: Recipe) -> Path:
+    """Return the folder of a run that names none."""
+    return Path("runs") / recipe.name
+
+
+@contextmanager
+def open_run(
+    folder: Path,
+    recipe: Recipe,
+    source: str,
+    *,
+    until: str | None = None,
+    redo: Sequence[str] = (),
+    replace: bool = False,
+    say: Callable[[str], None] = print,
+    dry: bool = False,
+) -> Iterator[Session]:
+    """Open a session on a run's folder, and note there whose it is. source: the recipe's name or file."""
+    check_files(recipe)
+    check_owner(folder, recipe.name, source, replace=replace)
+    with open_session(folder, recipe, until=until, redo=redo, say=say, dry=dry) as session:
+        if not dry:
+            quiet_libraries()
+            write_text(recipe.model_dump_json(indent=1), folder / "recipe.json")
+            write_text(json.dumps(owner(recipe.name, source)), folder / OWNER)
+        yield session
+
+
+def owner(name: str, source: str) -> dict[str, str]:
+    """Return what tells runs of different recipes apart: the run's name and the recipe's file."""
+    return {"name": name, "recipe": Path(source).name.removesuffix(".toml")}
+
+
+def check_owner(folder: Path, name: str, source: str, *, replace: bool) -> None:
+    """Raise a RecipeError where the folder holds another recipe's run, whose corpus would be replaced."""
+    if replace or not (folder / OWNER).exists():
+        return
+    there, new = json.loads((folder / OWNER).read_text(encoding="utf-8")), owner(name, source)
+    if there != new:
+        raise RecipeError(
+            f"{folder} holds the run {there['name']!r} of the recipe {there['recipe']}, and this is {new['name']!r} of "
+            f"{new['recipe']}: give this run a folder of its own with --out DIR or name=NAME, or replace the other one "
+            "with --replace"
+        )
