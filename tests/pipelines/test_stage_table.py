@@ -363,9 +363,8 @@ def test_train_takes_what_a_run_takes(made: dict[str, Path], here: Path) -> None
         assert (config["seed"], config["rows"], config["alpha"]) == (seed, "unfiltered", 1.0)
         assert "val_ce" not in (folder / "log.jsonl").read_text()
     said.clear()
-    run_stage(
-        "train", given, Path("alone/sft"), ["label=other"], recipe="students.toml", student="sft", say=said.append
-    )
+    labelled = ["label=other"]
+    run_stage("train", given, Path("alone/sft"), labelled, recipe="students.toml", student="sft", say=said.append)
     assert said == [f"sft/seed-{seed}: finished before, skipped" for seed in (1, 2)]
 
 
