@@ -27,7 +27,7 @@ class DistillError(Exception):
 
 
 class AskedWrongly(DistillError, ValueError):
-    """What was asked cannot be done; nothing was started."""
+    """A request that cannot be carried out; nothing was started."""
 
     exit_code = 2
 

@@ -30,7 +30,7 @@ SHAPE = {"hidden_size": 192, "num_hidden_layers": 2, "intermediate_size": 96, **
 
 
 def tiny_tokenizer() -> PreTrainedTokenizerFast:
-    """One token a byte, the roles, `<think>` and `</think>`; the same before and after it was saved with a Qwen2."""
+    """Return a tokenizer of bytes, roles, `<think>` and `</think>`, unchanged when saved and loaded with a Qwen2."""
     qwen = Qwen2Tokenizer().backend_tokenizer
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: i for i, token in enumerate([*SPECIAL, "<think>", "</think>", *alphabet])}
@@ -45,7 +45,7 @@ def tiny_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def tiny_model(kind: str = "qwen2", seed: int = 0) -> Any:
-    """A random model whose next-token distributions are neither flat nor certain."""
+    """Return a random model whose next-token distributions are neither flat nor certain."""
     torch.manual_seed(seed)
     kinds: dict[str, tuple[Any, Any]] = {
         "qwen2": (Qwen2Config, Qwen2ForCausalLM),
@@ -75,12 +75,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def make_model() -> Callable[[str], Any]:
-    """Makes a tiny random model of a kind (qwen2, llama)."""
+    """A function that makes a tiny random model of a kind (qwen2, llama)."""
     return tiny_model
 
 
 def _drive(engine: Engine, requests: Sequence[SampleRequest]) -> dict[str, Outcome]:
-    """trace_id -> what an engine makes of each request, each given once."""
+    """Drive an engine until all requests are answered; return trace_id -> outcome, each once."""
     engine.submit(requests)
     outcomes: list[Outcome] = []
     while len(outcomes) < len(requests):
@@ -91,5 +91,5 @@ def _drive(engine: Engine, requests: Sequence[SampleRequest]) -> dict[str, Outco
 
 @pytest.fixture(scope="session")
 def drive() -> Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]:
-    """Drives an engine until all requests are answered."""
+    """A function that drives an engine until all requests are answered."""
     return _drive

@@ -25,7 +25,7 @@ CONTENT = ["trace_id", "seed", "token_ids", "reasoning", "answer", "finish_reaso
 
 
 def ask(folder: Path, count: int = 12) -> Path:
-    """A prompts.parquet of sums."""
+    """Write a prompts.parquet of sums."""
     file = folder / "sums.jsonl"
     file.write_text(
         "".join(json.dumps({"question": f"{i}+{i}=?", "reference": str(2 * i)}) + "\n" for i in range(count))
@@ -51,7 +51,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def whole(tiny: Path, asked: Path, tmp_path_factory: pytest.TempPathFactory) -> pl.DataFrame:
-    """Traces of an undisturbed run with four samples a prompt."""
+    """Traces of an undisturbed run with four samples per prompt."""
     out = tmp_path_factory.mktemp("whole")
     generate(asked, out, config(tiny, n=4))
     return traces(out)
@@ -82,7 +82,7 @@ def test_another_temperature_keeps_nothing(tiny: Path, asked: Path, tmp_path: Pa
 
 
 class Backwards:
-    """Hands an engine few samples at a time, the last ones first."""
+    """An engine that passes on few samples at a time, the last ones first."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine

@@ -1,4 +1,4 @@
-"""Task families: exact answers, and three parts that share no problem."""
+"""Task families: exact answers, and three splits that share no problem."""
 
 import random
 

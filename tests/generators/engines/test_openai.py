@@ -1,4 +1,4 @@
-"""The HTTP teacher against real servers on real sockets, most of which misbehave."""
+"""The HTTP engine against real servers on real sockets, most of which misbehave."""
 
 import asyncio
 import importlib.util
@@ -23,14 +23,13 @@ from generators.contract.ids import prompt_id_of, seed_of
 from generators.contract.models import model_path
 from generators.contract.records import PROMPT
 from generators.contract.stage_protocol import StageCounts
-from generators.engines.openai import client as openai_http
-from generators.engines.openai import server_limits as servers
+from generators.engines import openai, transformers
+from generators.engines.openai import server_limits
 from generators.engines.openai.replies import Fault, read_reply
 from generators.engines.openai.server_limits import Server, retry_after_s
-from generators.engines.transformers import engine as transformers_local
 from generators.generate import generate
 from generators.ledger.ledger import Ledger
-from generators.sampling import scheduler as schedule
+from generators.sampling import scheduler
 from generators.sampling.settings import GenerateConfig
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,7 +40,7 @@ Drive = Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts fault servers; gives a base URL."""
+    """A function that starts a fault server and returns its base URL."""
     running: list[subprocess.Popen[str]] = []
 
     def start(**options: object) -> str:
@@ -61,11 +60,11 @@ def serve() -> Iterator[Serve]:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses as short as a test's patience; no key from outside."""
+    """Short pauses, and no API key from the environment."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
-    monkeypatch.setattr(schedule, "BACKOFF_S", 0.05)
-    monkeypatch.setattr(servers, "FIRST_PAUSE_S", 0.05)
-    monkeypatch.setattr(servers, "LONGEST_PAUSE_S", 0.3)
+    monkeypatch.setattr(scheduler, "BACKOFF_S", 0.05)
+    monkeypatch.setattr(server_limits, "FIRST_PAUSE_S", 0.05)
+    monkeypatch.setattr(server_limits, "LONGEST_PAUSE_S", 0.3)
 
 
 def ask(folder: Path, questions: Sequence[str]) -> Path:
@@ -97,7 +96,7 @@ def sums(count: int) -> list[str]:
 
 
 def complete(rows: pl.DataFrame, questions: Sequence[str], n: int = 1) -> bool:
-    """Whether every sample is there once, with the answer to its own question."""
+    """Return whether every sample is there once, with the answer to its own question."""
     said = sorted(rows["answer"])
     wanted = sorted(f"It is {question}." for question in questions for _ in range(n))
     return said == wanted and rows["trace_id"].n_unique() == len(wanted)
@@ -190,8 +189,8 @@ def test_several_urls_share_the_work(serve: Serve, tmp_path: Path) -> None:
 def test_a_server_that_fails_for_a_while_loses_nothing(serve: Serve, tmp_path: Path, fault: str) -> None:
     url = serve(fault=fault, first=40)
     # silence is told from one slow sample only once three in a row have met it: it may cost a sample two attempts
-    attempts, patience = (3, 2) if fault == "never" else (2, 20)
-    counts, rows = run(tmp_path, sums(60), config(url, max_attempts=attempts, answer_timeout_s=patience))
+    attempts, timeout_s = (3, 2) if fault == "never" else (2, 20)
+    counts, rows = run(tmp_path, sums(60), config(url, max_attempts=attempts, answer_timeout_s=timeout_s))
     assert counts.dropped == {} and complete(rows, sums(60))
     assert seen(url)["refused"] == 40
     assert fault == "never" or set(seen(url)["answered"].values()) == {1}  # a busy machine may be late as well
@@ -223,7 +222,7 @@ def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
 
 def test_a_server_that_takes_all_is_asked_for_more_and_more(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
-    monkeypatch.setattr(servers.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(server_limits.time, "monotonic", lambda: now[0])
     server = Server("u", 256)
     for _ in range(12):
         began = [server.begin() for _ in range(server.room())]
@@ -242,7 +241,7 @@ def test_a_server_that_takes_all_is_asked_for_more_and_more(monkeypatch: pytest.
 
 
 def test_a_failure_that_is_heard_of_after_the_recovery_is_still_the_server_s() -> None:
-    server = servers.Server("http://one", 32)
+    server = server_limits.Server("http://one", 32)
     early = server.begin()
     for name in "abc":
         server.failed(name, False, server.begin())
@@ -452,20 +451,20 @@ def wait_for(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("api", ["chat", "completions", "chat with text only"])
-def test_vllm_serve_gives_the_records_of_transformers_local(vllm_url: str, drive: Drive, api: str) -> None:
+def test_vllm_serve_gives_the_records_of_transformers(vllm_url: str, drive: Drive, api: str) -> None:
     questions = [f"What is {i} + {2 * i + 7}?" for i in range(12)]
     chats = [[{"role": "user", "content": question}] for question in questions]
     requests = [
         SampleRequest(f"t{i}", prompt_id_of(chat), chat, 0, seed_of(0, f"t{i}")) for i, chat in enumerate(chats)
     ]
-    local = transformers_local.build(model_path(TEACHER), GREEDY, transformers_local.Options(dtype="float32"))
+    local = transformers.build(model_path(TEACHER), GREEDY, transformers.Options(dtype="float32"))
     expected = {key: dict(outcome.row or {}) for key, outcome in drive(local, requests).items()}
     text_only = api == "chat with text only"
     exact = {"extra_body": {"skip_special_tokens": False}} if text_only else {"token_ids": True, "tokenizer": TEACHER}
-    options = openai_http.Options(base_urls=(vllm_url,), api="chat" if text_only else api, **exact)  # type: ignore
-    teacher = openai_http.build("toy", GREEDY, options)
-    rows = {key: dict(outcome.row or {"error": outcome.error}) for key, outcome in drive(teacher, requests).items()}
-    teacher.close()
+    options = openai.Options(base_urls=(vllm_url,), api="chat" if text_only else api, **exact)  # type: ignore
+    engine = openai.build("toy", GREEDY, options)
+    rows = {key: dict(outcome.row or {"error": outcome.error}) for key, outcome in drive(engine, requests).items()}
+    engine.close()
     if text_only:
         expected = {key: {**row, "token_ids": None} for key, row in expected.items()}
     assert rows == expected

@@ -26,7 +26,7 @@ def complete(
     top_p: float = 1.0,
     stop_ids: Iterable[int] = (0,),
 ) -> dict[Any, tuple[list[int], str]]:
-    """Token ids and finish reason of each job."""
+    """Return token ids and finish reason of each job."""
     decoder = SlotDecoder(model, slots=slots, stop_ids=stop_ids, temperature=temperature, top_p=top_p)
     return {done.key: (done.token_ids, done.finish_reason) for done in decoder.run(jobs)}
 

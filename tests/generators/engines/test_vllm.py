@@ -1,4 +1,4 @@
-"""The vLLM teacher on vLLM's own engine, wherever that runs."""
+"""The engine vllm on vLLM itself, wherever that runs."""
 
 import asyncio
 import importlib.util
@@ -19,8 +19,7 @@ from transformers import AutoModelForCausalLM
 
 from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingConfig, local_fleet
 from generators.contract.ids import seed_of
-from generators.engines import vllm
-from generators.engines.transformers import engine as transformers_local
+from generators.engines import transformers, vllm
 from generators.engines.vllm import Options, VllmEngine
 
 Drive = Callable[[Engine, Sequence[SampleRequest]], dict[str, Outcome]]
@@ -48,7 +47,7 @@ QUESTIONS = ["2+2?", "What is 12 - 5?", "é 你好"]
 
 
 def ask(count: int = 30, questions: list[str] = QUESTIONS) -> list[SampleRequest]:
-    """Requests over the questions in turn, with seeds as large as those of real ones."""
+    """Return requests over the questions in turn, with seeds as large as real ones."""
     texts = [questions[i % len(questions)] for i in range(count)]
     return [
         SampleRequest(f"t{i}", f"p-{text}", [{"role": "user", "content": text}], i, seed_of(0, f"t{i}"))
@@ -58,13 +57,13 @@ def ask(count: int = 30, questions: list[str] = QUESTIONS) -> list[SampleRequest
 
 @pytest.fixture
 def answers(drive: Drive) -> Answers:
-    """Asks an engine, and gives trace_id -> row."""
+    """A function that drives an engine and returns trace_id -> row."""
     return lambda engine, requests: {key: dict(outcome.row or {}) for key, outcome in drive(engine, requests).items()}
 
 
 @pytest.fixture(scope="module")
-def teacher(tiny: Path) -> Iterator[VllmEngine]:
-    """A sampling teacher; the engine is started once, and so its other settings share it."""
+def engine(tiny: Path) -> Iterator[VllmEngine]:
+    """An engine that is started once; tests of other settings share it."""
     with mock.patch.dict(os.environ, SETTINGS):  # takes back what vLLM sets, such as LD_PRELOAD
         engine = vllm.build(str(tiny), SAMPLED, Options(vllm_args=ENGINE, seeded=True))
         yield engine
@@ -72,16 +71,16 @@ def teacher(tiny: Path) -> Iterator[VllmEngine]:
 
 
 @contextmanager
-def sampling_as(teacher: VllmEngine, sampling: SamplingConfig) -> Iterator[VllmEngine]:
-    """The same engine, sampled otherwise."""
-    before, teacher.sampling = teacher.sampling, sampling
-    yield teacher
-    teacher.sampling = before
+def sampling_as(engine: VllmEngine, sampling: SamplingConfig) -> Iterator[VllmEngine]:
+    """Sample with other settings for a while."""
+    before, engine.sampling = engine.sampling, sampling
+    yield engine
+    engine.sampling = before
 
 
-def test_every_request_is_answered_with_its_own_tokens(teacher: VllmEngine, answers: Answers) -> None:
+def test_every_request_is_answered_with_its_own_tokens(engine: VllmEngine, answers: Answers) -> None:
     requests = ask(60)
-    rows = answers(teacher, requests)
+    rows = answers(engine, requests)
     assert {row["finish_reason"] for row in rows.values()} == {"stop", "length"}
     for request in requests:
         row, ids = rows[request.trace_id], rows[request.trace_id]["token_ids"]
@@ -89,76 +88,76 @@ def test_every_request_is_answered_with_its_own_tokens(teacher: VllmEngine, answ
         assert row["prompt_tokens"] == len(request.messages[0]["content"].encode()) + 3
         assert (STOP in ids[:-1], ids[-1] == STOP) == (False, row["finish_reason"] == "stop")
         assert len(ids) == 40 or row["finish_reason"] == "stop"
-        text = teacher.tokenizer.decode(ids[:-1] if row["finish_reason"] == "stop" else ids)
+        text = engine.tokenizer.decode(ids[:-1] if row["finish_reason"] == "stop" else ids)
         if "think>" not in text:
             assert (row["reasoning"], row["answer"]) == (None, text.strip())
     assert len({tuple(row["token_ids"]) for row in rows.values()}) > 50
 
 
-def test_the_same_seeds_give_the_same_completions(teacher: VllmEngine, answers: Answers) -> None:
-    first = answers(teacher, ask(12))
-    assert first == answers(teacher, ask(12))
-    assert first == answers(teacher, ask(12)[::-1])
+def test_the_same_seeds_give_the_same_completions(engine: VllmEngine, answers: Answers) -> None:
+    first = answers(engine, ask(12))
+    assert first == answers(engine, ask(12))
+    assert first == answers(engine, ask(12)[::-1])
 
 
-def test_captured_distributions_are_the_model_s_at_temperature_1(
-    teacher: VllmEngine, tiny: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
+def test_sampled_logprobs_are_the_model_s_at_temperature_1(
+    engine: VllmEngine, tiny: Path, drive: Drive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teacher, "top_k", 8)
+    monkeypatch.setattr(engine, "top_k", 8)
     model = AutoModelForCausalLM.from_pretrained(tiny, dtype=torch.float32)
-    with sampling_as(teacher, SamplingConfig(temperature=0.7, top_p=0.8, max_new_tokens=40)) as cooled:
+    with sampling_as(engine, SamplingConfig(temperature=0.7, top_p=0.8, max_new_tokens=40)) as cooled:
         outcomes = drive(cooled, ask(12))
     for outcome in outcomes.values():
-        capture, row = outcome.logprobs, outcome.row or {}
-        assert capture and list(capture.ids[capture.start :]) == row["token_ids"]
-        assert capture.start == capture.prompt_tokens == row["prompt_tokens"]
+        logprobs, row = outcome.logprobs, outcome.row or {}
+        assert logprobs and list(logprobs.ids[logprobs.start :]) == row["token_ids"]
+        assert logprobs.start == logprobs.prompt_tokens == row["prompt_tokens"]
         with torch.no_grad():
-            logits = model(input_ids=torch.tensor([capture.ids])).logits[0, capture.start - 1 : -1]
+            logits = model(input_ids=torch.tensor([logprobs.ids])).logits[0, logprobs.start - 1 : -1]
         below_top, ids = (logits - logits.amax(-1, keepdim=True)).topk(8)
         tails = torch.logsumexp((logits - logits.amax(-1, keepdim=True)).scatter(1, ids, -torch.inf), -1)
-        np.testing.assert_allclose(capture.logits, below_top, atol=8e-3, rtol=1e-3)
-        np.testing.assert_allclose(np.exp(capture.log_tails), np.exp(tails), atol=1e-5, rtol=1e-4)
-        assert (capture.token_ids == ids.numpy()).mean() > 0.99  # but for equals
+        np.testing.assert_allclose(logprobs.logits, below_top, atol=8e-3, rtol=1e-3)
+        np.testing.assert_allclose(np.exp(logprobs.log_tails), np.exp(tails), atol=1e-5, rtol=1e-4)
+        assert (logprobs.token_ids == ids.numpy()).mean() > 0.99  # but for equals
 
 
-def test_a_token_that_the_tokenizer_does_not_know_is_not_captured(
-    teacher: VllmEngine, drive: Drive, monkeypatch: pytest.MonkeyPatch
+def test_a_token_that_the_tokenizer_does_not_know_leaves_no_logprobs(
+    engine: VllmEngine, drive: Drive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teacher, "top_k", 8)
-    monkeypatch.setattr(teacher, "known", 3)
-    assert all(outcome.row and outcome.logprobs is None for outcome in drive(teacher, ask(3)).values())
+    monkeypatch.setattr(engine, "top_k", 8)
+    monkeypatch.setattr(engine, "known", 3)
+    assert all(outcome.row and outcome.logprobs is None for outcome in drive(engine, ask(3)).values())
 
 
-def test_engine_arguments_that_spoil_captures_are_refused(tiny: Path) -> None:
-    for engine in ({"logprobs_mode": "processed_logprobs"}, {"max_logprobs": 5}):
+def test_engine_arguments_that_spoil_sampled_logprobs_are_refused(tiny: Path) -> None:
+    for vllm_args in ({"logprobs_mode": "processed_logprobs"}, {"max_logprobs": 5}):
         with pytest.raises(
             ValueError, match=r"sampled_logprobs is 8, which needs vllm_args.logprobs_mode = .raw_logprobs"
         ):
-            vllm.build(str(tiny), SAMPLED, Options(vllm_args=engine, sampled_logprobs=8))
+            vllm.build(str(tiny), SAMPLED, Options(vllm_args=vllm_args, sampled_logprobs=8))
 
 
 def test_without_seeds_completions_differ_and_rows_say_that_there_was_none(
-    teacher: VllmEngine, answers: Answers, monkeypatch: pytest.MonkeyPatch
+    engine: VllmEngine, answers: Answers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(teacher, "seeded", False)
-    first, second = answers(teacher, ask(12)), answers(teacher, ask(12))
+    monkeypatch.setattr(engine, "seeded", False)
+    first, second = answers(engine, ask(12)), answers(engine, ask(12))
     assert {row["seed"] for row in [*first.values(), *second.values()]} == {None}
     assert {tuple(row["token_ids"]) for row in first.values()} != {tuple(row["token_ids"]) for row in second.values()}
 
 
-def test_greedy_rows_are_those_of_transformers_local(teacher: VllmEngine, tiny: Path, answers: Answers) -> None:
+def test_greedy_rows_are_those_of_transformers(engine: VllmEngine, tiny: Path, answers: Answers) -> None:
     greedy = SamplingConfig(temperature=0, max_new_tokens=60)
-    local = transformers_local.build(str(tiny), greedy, transformers_local.Options(slots=8, dtype="float32"))
+    local = transformers.build(str(tiny), greedy, transformers.Options(slots=8, dtype="float32"))
     requests = ask(12, [f"{i} * {i + 3} = ?" for i in range(12)])
-    with sampling_as(teacher, greedy) as greedy_teacher:
-        assert answers(greedy_teacher, requests) == answers(local, requests)
+    with sampling_as(engine, greedy) as greedy_engine:
+        assert answers(greedy_engine, requests) == answers(local, requests)
 
 
-def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(teacher: VllmEngine, answers: Answers) -> None:
+def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(engine: VllmEngine, answers: Answers) -> None:
     requests = ask(12, [f"{i} * {i + 3} = ?" for i in range(12)])
-    with sampling_as(teacher, SamplingConfig(temperature=0, max_new_tokens=60)) as whole:
+    with sampling_as(engine, SamplingConfig(temperature=0, max_new_tokens=60)) as whole:
         expected = answers(whole, requests)
-    with sampling_as(teacher, SamplingConfig(temperature=0, max_new_tokens=25)) as cut:
+    with sampling_as(engine, SamplingConfig(temperature=0, max_new_tokens=25)) as cut:
         rows = answers(cut, requests)
         while longer := [r for r in requests if rows[r.trace_id]["finish_reason"] == "length"]:
             longer = [r for r in longer if rows[r.trace_id]["completion_tokens"] < 60]
@@ -170,9 +169,9 @@ def test_a_cut_completion_goes_on_as_if_it_had_not_been_cut(teacher: VllmEngine,
     assert rows == expected
 
 
-def test_a_prompt_longer_than_the_engine_takes_fails_for_good(teacher: VllmEngine, drive: Drive) -> None:
+def test_a_prompt_longer_than_the_engine_takes_fails_for_good(engine: VllmEngine, drive: Drive) -> None:
     lengths = {"just fits": 124, "too long": 125}
-    fits, long = drive(teacher, ask(2, ["x" * length for length in lengths.values()])).values()
+    fits, long = drive(engine, ask(2, ["x" * length for length in lengths.values()])).values()
     if long.request.trace_id == "t0":
         fits, long = long, fits
     assert fits.row and (fits.row["finish_reason"], fits.row["completion_tokens"]) in {("length", 1), ("stop", 1)}

@@ -1,4 +1,4 @@
-"""kill -9 of the driver at 50 random moments of one run: nothing lost, nothing twice, the end as if undisturbed."""
+"""kill -9 of the driver at 50 random moments of a run: no sample lost or doubled, the result of an undisturbed run."""
 
 import json
 import os
@@ -106,7 +106,7 @@ def test_fifty_kills_lose_nothing_and_double_nothing(tmp_path: Path) -> None:
 
 
 def wait_for_work(process: subprocess.Popen[bytes], out: Path, kept: int) -> None:
-    """Until the process has opened the ledger and added to it, or has ended."""
+    """Wait until the process has opened the ledger and appended to it, or has ended."""
     while process.poll() is None:
         logs = sorted((out / "ledger").glob("*.log")) if (out / "ledger").exists() else []
         size = sum(log.stat().st_size for log in logs if log.exists())

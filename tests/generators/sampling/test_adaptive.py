@@ -1,4 +1,4 @@
-"""Adaptive sampling on a simulated teacher: when prompts stop, where the budget goes, and what must not change it."""
+"""Adaptive sampling with a simulated engine: when prompts stop, where the budget goes, and what changes neither."""
 
 import json
 import random
@@ -42,15 +42,15 @@ def dice(row: Row, of: str = "") -> random.Random:
 
 
 class World:
-    """Prompts of given pass rates, a teacher of some slots and a judge that takes its time."""
+    """Prompts of given pass rates, an engine with some slots, and a live verifier with delays."""
 
     def __init__(self, rates: list[float], folder: Path, *, slots: int = 8, delay: float = 50.0, seed: int = 0) -> None:
         self.rates, self.folder, self.slots, self.delay, self.seed = rates, folder, slots, delay, seed
         self.requests: list[SampleRequest] = []
         self.clock = Clock()
-        self.judge = SimulatedJudge(self.clock, self.finding, self.wait)
+        self.judge = SimulatedJudge(self.clock, self.verdict_of, self.wait)
 
-    def finding(self, row: Row) -> LiveVerdict:
+    def verdict_of(self, row: Row) -> LiveVerdict:
         rng = dice(row)
         if rng.random() < self.rates[int(row["prompt_id"][1:])]:
             return LiveVerdict("correct", str(rng.randrange(20)))
@@ -66,8 +66,8 @@ class World:
     def sample(self, n: int, kept: frozenset[str] = frozenset(), **settings: Any) -> AdaptiveSource:
         """Run the real scheduler until all is settled."""
         engine = SimulatedEngine(self.clock, self.slots, self.length)
-        with LiveVerdicts(self.folder / "live_verdicts.jsonl", self.judge) as findings:
-            source = AdaptiveSource(plan_of(len(self.rates), n), AdaptiveConfig(**settings), findings, kept)
+        with LiveVerdicts(self.folder / "live_verdicts.jsonl", self.judge) as verdicts:
+            source = AdaptiveSource(plan_of(len(self.rates), n), AdaptiveConfig(**settings), verdicts, kept)
             Scheduler(engine, source, lambda request, row: None).run()
         ids = [request.trace_id for request in self.requests]
         assert len(set(ids)) == len(ids)
@@ -142,7 +142,7 @@ def test_late_and_shuffled_verdicts_change_nothing(tmp_path: Path) -> None:
 
 
 def test_a_budget_that_binds_biases_little(tmp_path: Path) -> None:
-    """Mean estimate over prompts of one rate, where the budget ends most of them."""
+    """The mean estimate over prompts of equal rates, most of which the budget ends."""
     source = World([0.3] * 3000, tmp_path, slots=64, delay=100).sample(6, correct=2, max_samples=64)
     rates = source.pass_rates(source.tallies())
     assert len(rates.filter(outcome="budget")) > 500
@@ -163,8 +163,8 @@ def test_verdicts_on_file_are_not_given_again_and_a_torn_end_is(tmp_path: Path) 
     kept = frozenset(request.trace_id for request in first.requests)
     torn = json.loads(lines[-1])[0]
     row = next(request.row() for request in first.requests if request.trace_id == torn)
-    with LiveVerdicts(file, again.judge, [{**row, "finish_reason": "stop"}]) as findings:
-        source = AdaptiveSource(plan_of(20, 20), AdaptiveConfig(correct=2, max_samples=10), findings, kept)
+    with LiveVerdicts(file, again.judge, [{**row, "finish_reason": "stop"}]) as verdicts:
+        source = AdaptiveSource(plan_of(20, 20), AdaptiveConfig(correct=2, max_samples=10), verdicts, kept)
         assert source.take(99) == []  # the torn one's prompt waits for its verdict; others have theirs
         again.clock.happen()
         assert source.lacks_nothing()
@@ -172,7 +172,7 @@ def test_verdicts_on_file_are_not_given_again_and_a_torn_end_is(tmp_path: Path) 
     assert source.tallies() == before.tallies()
 
 
-def test_a_judge_that_breaks_ends_the_run(tmp_path: Path) -> None:
+def test_a_live_verifier_that_breaks_ends_the_run(tmp_path: Path) -> None:
     world = World([0.5] * 4, tmp_path)
 
     def broken(row: Row) -> "Future[LiveVerdict]":
@@ -198,7 +198,7 @@ def test_settings_that_make_no_sense(settings: dict[str, Any], sentence: str) ->
         AdaptiveConfig(**settings)
 
 
-# The whole stage, on a teacher in this process
+# The whole stage, with an engine in this process
 
 
 ENGINE = """
@@ -269,7 +269,7 @@ Asking = Callable[..., GenerateConfig]
 
 @pytest.fixture
 def asking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asking:
-    """Settings of a teacher that is in this test alone."""
+    """A function that returns settings with the engine of this test."""
     package = tmp_path / "simulated"
     package.mkdir()
     (package / "engine.py").write_text(ENGINE)
@@ -350,7 +350,7 @@ def test_cut_off_samples_go_on_where_their_prompt_wants_them(asking: Asking, ask
     assert set(result(tmp_path / "fresh")[0]["finish_reason"]) == {"stop"}
 
 
-def test_several_teachers_have_pass_rates_each(asking: Asking, asked: Path, tmp_path: Path) -> None:
+def test_several_models_have_pass_rates_each(asking: Asking, asked: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.mkdir()
     (other / "config.json").write_text('{"another": true}')
@@ -391,21 +391,21 @@ def test_killed_and_resumed_samples_and_judges_nothing_twice(asking: Asking, ask
     slow = asking(options={"pause_s": 0.02})
     here = str(Path(__file__).parent)
     command = [sys.executable, "-c", KILLED, str(asked), str(killed), slow.model_dump_json(), here, str(tmp_path)]
-    log, findings = killed / "ledger" / "000001.log", killed / "live_verdicts.jsonl"
+    log, verdicts = killed / "ledger" / "000001.log", killed / "live_verdicts.jsonl"
     for lines in (20, 50):
         process = subprocess.Popen(command, cwd=ROOT)
         while process.poll() is None and (not log.exists() or log.read_bytes().count(b"\n") < lines):
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
-    with open(findings, "ab") as torn:
+    with open(verdicts, "ab") as torn:
         torn.write(b'["half a li')
     before = log.read_bytes().count(b"\n")
     counts = generate(asked, killed, asking(), live_verifier=verified_in_threads)
     assert counts.notes["reused"] == before
     ids = [json.loads(line)["trace_id"] for line in log.read_bytes().splitlines()]
     assert len(set(ids)) == len(ids) == before + counts.notes["sampled"]
-    judged = [json.loads(line)[0] for line in findings.read_bytes().splitlines()]
+    judged = [json.loads(line)[0] for line in verdicts.read_bytes().splitlines()]
     assert len(set(judged)) == len(judged)
     for one, other in zip(result(killed), result(whole), strict=True):
         assert one.equals(other)

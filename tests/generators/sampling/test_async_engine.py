@@ -1,4 +1,4 @@
-"""Coroutines as an engine: nothing lost, whatever ends while it is driven, broken or closed."""
+"""Engines of coroutines: no outcome is lost while they are driven, break, are interrupted or closed."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""The estimates of pass rates are unbiased although sampling stops when it has enough; the share correct is not."""
+"""Estimates of pass rates are unbiased although sampling stops at enough successes; the share correct is biased."""
 
 import itertools
 import math
@@ -18,17 +18,17 @@ RUNS = 8000
 def stream(
     rng: random.Random, p: float, paths: Sequence[float] | None, most: int, lost: float = 0.0
 ) -> list[LiveVerdict]:
-    """Samples of a prompt up to the cap; `lost` of them cannot be judged."""
-    findings = []
+    """Return a prompt's verdicts up to the cap; a share `lost` of them cannot be judged."""
+    verdicts = []
     for index in range(most):
         if rng.random() < lost:
-            findings.append(LiveVerdict("timeout"))
+            verdicts.append(LiveVerdict("timeout"))
         elif rng.random() < p:
             path = str(index) if paths is None else str(rng.choices(range(len(paths)), paths)[0])
-            findings.append(LiveVerdict("correct", path))
+            verdicts.append(LiveVerdict("correct", path))
         else:
-            findings.append(WRONG)
-    return findings
+            verdicts.append(WRONG)
+    return verdicts
 
 
 @pytest.mark.parametrize("paths", PATHS)
@@ -51,7 +51,7 @@ def test_the_share_of_correct_samples_is_too_high(p: float) -> None:
 
 
 def test_exactly_unbiased_by_enumeration() -> None:
-    """Every sequence of wrong, path a and path b, weighted by its probability: no noise."""
+    """Enumerate all sequences of wrong, signature a and signature b, weighted by their probability."""
     p, weights = 0.4, {"a": 0.3, "b": 0.1}
     chances = {WRONG: 1 - p, **{LiveVerdict("correct", path): weight for path, weight in weights.items()}}
     for enough, most in [(1, 5), (2, 5), (2, 7), (3, 4)]:
@@ -59,7 +59,7 @@ def test_exactly_unbiased_by_enumeration() -> None:
         for sequence in itertools.product(chances, repeat=most):
             rate = Tally.of(sequence, enough).pass_rate()
             assert rate is not None
-            total += rate * math.prod(chances[finding] for finding in sequence)
+            total += rate * math.prod(chances[verdict] for verdict in sequence)
         assert total == pytest.approx(p, abs=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""Prompt styles: what the teacher reads, what a sample is known by, and what stays as it was."""
+"""Prompt styles: the messages that the model reads, the ids of samples, and what a style leaves unchanged."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +23,7 @@ SAMPLING = {"n": 2, "temperature": 1.0, "top_p": 0.9, "max_new_tokens": 16}
 
 
 class Echo:
-    """An engine that answers with what it was asked."""
+    """An engine that answers with the messages it reads."""
 
     def __init__(self) -> None:
         self.asked: list[SampleRequest] = []
@@ -62,7 +62,7 @@ def config(tiny: Path, **more: Any) -> GenerateConfig:
 
 
 def sampled(asked: Path, settings: GenerateConfig) -> tuple[pl.DataFrame, dict[str, list[dict[str, str]]]]:
-    """(traces, prompt_id -> messages that the teacher read), from one ledger for all calls."""
+    """Return (traces, prompt_id -> messages that the model read), from one ledger for all calls."""
     generate(asked, asked.parent, settings, runtime=Runtime(fleet=echo))
     traces = pl.read_parquet(asked.parent / "traces.parquet")
     return traces, {row["prompt_id"]: json.loads(row["answer"]) for row in traces.iter_rows(named=True)}

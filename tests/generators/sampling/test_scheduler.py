@@ -1,4 +1,4 @@
-"""The queue: engines kept full, failures tried again, outages waited for, every sample settled."""
+"""The scheduler: engines kept full, failures retried, outages waited for, every sample settled."""
 
 import itertools
 import time
@@ -23,7 +23,7 @@ def done(request: SampleRequest, tokens: int = 1, finish: str = "stop") -> Outco
 
 
 class Scripted:
-    """An engine with some slots that answers as it is told, newest first."""
+    """An engine with some slots and scripted answers, newest first."""
 
     def __init__(self, answer: Callable[[SampleRequest], Outcome], slots: int = 4) -> None:
         self.answer, self.most = answer, slots
@@ -47,7 +47,7 @@ class Scripted:
 
 
 class Listed:
-    """A source of given requests, which notes what is settled."""
+    """A source of given requests that records the settled ones."""
 
     def __init__(self, count: int) -> None:
         self.requests = iter([request(i) for i in range(count)])
@@ -111,7 +111,7 @@ def test_an_outage_costs_no_sample_its_attempts() -> None:
     assert {row["finish_reason"] for row in kept} == {"stop"}
 
 
-def test_a_teacher_that_stays_away_is_given_up() -> None:
+def test_an_engine_that_stays_away_is_given_up() -> None:
     engine = Scripted(lambda request: Outcome(request, error="away", blameless=True))
     _, kept = run(engine, 8, persistence=Persistence(give_up_after_s=0.2))
     assert len(kept) == 8 and all(row["error"].endswith("away") for row in kept)
@@ -150,7 +150,7 @@ def plan(prompts: int, n: int) -> SamplingPlan:
 
 
 def taken(source: LongestFirst, lengths: dict[str, int]) -> Iterator[str]:
-    """Prompts in the order in which they are asked, each answered at once."""
+    """Return the prompts in the order of their requests, each answered at once."""
     while asked := source.take(1):
         source.settled(asked[0], {"completion_tokens": lengths[asked[0].prompt_id]})
         yield asked[0].prompt_id
