@@ -16,6 +16,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from generators.contract.errors import RecipeError
+from generators.contract.stage_protocol import Runtime
 from pipelines.judge.files import judge_file
 from pipelines.judge.pairwise import Pair, prefer
 from pipelines.judge.stage import JudgeConfig
@@ -131,7 +133,7 @@ def test_error_rates_of_the_rule_and_of_both(critic: ModuleType, tmp_path: Path)
         {"gold": "7", "response": "\\boxed{seven}", "label": True},
         {"gold": "7", "response": "\\boxed{8}", "label": False},
     ]
-    summary = judge_file(write_rows(tmp_path / "rows.jsonl", rows), tmp_path, CRITIC, workers=1)
+    summary = judge_file(write_rows(tmp_path / "rows.jsonl", rows), tmp_path, CRITIC, runtime=Runtime(verify_workers=1))
     rule, both = summary.rates.values()
     assert (rule.wrong_refusals, rule.wrong_accepts) == (1, 0)
     assert (both.wrong_refusals, both.wrong_accepts, both.labelled_true) == (0, 0, 1)
@@ -139,7 +141,7 @@ def test_error_rates_of_the_rule_and_of_both(critic: ModuleType, tmp_path: Path)
 
 
 def test_a_rule_whose_refusals_it_does_not_see_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="--verifier think_format: the judge sees what math_answer, exact"):
+    with pytest.raises(RecipeError, match="--verifier think_format: the judge sees only what math_answer, exact"):
         judge_file(write_rows(tmp_path / "rows.jsonl", ROWS), tmp_path, CRITIC, verifier="think_format")
 
 
@@ -161,22 +163,22 @@ def test_a_file_of_pairs(tmp_path: Path) -> None:
     rows = [{"id": n, "question": "which?", "a": f"<think>99</think>{n}", "b": "3"} for n in (1, 3, 5)]
     file = write_rows(tmp_path / "pairs.jsonl", rows)
     done = distill(
-        tmp_path, "judge", "teacher=stubs.critic", "model=c", "--pairwise", "--out", "pairs", str(file)
+        tmp_path, "judge", "engine=stubs.critic", "model=c", "--pairwise", "--out", "pairs", str(file)
     )  # the file may stand anywhere
     assert done.stdout.splitlines()[-1] == "a 1, b 1, tie 1"
     assert [row["preferred"] for row in read_rows(tmp_path / "pairs" / "preferences.jsonl")] == ["b", "tie", "a"]
     write_rows(file, [{"question": "which?", "a": "1"}])
-    wrong = distill(tmp_path, "judge", str(file), "teacher=stubs.critic", "model=c", "--pairwise", "--out", "x", code=2)
+    wrong = distill(tmp_path, "judge", str(file), "engine=stubs.critic", "model=c", "--pairwise", "--out", "x", code=2)
     assert "row 1 has no text 'b'" in wrong.stderr
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["teacher=stubs.critic", "model=c"], "judge takes one FILE"),
-        (["x.jsonl", "y.jsonl", "teacher=stubs.critic"], "it was given 2"),
-        (["--traces", "t.parquet", "teacher=stubs.critic"], "--traces, --verdicts and --prompts together"),
-        (["x.jsonl", "model=c"], "the key judge.teacher is missing"),
+        (["engine=stubs.critic", "model=c"], "judge takes one FILE"),
+        (["x.jsonl", "y.jsonl", "engine=stubs.critic"], "it was given 2"),
+        (["--traces", "t.parquet", "engine=stubs.critic"], "--traces, --verdicts, --prompts together"),
+        (["x.jsonl", "model=c"], "the key judge.engine is missing"),
     ],
 )
 def test_wrong_words_are_one_sentence(words: list[str], sentence: str, tmp_path: Path) -> None:
@@ -190,11 +192,11 @@ source = "file"
 path = "sums.jsonl"
 verifier = "math_answer"
 [generate]
-teacher = "stubs.writer"
+engine = "stubs.writer"
 model = "writer"
 sampling = { n = 4 }
 [judge]
-teacher = "stubs.critic"
+engine = "stubs.critic"
 model = "critic"
 control_rows = 10
 """
