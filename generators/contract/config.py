@@ -51,21 +51,21 @@ class Sources:
 
 
 class Config(BaseModel):
-    """Base of every recipe section: unknown keys are refused, values do not change after parsing."""
+    """Base of every recipe section; it refuses unknown keys, and its values do not change after parsing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
-    # Keys that affect how the work is done and not what comes out: changing one reruns nothing.
+    # Keys that change how the work is done but not its result: a change of one reruns nothing.
     EXECUTION: ClassVar[frozenset[str]] = frozenset()
 
     def identity(self) -> dict[str, Any]:
-        """Return the JSON values that decide what comes out; a stage reruns when they change."""
+        """Return the JSON values that decide the result; a stage runs again when they change."""
         values = self.model_dump(mode="json", exclude=set(self.EXECUTION))
         nested = {key: getattr(self, key) for key in values}
         return {k: v.identity() if isinstance(v, Config) else values[k] for k, v in nested.items()}
 
     def less_memory(self) -> tuple[str, Any] | None:
-        """Return (key, value) of a setting that needs less GPU memory; None where there is none."""
+        """Return (key, value) of a setting that needs less GPU memory; None if there is none."""
         return None
 
     def named(self, prefix: str = "") -> Iterator[Named]:
@@ -75,7 +75,7 @@ class Config(BaseModel):
             yield from _named(getattr(self, key), prefix + key, marks)
 
     def sources(self) -> Sources:
-        """Return the models and files whose contents, besides the settings, decide what comes out."""
+        """Return the models and files whose contents, besides the settings, decide the result."""
         found = [one for one in self.named() if one.key.partition(".")[0] not in self.EXECUTION]
         models = (one.value for one in found if one.mark is Mark.MODEL)
         files = (Path(one.value) for one in found if one.mark is Mark.FILE)

@@ -98,7 +98,7 @@ class EngineOptions(Config):
     """
 
     REMOTE: ClassVar[bool] = False
-    """Whether a server runs the model, known here by name alone; the engine then runs in the driver's process."""
+    """True if a server runs the model, known here by name alone; the engine then runs in the driver's process."""
     PRIVATE: ClassVar[frozenset[str]] = frozenset()
     """Keys whose values no error message may show."""
 
@@ -134,12 +134,12 @@ class LoadedEngine:
 
     @property
     def imports_traces(self) -> bool:
-        """Whether it imports existing completions (`import_traces`) instead of sampling."""
+        """True if the engine imports existing completions (`import_traces`) instead of sampling."""
         return hasattr(self.module, "import_traces")
 
     @property
     def remote(self) -> bool:
-        """Whether a server runs the model."""
+        """True if a server runs the model."""
         return self.options.REMOTE
 
     def build(self, model: str, sampling: SamplingConfig) -> Engine:

@@ -1,14 +1,14 @@
-"""Errors that a user can act on. The message says everything, so the command line prints it without a traceback.
+"""Errors that a user can act on. Their messages suffice, so the command line prints them without a traceback.
 
 DistillError
-├── AskedWrongly             exit code 2: the same command fails again until something that was asked is changed
+├── AskedWrongly             exit code 2: the same command fails again until the request is changed
 │   ├── RecipeError          a key, a value, an option or a combination of them
 │   ├── InputError           a file or a row that is malformed or does not fit
-│   │   └── MissingFile      a file that is not there
+│   │   └── MissingFile      a file that does not exist
 │   └── PluginError          a plug-in that cannot be found or loaded
 └── Failed                   exit code 1: the work was started and could not be finished
     ├── InUse                another process holds the folder
-    ├── EngineDied           an engine is gone as a whole; another one can take its place
+    ├── EngineDied           an engine is lost entirely; a new one can replace it
     ├── EngineFailed         engines died too often to go on
     ├── ServerRefuses        a server answers no request of this run
     ├── DamagedStore         stored soft targets cannot be read
@@ -16,7 +16,7 @@ DistillError
     ├── NothingKept          a stage kept no row
     └── NeedsAttention       a check found something, which its output names
 
-Everything else that is raised is a fault of this toolkit, of a plug-in or of a library, and keeps its traceback.
+Any other exception is a fault of this toolkit, of a plug-in or of a library, and keeps its traceback.
 """
 
 
@@ -41,7 +41,7 @@ class InputError(AskedWrongly):
 
 
 class MissingFile(InputError, FileNotFoundError):
-    """An input file is not there; the message names it."""
+    """An input file does not exist; the message names it."""
 
 
 class PluginError(AskedWrongly):
@@ -57,7 +57,7 @@ class InUse(Failed):
 
 
 class EngineDied(Failed):
-    """An engine is gone as a whole, such as a process that it had; another one can take its place."""
+    """An engine is lost entirely, for example with its process; a new one can replace it."""
 
 
 class EngineFailed(Failed):
@@ -77,7 +77,7 @@ class OutOfMemory(Failed):
 
 
 class NothingKept(Failed):
-    """A stage kept no row; the message names the commonest reasons."""
+    """A stage kept no row; the message names the most frequent reasons."""
 
 
 class NeedsAttention(Failed):

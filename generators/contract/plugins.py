@@ -27,7 +27,7 @@ FOREIGN: dict[str, Path] = {}  # name -> file of each loaded plug-in that is not
 class PluginKind:
     """A kind of plug-in: its title in messages, the package of the shipped ones, and the names a module must define.
 
-    needs: (attribute, its form in messages); of alternatives such as `build|import_traces` one must be defined.
+    needs: (attribute, its form in messages); of alternatives such as `build|import_traces`, one must be defined.
     renamed: (old, new) names of shipped plug-ins.
     """
 
@@ -61,7 +61,7 @@ KINDS = (VERIFIER, ENGINE, TASK_FAMILY)
 
 
 def load_plugin(kind: PluginKind, name: str) -> ModuleType:
-    """Return the module of the plug-in `name`; a PluginError says in one sentence why there is none.
+    """Return the module of the plug-in `name`; PluginError names the cause in one sentence if it cannot be loaded.
 
     An exception that the module itself raises at import keeps its traceback and gains a note.
     """
@@ -117,7 +117,7 @@ def _from_path(kind: PluginKind, name: str) -> ModuleType:
 
 
 def _gap(name: str, missing: str) -> str:
-    """Return which part of a dotted path is missing."""
+    """Return a clause that names the missing part of a dotted path."""
     package, _, module = missing.rpartition(".")
     if "." not in name:
         return ""
@@ -146,7 +146,7 @@ def _sentences(kind: PluginKind, name: str) -> Iterator[None]:
         raise PluginError(f"the {kind.title} {name!r}: {where} is not valid Python: {error.msg}") from None
     except ModuleNotFoundError as error:
         if error.name is not None and f"{name}.".startswith(f"{error.name}.") and not _is_file(name):
-            raise  # the plug-in itself is not there
+            raise  # the plug-in itself does not exist
         raise PluginError(
             f"the {kind.title} {name!r} imports the module {error.name!r}, which is not installed here"
         ) from None

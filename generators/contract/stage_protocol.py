@@ -1,7 +1,7 @@
 """The calling convention of a stage, and its result.
 
-A stage is a plain function `stage(inputs..., out, config, *, runtime) -> StageCounts`. `pipelines` hands in its
-executors and progress bars as the runtime; without one a stage runs in this process, silently.
+A stage is a plain function `stage(inputs..., out, config, *, runtime) -> StageCounts`. `pipelines` passes its
+executors and progress bars as the runtime; without one, a stage runs in this process and shows no progress.
 """
 
 from collections import Counter
@@ -17,24 +17,24 @@ Worker = Callable[[Any], Iterator[Any]]
 
 
 class Stream(Protocol):
-    """Runs workers over shards and yields their results in any order.
+    """A function that runs workers over shards and yields their results in any order.
 
-    `build` makes one worker where it will live (another process, another machine): it and the shards
-    must be picklable. A result carries its own key, because order is not promised.
+    `build` makes one worker in the process that runs it, perhaps on another machine; it and the shards must be
+    picklable. A result carries its own key, because the order is not guaranteed.
     """
 
     def __call__(self, build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator[Any]: ...
 
 
 def stream_local(build: Callable[[], Worker], shards: Iterable[Any]) -> Iterator[Any]:
-    """Run one worker in this process. It is built at the first shard: a stage with nothing left loads no model."""
+    """Run one worker in this process. It is built at the first shard: a finished stage loads no model."""
     worker: Worker | None = None
     try:
         for shard in shards:
             worker = worker or build()
             yield from worker(shard)
     finally:
-        del worker  # a library may have kept this frame, and with it a model or an engine that nobody needs any more
+        del worker  # a library may keep this frame alive, and with it a model or an engine that is no longer needed
 
 
 class Bar(Protocol):
@@ -44,7 +44,7 @@ class Bar(Protocol):
 
 
 class Progress(Protocol):
-    """Opens a bar: `with progress("samples", total, done) as bar`. `done` was finished by an earlier run."""
+    """A function that opens a bar: `with progress("samples", total, done) as bar`. An earlier run finished `done`."""
 
     def __call__(self, unit: str, total: int, done: int = 0) -> AbstractContextManager[Bar]: ...
 
@@ -62,12 +62,12 @@ def no_progress(unit: str, total: int, done: int = 0) -> Iterator[Bar]:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Executors and progress bars of a stage. Nothing here changes what comes out."""
+    """Executors and progress bars of a stage; they do not change its result."""
 
     stream: Stream = stream_local  # runs workers over shards
     fleet: Fleet = local_fleet  # starts engines and drives them as one
     progress: Progress = no_progress
-    verify_workers: int | None = None  # verifier processes of each worker; None: one a core
+    verify_workers: int | None = None  # verifier processes of each worker; None: one per core
 
 
 IN_PROCESS = Runtime()  # one worker or engine in this process, and no progress bar
@@ -81,7 +81,7 @@ class StageCounts:
     rows_kept: int
     dropped: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
-    notes: dict[str, Any] = field(default_factory=dict)  # JSON values a report may show
+    notes: dict[str, Any] = field(default_factory=dict)  # JSON values that a report may show
 
     def __post_init__(self) -> None:
         lost = self.rows_in - self.rows_kept - sum(self.dropped.values())
@@ -95,7 +95,7 @@ class StageCounts:
 
 
 def counts_by_reason(drop_reasons: Iterable[str | None], **more: Any) -> StageCounts:
-    """Return the StageCounts of a column of drop reasons, where None is a kept row."""
+    """Return the StageCounts of a column of drop reasons; None marks a kept row."""
     counter = Counter(drop_reasons)
     kept = counter.pop(None, 0)
     dropped = {str(reason): n for reason, n in sorted(counter.items(), key=lambda item: str(item[0]))}

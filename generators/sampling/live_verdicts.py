@@ -34,12 +34,12 @@ class LiveVerdict:
 
     @property
     def judged(self) -> bool:
-        """Whether it says right or wrong; a truncated sample counts as wrong, as it does for `select`."""
+        """True if the verdict is right or wrong; a truncated sample counts as wrong, as it does for `select`."""
         return self.status not in UNJUDGED
 
     @property
     def correct(self) -> bool:
-        """Whether the sample is right and ended by itself."""
+        """True if the sample is right and ended by itself."""
         return self.status == "correct"
 
 
