@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-FOLDER, FILE = "captures", "part-0.captures"  # inside the ledger's folder
+FOLDER, FILE = "sampled_logprobs", "part-0.logprobs"  # inside the ledger's folder
 MAGIC = b"DTC1"
 HEADER = struct.Struct("<4s12sIII")  # magic, key, positions, K, crc32 of the payload; then the header's own crc32
 CHECK = struct.Struct("<I")

@@ -17,13 +17,14 @@ import pytest
 from generators.contract.config import Config, Mark
 from generators.contract.errors import AskedWrongly, OutOfMemory
 from generators.contract.models import model_path
+from generators.contract.sampled_logprobs import FOLDER
 from generators.problems import draw
 from pipelines.recipe.keys import models_in
 from pipelines.recipe.loading import load_recipe
 from pipelines.recipe.toml import as_toml_value
 from pipelines.run import run
 from pipelines.run_folder import open_run, run_recipe
-from pipelines.stages.table import JUDGE, SELECT, STAGES, VERIFY, Stage
+from pipelines.stages.table import JUDGE, SCORE, SELECT, STAGES, VERIFY, Stage
 from pipelines.standalone import full_key, read_sections, run_stage
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -401,3 +402,4 @@ def test_the_table_names_functions_settings_and_places_that_exist() -> None:
         assert list(models_in(stage.config())), stage.name
         for one in stage.inputs.values():
             assert all(place.partition("/")[0] in STAGES for place in one.made)
+    assert SCORE.inputs["sampled_logprobs"].made == (f"generate/ledger/{FOLDER}",)
