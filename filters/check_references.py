@@ -140,10 +140,13 @@ def tasks_of(name: str, reference: str, row: Row) -> list[Task]:
 
 
 def itself(reference: str) -> str | None:
-    """Return the answer a reference stands for by default: the reference itself, unless it is a JSON object."""
+    """Return the answer a reference stands for by default: the reference itself, unless it is a JSON object.
+
+    A reference that is nested too deeply to be parsed stands for itself, like any text that is not JSON.
+    """
     try:
         return None if isinstance(json.loads(reference), dict) else reference
-    except ValueError:
+    except (ValueError, RecursionError):
         return reference
 
 

@@ -72,11 +72,8 @@ def leniencies_needed(reference: Expression, said: Expression) -> tuple[str, ...
     """Return the fewest leniencies under which both are equal; None if even all of them are not enough."""
     if Comparer(LENIENCIES).compare(reference, said) is not EQUAL:
         return None
-    for size in (1, 2, 3):
-        for names in combinations(LENIENCIES, size):
-            if Comparer(names).compare(reference, said) is EQUAL:
-                return names
-    return None
+    subsets = (names for size in range(1, len(LENIENCIES) + 1) for names in combinations(LENIENCIES, size))
+    return next((names for names in subsets if Comparer(names).compare(reference, said) is EQUAL), None)
 
 
 class Comparer:

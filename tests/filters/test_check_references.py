@@ -46,6 +46,12 @@ def test_defects_of_references_are_named_before_sampling(tmp_path: Path) -> None
     assert summary.by_verifier["math_answer"]["multi-valued"] == 2
 
 
+def test_a_deeply_nested_reference_does_not_stop_the_check(tmp_path: Path) -> None:
+    rows = [{"reference": "[" * 100_000, "verifier": "exact"}, {"reference": "12", "verifier": "math_answer"}]
+    summary = check_references(write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl", workers=1)
+    assert (summary.rows, summary.by_verifier["exact"]["fine"], summary.by_verifier["math_answer"]["fine"]) == (2, 1, 1)
+
+
 def test_prompts_as_the_stage_writes_them_name_their_own_verifiers(tmp_path: Path) -> None:
     rows = [
         {"prompt_id": "a", "verifier": "math_answer", "reference": "12"},

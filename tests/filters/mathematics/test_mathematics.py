@@ -166,6 +166,7 @@ def test_powers_and_factorials_are_compared_without_being_expanded(
         ("f(x)", "f(y)", ("renamed",)),
         ("2t + 1", "2x + 1", ("renamed",)),
         ("50 \\text{ cm}", "0.5", ("percent", "units")),
+        ("(50 \\text{ cm}, 0.28, 3.1416, 2x)", "(50, 28, \\pi, 2t)", ("percent", "tolerance", "units", "renamed")),
         ("50", "51", None),
     ],
 )
