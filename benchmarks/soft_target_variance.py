@@ -4,7 +4,7 @@
 
 Teacher and student have V = 16,384 and width 64: a hidden state points at its label's row of the head, other logits are
 normal with standard deviation 2, and common tokens have a bias by Zipf's law. The student is the teacher with noise in
-hidden states and head. Gradients of the forward KL go through `score.summarise`, the store's codec and
+hidden states and head. Gradients of the forward KL go through `score.summarize`, the store's codec and
 `distillation_loss`; they are taken to each position's hidden state and to the head's weight summed over all positions.
 Both figures are relative to the norm of the exact gradient: bias is the error of the mean over draws, noise the
 standard deviation of one set of draws. `even_at_tokens` is the number of tokens of a step at which the noise of the
@@ -29,7 +29,7 @@ from torch import Tensor
 from benchmarks.measure import record
 from distill.loss.distillation_loss import OnlineTeacher, SampledTargets, StoredTargets, Teacher, distillation_loss
 from distill.loss.heads import Head
-from distill.score import summarise
+from distill.score import summarize
 from distill.settings import ScoreConfig
 from distill.soft_targets import codec
 from distill.soft_targets.sampled_targets import sampling_points
@@ -109,7 +109,7 @@ def stored(problem: Problem, way: Way, kept: int, temperature: float, seed: int)
         sampled_temperature=way.drawn_at or temperature,
     )
     where = torch.from_numpy(sampling_points(f"{seed:024x}", N, config.sampled))
-    ids, logits, tails, draws = (part.numpy() for part in summarise(problem.teacher_logits.clone(), config, where))
+    ids, logits, tails, draws = (part.numpy() for part in summarize(problem.teacher_logits.clone(), config, where))
     data = codec.encode(ids, logits, tails, draws if way.drawn else None)
     ids, logits, tails, counts = codec.decode(data, ids.shape, len(GRID), np.dtype("<u2"), config.sampled)
     row = RowTargets(ids, logits, tails, GRID, counts, config.sampled_temperature if way.drawn else None)

@@ -1,4 +1,6 @@
-"""The teacher's soft targets for every corpus row: one forward pass over kept traces, less what sampling captured."""
+"""The score stage: the teacher's soft targets for every corpus row, from one forward pass over the kept traces.
+
+Rows whose log-probabilities were stored while sampling need no forward pass."""
 
 import functools
 import logging
@@ -28,9 +30,9 @@ from generators.contract.stage_protocol import IN_PROCESS, Bar, Runtime, StageCo
 
 log = logging.getLogger(__name__)
 Keyed = tuple[str, Example]
-ROWS_MEASURED = 500  # of the store, for the notes
+ROWS_MEASURED = 500  # rows of the store that the notes are measured on
 ROWS_WAITING = 256  # scored rows that may wait to be written
-BLOCK = 32  # tokens of the vocabulary of which the largest logit is looked at first
+BLOCK = 32  # vocabulary tokens in one block of `largest`, which compares the blocks' maxima first
 
 
 def score(
@@ -42,12 +44,11 @@ def score(
     sampled_logprobs: Sequence[Path] | None = None,
     runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
-    """Write `out/targets`, a TargetStore of every row of the `corpus` files but those that are too long.
+    """Write `out/targets`, a TargetStore with every row of the `corpus` files except those that are too long.
 
-    Rows that the store has already are not scored again, nor those that `sampled_logprobs` (folders of
-    generators.contract.sampled_logprobs)
-    have. `revision` is of the teacher; None finds it from its files. Notes: bytes a token, the mean tail mass at each
-    temperature, and how many rows were captured while sampling, where any were.
+    Rows that the store or `sampled_logprobs` (folders of generators.contract.sampled_logprobs) already hold are not
+    scored. `revision` is the teacher's; None derives it from the teacher's files. The notes hold the bytes per token,
+    the mean tail mass at each temperature and, if `sampled_logprobs` has files, the number of rows taken from them.
     """
     metadata, tokenizer = _store_metadata(config, revision)
     examples, dropped = _examples(corpus, tokenizer, longest_row(config.teacher, config.sequence_tokens))
@@ -69,9 +70,9 @@ def score(
 
 
 def open_store(folder: Path, metadata: StoreMetadata, wanted: Iterable[str]) -> TargetStore:
-    """The store to append to. One that has everything already, or is damaged, is checked block by block first.
+    """Return the store, open for appending; a damaged or complete store is first checked block by block and repaired.
 
-    A store that lacks rows is of a run that was stopped, which goes on at once.
+    A store that lacks rows comes from an interrupted run, which continues without this check.
     """
     try:
         store = TargetStore(folder, "a", metadata)
@@ -86,7 +87,7 @@ def open_store(folder: Path, metadata: StoreMetadata, wanted: Iterable[str]) -> 
 
 
 def write_all(store: TargetStore, rows: Iterable[tuple[str, RowTargets]], bar: Bar) -> None:
-    """Rows are encoded and written in a thread of their own, while the teacher goes on."""
+    """Encode and write the rows in a separate thread while the teacher computes the next ones."""
     with ThreadPoolExecutor(1) as writer:
         waiting: deque[Future[None]] = deque()
         try:
@@ -95,14 +96,14 @@ def write_all(store: TargetStore, rows: Iterable[tuple[str, RowTargets]], bar: B
                 while len(waiting) > ROWS_WAITING or (waiting and waiting[0].done()):
                     waiting.popleft().result()
                     bar.update(1)
-        finally:  # also when interrupted: what was scored is kept
+        finally:  # scored rows are written even if the run is interrupted
             for future in waiting:
                 future.result()
                 bar.update(1)
 
 
 def build_scorer(config: ScoreConfig, vocab_size: int) -> Worker:
-    """A worker with the teacher in memory: takes (key, example) pairs of one pass, gives (key, RowTargets)."""
+    """Return a worker that holds the teacher; it maps the (key, example) pairs of one pass to (key, RowTargets)."""
     return functools.partial(_score_shard, load_forward(config), config, vocab_size)
 
 
@@ -117,16 +118,16 @@ def _score_shard(
 def row_targets(
     forward: Forward, config: ScoreConfig, vocab_size: int, examples: Sequence[Example], keys: Sequence[str]
 ) -> list[RowTargets]:
-    """The teacher's targets for each example, from one forward pass; head rows beyond `vocab_size` are cut.
+    """Return the teacher's targets for each example, from one forward pass; logits beyond `vocab_size` are cut off.
 
-    What is drawn depends on a row's key, not on the rows beside it.
+    The sampled tokens of a row depend on its key, not on the other rows of the pass.
     """
     hidden_NH, head = forward(examples), forward.head.first(vocab_size)
     size = default_chunk(vocab_size, hidden_NH.device)
     lengths = [example.targets for example in examples]
     where_NS = np.concatenate([sampling_points(key, n, config.sampled) for key, n in zip(keys, lengths, strict=True)])
     parts = zip(hidden_NH.split(size), torch.from_numpy(where_NS).to(hidden_NH.device).split(size), strict=True)
-    chunks = [summarise(head.logits(hidden_CH), config, where_CS) for hidden_CH, where_CS in parts]
+    chunks = [summarize(head.logits(hidden_CH), config, where_CS) for hidden_CH, where_CS in parts]
     arrays = [torch.cat(parts).cpu().numpy() for parts in zip(*chunks, strict=True)]
     rows = zip(*(np.split(array, np.cumsum(lengths)[:-1]) for array in arrays), strict=True)
     grid, drawn_at = config.temperatures, config.sampled_temperature
@@ -135,15 +136,15 @@ def row_targets(
     return [RowTargets(ids, logits, tails, grid) for ids, logits, tails, _ in rows]
 
 
-def summarise(logits_CV: Tensor, config: ScoreConfig, places_CS: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(token ids [C, K] int32, logits below the top one [C, K] fp16, log tails [C, T] fp32, draws [C, S] int32).
+def summarize(logits_CV: Tensor, config: ScoreConfig, places_CS: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return (token ids [C, K+S] int32, logits minus the largest [C, K+S] fp16, log tails [C, T] fp32, draws [C, S]).
 
-    The K tokens are the config's top_k and after them its S drawn ones, which are drawn at `places_CS`. The memory of
-    the logits is used for other things.
+    The K tokens with the largest logits come first, then the S tokens sampled at the points `places_CS`. The draws are
+    int32, as `sample_tokens` returns them. The logits are overwritten, which saves memory.
     """
     kept_CK, ids_CK = largest(logits_CV, min(config.top_k, logits_CV.shape[1]))
     top_C1 = kept_CK[:, :1] if config.top_k else logits_CV.amax(dim=1, keepdim=True)
-    bound_C1 = kept_CK[:, -1:] if config.top_k else top_C1  # of all logits that are not kept
+    bound_C1 = kept_CK[:, -1:] if config.top_k else top_C1  # upper bound of the logits that are not kept
     rest_CV, kept_CK = logits_CV.scatter_(1, ids_CK, -torch.inf), kept_CK - top_C1
     tails_CT = tails(rest_CV, top_C1, bound_C1, config.temperatures)
     more_CS, logits_CS, draws_CS = places_CS.long(), kept_CK[:, :0], places_CS.long()
@@ -159,7 +160,10 @@ def summarise(logits_CV: Tensor, config: ScoreConfig, places_CS: Tensor) -> tupl
 
 
 def tails(rest_CV: Tensor, top_C1: Tensor, bound_C1: Tensor, temperatures: Sequence[float]) -> Tensor:
-    """logsumexp of (logit - top) / T over each row [C, T]; what is left out is -inf, nothing is above its bound."""
+    """Return the log-sum-exp of (logit - top) / T over each row, [C, T].
+
+    Tokens that are kept elsewhere are -inf in `rest_CV`; no logit of a row exceeds its `bound_C1`.
+    """
     if rest_CV.is_cuda:
         from distill.soft_targets.tail_kernels import log_tails
 
@@ -169,9 +173,9 @@ def tails(rest_CV: Tensor, top_C1: Tensor, bound_C1: Tensor, temperatures: Seque
 
 
 def largest(logits_CV: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """(values [C, k], ids [C, k]) as `topk` gives them, which sorts long rows slowly.
+    """Return (values [C, k], ids [C, k]) as `topk` does, but faster on long rows.
 
-    The k largest lie within the k blocks of largest maxima, so those alone are sorted.
+    The k largest logits lie within the k blocks with the largest maxima, so only these blocks are sorted.
     """
     rows, size = logits_CV.shape
     whole = size // BLOCK
@@ -192,7 +196,7 @@ def largest(logits_CV: Tensor, k: int) -> tuple[Tensor, Tensor]:
 
 
 def _store_metadata(config: ScoreConfig, revision: str | None) -> tuple[StoreMetadata, Any]:
-    """Whose targets these will be, and the tokenizer that renders the rows."""
+    """Return the metadata of the store, and the tokenizer that renders the rows."""
     teacher = load_tokenizer(config.teacher)
     tokenizer = load_tokenizer(config.tokenizer) if config.tokenizer else teacher
     rows = head_rows(config.teacher)
@@ -221,14 +225,14 @@ def _examples(corpus: Sequence[Path], tokenizer: Any, max_tokens: int) -> tuple[
 
 
 def _shards(todo: Mapping[str, Example], batch_tokens: int) -> Iterable[list[Keyed]]:
-    """One forward pass each: rows of similar length, so that little is padding."""
+    """Yield the rows of each forward pass; their lengths are similar, which keeps the padding small."""
     rows = list(todo.items())
     for group in groups_by_length([len(example.token_ids) for _, example in rows], batch_tokens):
         yield [rows[i] for i in group]
 
 
 def _notes(store: TargetStore, keys: Sequence[str]) -> dict[str, Any]:
-    """What the store costs and misses, measured on rows spread evenly over the corpus."""
+    """Return the store's bytes per token and tail mass, measured on rows spread evenly over the corpus."""
     some = keys[:: max(1, len(keys) // ROWS_MEASURED)]
     sample = [store.get(key) for key in some]
     tokens = sum(len(row.logits) for row in sample)

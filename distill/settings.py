@@ -1,4 +1,4 @@
-"""Settings of `score` and `train`; they load without torch, so that recipes can be checked quickly."""
+"""Settings of `score` and `train`. They load without torch, which keeps the check of a recipe fast."""
 
 from typing import Any, ClassVar, Literal, get_args
 
@@ -8,43 +8,47 @@ from generators.contract.config import Config, Device, ModelName
 from generators.contract.errors import RecipeError
 
 Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_kl"]
-SpanDivergence = Literal["span_kl", "gold", "uld"]  # for a teacher of another tokenizer; see cross_tokenizer.md
+SpanDivergence = Literal["span_kl", "gold", "uld"]  # for a teacher with another tokenizer; see cross_tokenizer.md
 DType = Literal["auto", "float32", "bfloat16"]
-MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}  # where the settings leave it to the device
+MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}  # the defaults by device
 
 
 class ScoreOptions(Config):
-    """How the engine `vllm` is run."""
+    """Options of the engine that runs the teacher."""
 
     vllm_args: dict[str, Any] = Field(
-        default={}, description="arguments of vllm.LLM, such as tensor_parallel_size, gpu_memory_utilization"
+        default={}, description="arguments of vllm.LLM, such as tensor_parallel_size or gpu_memory_utilization"
     )
 
     EXECUTION: ClassVar[frozenset[str]] = frozenset({"vllm_args"})
 
 
 class ScoreConfig(Config):
-    """One forward pass of the teacher over the corpus, keeping its top-K logits and tails for a grid of T."""
+    """Settings of `score`: one forward pass of the teacher, which keeps top-K logits and tails on a grid of T."""
 
     teacher: ModelName = Field(description="model folder, embedded:NAME or a name on the hub")
     tokenizer: ModelName | None = Field(
-        None, description="whose tokenizer and chat template render the rows; None = teacher's"
+        None, description="model whose tokenizer and chat template render the rows; None: the teacher's"
     )
     engine: Literal["transformers", "vllm"] = Field(
-        "transformers", description="what runs the teacher; vllm: one that needs several GPUs"
+        "transformers", description="engine that runs the teacher; vllm for a teacher that needs several GPUs"
     )
-    options: ScoreOptions = Field(ScoreOptions(), description="of the engine")
-    top_k: int = Field(32, ge=0, description="tokens kept a position; the rest is one bucket, or is drawn from")
+    options: ScoreOptions = Field(ScoreOptions(), description="options of the engine")
+    top_k: int = Field(32, ge=0, description="tokens kept per position; the rest is one bucket, or is sampled from")
     sampled: int = Field(
-        0, ge=0, le=2**16, description="draws a position from the rest: an unbiased estimate, for forward_kl"
+        0, ge=0, le=2**16, description="tokens sampled per position from the rest: an unbiased estimate, for forward_kl"
     )
-    sampled_temperature: float = Field(1.0, gt=0.0, description="at which tokens are drawn; one of `temperatures`")
-    temperatures: tuple[float, ...] = Field((1.0, 2.0, 4.0), min_length=1, description="grid on which T is exact")
+    sampled_temperature: float = Field(
+        1.0, gt=0.0, description="temperature of the sampled tokens; one of `temperatures`"
+    )
+    temperatures: tuple[float, ...] = Field(
+        (1.0, 2.0, 4.0), min_length=1, description="temperatures at which the targets are exact"
+    )
     sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long")
     batch_tokens: int = Field(16384, ge=1, description="padded tokens of one forward pass")
-    dtype: DType = Field("auto", description="of the teacher; auto = bfloat16 on a GPU, float32 on a CPU")
+    dtype: DType = Field("auto", description="the teacher's dtype; auto: bfloat16 on a GPU, float32 on a CPU")
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1")
-    compile: bool = Field(True, description="fuse the layers on a GPU, which takes seconds and a C compiler")
+    compile: bool = Field(True, description="compile the layers on a GPU, which takes seconds and a C compiler")
 
     EXECUTION: ClassVar[frozenset[str]] = frozenset({"batch_tokens", "options", "compile"})
 
@@ -64,11 +68,11 @@ class ScoreConfig(Config):
         return self
 
     def less_memory(self) -> tuple[str, Any] | None:
-        """Pass half as many tokens through the teacher at a time."""
+        """Return the key that halves the tokens of one forward pass; None at one token."""
         return ("batch_tokens", self.batch_tokens // 2) if self.batch_tokens > 1 else None
 
     def check_sampled_logprobs(self) -> None:
-        """Raise a RecipeError where the settings ask for more than what is kept while sampling, which is T = 1."""
+        """Raise a RecipeError if the settings need more than sampled log-probabilities, which are exact at T = 1."""
         if self.temperatures != (1.0,) or self.sampled:
             raise RecipeError(
                 f"temperatures is {list(self.temperatures)} and sampled is {self.sampled}; log-probabilities kept "
@@ -78,41 +82,50 @@ class ScoreConfig(Config):
 
 
 class TrainConfig(Config):
-    """Full fine-tuning of a student on `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`."""
+    """Settings of `train`: full fine-tuning on `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`."""
 
     student: ModelName = Field(description="model folder, embedded:NAME or a name on the hub")
     alpha: float = Field(1.0, ge=0.0, le=1.0, description="weight of the hard labels; 1 = plain SFT")
-    temperature: float = Field(1.0, gt=0.0, description="of teacher and student in the soft labels' term")
-    soft_targets: Literal["none", "stored", "online"] = Field("none", description="where the teacher's term comes from")
-    teacher: ModelName | None = Field(None, description="the model run beside the student; for soft_targets = online")
+    temperature: float = Field(1.0, gt=0.0, description="temperature of teacher and student in the soft labels' term")
+    soft_targets: Literal["none", "stored", "online"] = Field("none", description="source of the teacher's term")
+    teacher: ModelName | None = Field(
+        None, description="the model that runs along with the student, for soft_targets = online"
+    )
     divergence: Divergence | SpanDivergence = Field(
-        "forward_kl", description="of the soft labels' term; span_kl, gold and uld take a teacher of another tokenizer"
+        "forward_kl",
+        description="divergence of the soft labels' term; span_kl, gold and uld allow a teacher with another tokenizer",
     )
     beta: float = Field(0.5, gt=0.0, lt=1.0, description="the teacher's share of the mixture in jsd, skew_kl, gold")
 
     tokens: int | None = Field(None, ge=1, description="stop after this many tokens of prompts and completions")
-    epochs: int | None = Field(None, ge=1, description="passes over the corpus; 2 where `tokens` is not set either")
+    epochs: int | None = Field(None, ge=1, description="passes over the corpus; 2 if `tokens` is not set either")
     sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long; limit of packed rows")
-    batch_tokens: int = Field(8192, ge=1, description="tokens of prompts and completions an optimizer step")
-    micro_batch_tokens: int | None = Field(None, ge=1, description="of one pass, padding counted; None = by device")
-    layout: Literal["padded", "packed"] = Field("padded", description="one document a row, or several (see packing.py)")
+    batch_tokens: int = Field(8192, ge=1, description="tokens of prompts and completions per optimizer step")
+    micro_batch_tokens: int | None = Field(
+        None, ge=1, description="tokens of one micro-batch with padding; None: by device"
+    )
+    layout: Literal["padded", "packed"] = Field(
+        "padded", description="one document per row, or several (see packing.py)"
+    )
 
-    learning_rate: float = Field(1e-4, gt=0.0, description="peak")
-    warmup_ratio: float = Field(0.03, ge=0.0, le=1.0, description="share of the steps")
-    final_lr_ratio: float = Field(0.1, ge=0.0, le=1.0, description="of the peak, at the end of the cosine")
-    weight_decay: float = Field(0.0, ge=0.0, description="of matrices; norms and biases are not decayed")
-    betas: tuple[float, float] = Field((0.9, 0.95), description="of AdamW")
-    grad_clip: float = Field(1.0, gt=0.0, description="largest norm of the whole gradient")
-    dtype: DType = Field("auto", description="of products, beside fp32 weights; auto = bfloat16 on a GPU")
+    learning_rate: float = Field(1e-4, gt=0.0, description="peak learning rate")
+    warmup_ratio: float = Field(0.03, ge=0.0, le=1.0, description="share of the steps with linear warm-up")
+    final_lr_ratio: float = Field(
+        0.1, ge=0.0, le=1.0, description="learning rate at the end of the cosine, as a share of the peak"
+    )
+    weight_decay: float = Field(0.0, ge=0.0, description="weight decay of matrices; norms and biases have none")
+    betas: tuple[float, float] = Field((0.9, 0.95), description="AdamW's betas")
+    grad_clip: float = Field(1.0, gt=0.0, description="largest norm of the whole gradient; a larger one is scaled down")
+    dtype: DType = Field("auto", description="dtype of matrix products; weights are fp32; auto: bfloat16 on a GPU")
     tolerance: float = Field(
         0.0,
         ge=0.0,
         lt=1.0,
-        description="of the logits' gradient: what a GPU may leave out (0.002 suits bf16)",
+        description="part of the logits' gradient that a GPU may skip (0.002 suits bf16)",
     )
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1")
-    seed: int = Field(0, description="of the order of rows")
-    validate_every: int = Field(50, ge=1, description="optimizer steps")
+    seed: int = Field(0, description="seed of the order of rows")
+    validate_every: int = Field(50, ge=1, description="optimizer steps between validations")
     checkpoint_every_s: float = Field(300.0, ge=0.0, description="seconds between checkpoints; 0 = every step")
 
     EXECUTION: ClassVar[frozenset[str]] = frozenset({"checkpoint_every_s", "micro_batch_tokens"})
@@ -135,6 +148,6 @@ class TrainConfig(Config):
         return self
 
     def less_memory(self) -> tuple[str, Any] | None:
-        """Put half as many tokens into a micro-batch; the step, and so the result, stays the same."""
+        """Return the key that halves the tokens of a micro-batch; the optimizer step does not change."""
         tokens = self.micro_batch_tokens or MICRO_BATCH_TOKENS["cuda"]
         return ("micro_batch_tokens", tokens // 2) if tokens > 1 else None

@@ -1,8 +1,8 @@
 """Full fine-tuning of a student on a corpus, with hard labels, the teacher's soft targets, or both.
 
-The loss of an optimizer step is the sum over all its target tokens divided by their number, however the step is
-cut into micro-batches. Weights and optimizer are fp32; products run in `dtype`. A run that was interrupted goes
-on from its checkpoint and ends with the same bits.
+The loss of an optimizer step is the sum over its target tokens divided by their number; the split into micro-batches
+does not change it. Weights and optimizer state are fp32, matrix products run in `dtype`. An interrupted run continues
+from its checkpoint and ends with the same bits as an uninterrupted one.
 """
 
 import json
@@ -51,7 +51,7 @@ from distill.training.packing import Batch, batches, plan_steps
 from generators.contract.errors import InputError
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts
 
-DEFAULT_EPOCHS = 2  # DeepSeek-R1's students were trained for 2 to 3 (arXiv 2501.12948)
+DEFAULT_EPOCHS = 2  # DeepSeek-R1's students were trained for 2 to 3 epochs (arXiv 2501.12948)
 
 TeacherOf = Callable[[Batch], Teacher | SpanTeacher | None]
 
@@ -65,26 +65,25 @@ def train(
     *,
     runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
-    """Write `out/model` (Hugging Face format) and `out/log.jsonl` (a line a step; another where validated).
+    """Write `out/model` (Hugging Face format) and `out/log.jsonl` (one line per step and one per validation).
 
     corpus, validation: parquet with records.CORPUS columns; without `validation` nothing is held out. targets: the
-    TargetStore that `score` wrote, for
-    soft_targets = stored. A corpus without a usable row, a row without targets, or a teacher with another
-    vocabulary is a ValueError.
+    TargetStore that `score` wrote, for soft_targets = stored. A corpus without a usable row, a row without targets and
+    a teacher with another vocabulary raise ValueError.
     """
     seed_everything(config.seed)
     device = pick_device(config.device)
     tokenizer = load_tokenizer(config.student)
     longest = longest_row(config.student, config.sequence_tokens)
-    pairing = PairedCorpus.of(config, tokenizer) if config.divergence in SPAN_DIVERGENCES else None
-    load = pairing.load if pairing else partial(load_examples, tokenizer=tokenizer)
+    paired_corpus = PairedCorpus.of(config, tokenizer) if config.divergence in SPAN_DIVERGENCES else None
+    load = paired_corpus.load if paired_corpus else partial(load_examples, tokenizer=tokenizer)
     examples, dropped = load(corpus, max_tokens=longest)
     held_out: list[Example] = load(validation, max_tokens=longest)[0] if validation else []
     if not examples:
         raise InputError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
     vocab_size, teacher_of = (
-        (None, open_span_teacher(config, pairing, device))
-        if pairing
+        (None, open_span_teacher(config, paired_corpus, device))
+        if paired_corpus
         else open_teacher(config, tokenizer, targets, device, [*examples, *held_out])
     )
     student = load_model(config.student, torch.float32, device).train()
@@ -100,7 +99,7 @@ def train(
 def open_teacher(
     config: TrainConfig, tokenizer: Any, targets: Path | None, device: torch.device, examples: Sequence[Example]
 ) -> tuple[int | None, TeacherOf]:
-    """(size of the shared vocabulary, what gives a batch its teacher)."""
+    """Return (size of the shared vocabulary or None, a function from a batch to its teacher)."""
     if config.soft_targets == "none":
         return None, lambda batch: None
     if config.soft_targets == "online":
@@ -118,7 +117,7 @@ def open_teacher(
 
 @torch.no_grad()
 def _teacher_hidden(model: Any, batch: Batch) -> torch.Tensor:
-    with torch.autocast(batch.labels.device.type, enabled=False):  # the teacher's weights are in its dtype already
+    with torch.autocast(batch.labels.device.type, enabled=False):  # the teacher's weights already have its dtype
         return hidden_states(model, batch)
 
 
@@ -142,12 +141,12 @@ def _check_store(store: TargetStore, tokenizer: Any, config: TrainConfig, exampl
 
 
 def key_of(store: TargetStore, example: Example) -> str:
-    """Under which a store keeps an example's targets."""
+    """Return the key of an example's targets in the store."""
     return target_key(example.token_ids, example.target_start, store.metadata.teacher, store.metadata.revision)
 
 
 def stored_targets(store: TargetStore, batch: Batch, temperature: float) -> StoredTargets | SampledTargets:
-    """A batch's targets at T from the store, its documents in the batch's order."""
+    """Return the stored targets of a batch at `temperature`; documents keep the batch's order."""
     rows = [store.get(key_of(store, example)) for example in batch.examples]
     sampled = store.metadata.sampled > 0
     parts = (
@@ -161,7 +160,7 @@ def stored_targets(store: TargetStore, batch: Batch, temperature: float) -> Stor
 
 @dataclass
 class Trainer:
-    """A student, its teacher, and how a batch becomes a loss."""
+    """A student, its teacher and the settings that turn a batch into a loss."""
 
     config: TrainConfig
     model: Any
@@ -171,10 +170,12 @@ class Trainer:
 
     @property
     def device(self) -> torch.device:
-        return self.model.device
+        """Device of the student."""
+        device: torch.device = self.model.device
+        return device
 
     def loss(self, batch: Batch, denominator: float) -> LossOutput:
-        """The batch's part of a mean over `denominator` target tokens."""
+        """Return the batch's share of the mean loss over `denominator` target tokens."""
         dtype = pick_dtype(self.config.dtype, self.device)
         lower = torch.autocast(self.device.type, dtype) if dtype != torch.float32 else nullcontext()
         usual: dict[str, Any] = {
@@ -195,14 +196,14 @@ class Trainer:
             )  # fmt: skip
 
     def batches(self, examples: Sequence[Example]) -> Iterator[Batch]:
-        """Micro-batches on the student's device."""
+        """Yield micro-batches on the student's device."""
         row = self.config.sequence_tokens if self.config.layout == "packed" else None
         limit = self.config.micro_batch_tokens or MICRO_BATCH_TOKENS[self.device.type]
         for batch in batches(examples, limit, self.pad_id, row):
             yield batch.to(self.device)
 
     def gradients(self, examples: Sequence[Example]) -> dict[str, float]:
-        """Accumulate the gradient of the mean loss over a step's target tokens; its loss, ce and kl (without T^2)."""
+        """Accumulate the gradient of a step's mean loss per target token; return its loss, ce and kl (without T^2)."""
         tokens = sum(example.targets for example in examples)
         sums = torch.zeros(3, dtype=torch.float64)
         for batch in self.batches(examples):
@@ -213,7 +214,7 @@ class Trainer:
 
     @torch.no_grad()
     def validate(self, examples: Sequence[Example]) -> dict[str, float | None]:
-        """Mean CE and divergence a target token of held-out rows; val_kl is None without a teacher."""
+        """Return the mean CE and divergence per target token of held-out rows; val_kl is None without a teacher."""
         tokens = sum(example.targets for example in examples)
         self.model.eval()
         sums = sum((_sums(self.loss(batch, tokens), tokens) for batch in self.batches(examples)), torch.zeros(3))
@@ -230,7 +231,7 @@ def _sums(output: LossOutput, tokens: int) -> torch.Tensor:
 def fit(
     trainer: Trainer, examples: Sequence[Example], held_out: Sequence[Example], out: Path, progress: Progress
 ) -> tuple[int, float]:
-    """Take every planned step that was not taken before; tokens of the whole run, seconds of this call."""
+    """Take the optimizer steps that remain; return (tokens of the whole run, seconds of this call)."""
     config = trainer.config
     plan = plan_of(config, examples)
     optimizer = make_optimizer(trainer.model, config)
@@ -259,14 +260,14 @@ def fit(
 
 
 def plan_of(config: TrainConfig, examples: Sequence[Example]) -> list[NDArray[np.int64]]:
-    """Indices of the documents of every optimizer step."""
+    """Return the document indices of every optimizer step."""
     lengths = np.array([len(example.token_ids) for example in examples], dtype=np.int64)
     epochs = None if config.tokens is not None else config.epochs or DEFAULT_EPOCHS
     return plan_steps(lengths, config.batch_tokens, config.seed, epochs=epochs, tokens=config.tokens)
 
 
 def make_optimizer(model: Any, config: TrainConfig) -> torch.optim.AdamW:
-    """AdamW that decays matrices and leaves norms and biases alone."""
+    """Return AdamW with weight decay on matrices and none on norms and biases."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
         {"params": [w for w in weights if w.ndim >= 2], "weight_decay": config.weight_decay},
@@ -278,7 +279,7 @@ def make_optimizer(model: Any, config: TrainConfig) -> torch.optim.AdamW:
 def take_step(
     trainer: Trainer, optimizer: torch.optim.Optimizer, examples: Sequence[Example], rate: float
 ) -> dict[str, float]:
-    """One optimizer step; its loss, ce, kl, gradient norm before clipping and learning rate."""
+    """Take one optimizer step; return its loss, ce, kl, gradient norm before clipping and learning rate."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     facts = trainer.gradients(examples)
@@ -289,7 +290,7 @@ def take_step(
 
 
 def open_log(path: Path, valid_bytes: int) -> Any:
-    """The log for appending after its first `valid_bytes`: lines of steps since the checkpoint are taken again."""
+    """Open the log for appending after `valid_bytes`: steps after the checkpoint are taken again, with their lines."""
     path.touch()
     log = open(path, "r+", encoding="utf-8")  # noqa: SIM115 - the caller closes it
     log.truncate(valid_bytes)
@@ -303,7 +304,7 @@ def _write(log: Any, line: Mapping[str, Any]) -> None:
 
 
 def card(config: TrainConfig, tokens: int) -> str:
-    """The model card of a trained student."""
+    """Return the model card of a trained student."""
     loss = (
         "hard labels (SFT)" if config.alpha == 1.0 else f"alpha {config.alpha:g} x CE + KL at T {config.temperature:g}"
     )

@@ -1,4 +1,4 @@
-"""Grades a file of model outputs, whatever made it: one verdict a row, without the rest of the toolkit's schema."""
+"""Grading of a file of model outputs from any source: one verdict per row, without the toolkit's other files."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ Row = Mapping[str, Any]
 
 @dataclass
 class Agreement:
-    """How often "status is correct" and a row's own label say the same."""
+    """Agreement of "the status is correct" with the rows' own labels, in rows."""
 
     rows: int = 0
     agree: int = 0
@@ -51,18 +51,18 @@ class Agreement:
 
 @dataclass
 class GradeSummary:
-    """What `grade` found."""
+    """The results of `grade`: rows by status, agreement with labels, error rates and disagreements."""
 
     rows: int = 0
     by_status: dict[str, int] = field(default_factory=dict)
-    by_suite: dict[str, dict[str, int]] = field(default_factory=dict)  # statuses, where rows have a `suite`
-    agreement: dict[str, Agreement] = field(default_factory=dict)  # by suite ("all" without), where they have a `label`
+    by_suite: dict[str, dict[str, int]] = field(default_factory=dict)  # statuses, if rows have a `suite`
+    agreement: dict[str, Agreement] = field(default_factory=dict)  # by suite (else "all"), if rows have a `label`
     verifier_seconds: float = 0.0
-    rates: dict[str, ErrorRates] = field(default_factory=dict)  # by verifier, where rows have a `label`
-    disagreements: int = 0  # of the audit
+    rates: dict[str, ErrorRates] = field(default_factory=dict)  # by verifier, if rows have a `label`
+    disagreements: int = 0  # rows on which the audit's two verifiers differ
 
     def table(self) -> Group:
-        """A line a suite with its statuses and, where rows have a `label`, one with its agreement with them."""
+        """Return a table of statuses by suite and, if rows have a `label`, a table of agreement with the labels."""
         several = {**self.by_suite, "all": self.by_status} if len(self.by_suite) > 1 else {"all": self.by_status}
         counts = [(suite, *(str(found.get(status, 0)) for status in STATUSES)) for suite, found in several.items()]
         tables = [suite_table(STATUSES, counts)]
@@ -75,7 +75,7 @@ class GradeSummary:
 
 
 def suite_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> Table:
-    """Suites to the left, where they may wrap, numbers to the right, where they may not."""
+    """Return a table with one line per suite; the suites' names may wrap, the numbers may not."""
     table = Table(box=None)
     table.add_column("suite", overflow="fold")
     for heading in headings:
@@ -86,12 +86,12 @@ def suite_table(headings: Sequence[str], lines: Iterable[Sequence[str]]) -> Tabl
 
 
 def sum_of(suites: Iterable[Agreement]) -> Agreement:
-    """The agreement over all suites."""
+    """Return the agreement over all suites."""
     return Agreement(*(sum(column) for column in zip(*map(astuple, suites), strict=True)))
 
 
 def agreement_cells(agreement: Agreement) -> tuple[str, ...]:
-    """The rows, the share that agrees, and the two ways to differ."""
+    """Return the number of rows, the share that agrees, and the rows of each kind of disagreement."""
     share = f"{100 * agreement.agree / agreement.rows:.2f}%"
     return str(agreement.rows), share, str(agreement.correct_only_here), str(agreement.correct_only_there)
 
@@ -111,15 +111,17 @@ def grade(
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> GradeSummary:
-    """Write to `out` one JSON line a row of `file` (.jsonl, .jsonl.gz, .parquet), in its order.
+    """Write to `out` one JSON line for each row of `file` (.jsonl, .jsonl.gz, .parquet), in the order of the file.
 
-    Lines hold `row` (from 1), `id` where the row has one, `status`, `score`, `reason`, `seconds`. Field names may be
-    nested: `meta.gold`. `reference_field`: without it, `reference` where the first
-    row has it, else `gold`. `answer_only`: the response is the final answer itself, with no text around it.
-    `options` are the verifier's. `audit` names another verifier: rows on which the two differ are written, with both
-    verdicts and a `label` to fill in, to `audit_path(out)`, which can be graded again when it is labelled.
-    Before anything is graded: MissingFile; InputError for a line that is no JSON object, a missing or mistyped field
-    and an empty file; PluginError for an unknown verifier.
+    Lines hold `row` (from 1), `id` if the row has one, `status`, `score`, `reason` and `seconds`. Field names may be
+    nested: `meta.gold`. The default of `reference_field` is `reference` if the first row has it, else `gold`.
+    `answer_only`: the response is the final answer itself, with no text around it. `options` are the verifier's.
+    `audit` names a second verifier: rows on which the two differ are written, with both verdicts and a `label` to fill
+    in, to `audit_path(out)`; once labelled, that file can be graded again.
+
+    Raises, before anything is graded: MissingFile; InputError for a line that is not a JSON object, a missing or
+    mistyped field and an empty file; PluginError for an unknown verifier; RecipeError for wrong options and an `audit`
+    that is the verifier itself.
     """
     if audit == verifier:
         raise RecipeError(f"audit = {audit!r} is the verifier itself; name another")
@@ -155,7 +157,7 @@ def grade(
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
-    """(number from 1, row) of each row, as the file is read; blank lines are passed over, damage is an InputError."""
+    """Yield (number from 1, row) while the file is read; blank lines are skipped, a damaged file raises InputError."""
     if not file.is_file():
         raise MissingFile(f"{file}: there is no such file")
     if not file.name.endswith(SUFFIXES):
@@ -169,7 +171,7 @@ def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
 
 
 def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
-    """The rows, with whatever the libraries raise of a damaged file."""
+    """Yield the numbered rows; a damaged file raises the libraries' own errors."""
     if file.suffix == ".parquet":
         rows = pl.scan_parquet(file).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
         yield from enumerate((row for batch in rows for row in batch.iter_rows(named=True)), 1)
@@ -179,7 +181,7 @@ def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
 
 
 def parsed_lines(file: Path, lines: Iterable[str]) -> Iterator[tuple[int, Row]]:
-    """(line number, object) of each line that is not blank."""
+    """Yield (line number, object) of each line that is not blank."""
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -193,13 +195,13 @@ def parsed_lines(file: Path, lines: Iterable[str]) -> Iterator[tuple[int, Row]]:
 
 
 def usual_reference_field(file: Path) -> str:
-    """Return the field of the references where nobody names it: `reference`, or `gold`."""
+    """Return the default field of the references: `reference` if the first row has it, else `gold`."""
     first = next((row for _, row in read_rows(file)), {})
     return next((name for name in REFERENCE_FIELDS if name in first), REFERENCE_FIELDS[-1])
 
 
 def check_rows(file: Path, reference_field: str, response_field: str) -> int:
-    """The number of rows, once every one of them has been seen to hold both fields."""
+    """Return the number of rows; raise InputError unless every row has both fields, with values of the right type."""
     total = 0
     for number, row in read_rows(file):
         total += 1
@@ -217,7 +219,7 @@ def check_rows(file: Path, reference_field: str, response_field: str) -> int:
 
 
 def value_at(row: Row, name: str) -> Any:
-    """The field's value, or MISSING; a name with dots that is no field itself is a path into nested objects."""
+    """Return the field's value, or MISSING; a dotted name that is not a field is a path into nested objects."""
     if name in row:
         return row[name]
     value: Any = row
@@ -229,14 +231,14 @@ def value_at(row: Row, name: str) -> Any:
 
 
 def audit_path(out: Path) -> Path:
-    """Where the rows go on which two verifiers differ."""
+    """Return the file for the rows on which two verifiers differ."""
     return out.with_name(f"{out.name.removesuffix('.jsonl')}.disagreements.jsonl")
 
 
 def judged(
     pool: Pool, items: Sequence[Item], settings: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[dict[str, Verdict]]:
-    """For each item the verdict of each verifier."""
+    """Yield each item's verdicts by verifier."""
     tasks: list[Task] = [(name, replace(item, options=given)) for item in items for name, given in settings.items()]
     verdicts = iter(pool.run(tasks))
     for _ in items:
@@ -244,7 +246,7 @@ def judged(
 
 
 def compared(summary: GradeSummary, row: Row, verdicts: Mapping[str, Verdict]) -> Iterator[Row]:
-    """The row, where the verifiers differ on it; their error rates are counted where it has a label."""
+    """Yield the row if the verifiers differ on it; if it has a label, add it to their error rates."""
     for name, verdict in verdicts.items():
         if isinstance(row.get("label"), bool):
             summary.rates.setdefault(name, ErrorRates()).add(verdict.status == "correct", row["label"])
@@ -255,7 +257,7 @@ def compared(summary: GradeSummary, row: Row, verdicts: Mapping[str, Verdict]) -
 
 
 def item_of(row: Row, reference_field: str, response_field: str, answer_only: bool) -> Item:
-    """What the verifier is handed of a row; a response of null is an empty one."""
+    """Return a row as the verifier's item; a null response is an empty one."""
     response = value_at(row, response_field)
     text = "" if response is None else str(response)
     reasoning, answer = (None, text) if answer_only else split_reasoning(text)
@@ -265,7 +267,7 @@ def item_of(row: Row, reference_field: str, response_field: str, answer_only: bo
 
 
 def verdict_line(number: int, row: Row, verdict: Verdict) -> dict[str, Any]:
-    """The line that is written for a row."""
+    """Return the output line of a row."""
     found = {"row": number, "id": row["id"]} if "id" in row else {"row": number}
     seconds = round(verdict.seconds, 6)
     return {**found, "status": verdict.status, "score": verdict.score, "reason": verdict.reason, "seconds": seconds}

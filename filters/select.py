@@ -1,8 +1,9 @@
-"""Chooses the traces worth training on: every trace stays, labelled with the first reason that speaks against it.
+"""Selection of the traces to train on: every trace stays in the file, with the first reason to drop it, if any.
 
-Reasons, in this order: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error, unverified,
-short_reasoning, long_completion, those of text/readability.py, exact_duplicate, near_duplicate, same_path, over_cap.
-The last four compare a prompt's remaining samples with each other, in the order of their sample index.
+The reasons, in order of precedence: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error,
+unverified, short_reasoning, long_completion, the reasons of text/readability.py, exact_duplicate, near_duplicate,
+same_path, over_cap. The last four compare the remaining samples of a prompt with each other, in the order of the sample
+index.
 """
 
 from collections.abc import Iterator
@@ -26,24 +27,25 @@ SOLVE_RATES = ("0", "0-25%", "25-50%", "50-75%", "75-100%", "100%")
 
 
 class SelectConfig(Config):
-    """Which correct traces are kept."""
+    """Settings of `select`: the correct traces to keep."""
 
     max_per_prompt: int = Field(4, gt=0)
-    """Kept traces of one prompt, the first ones by sample index."""
+    """Largest number of traces kept per prompt: the first ones by sample index."""
     near_duplicate_threshold: float | None = Field(0.8, gt=0, le=1)
-    """Jaccard similarity of 5-word shingles from which samples of a prompt are duplicates; null looks for none."""
+    """Jaccard similarity of 5-word shingles from which samples of a prompt are near duplicates; null: no check."""
     distinct: Literal["none", "equations"] = "equations"
-    """`equations` keeps one trace of those that calculate the same equations in the same order (arXiv 2308.01825)."""
+    """`equations` keeps one of the traces that calculate the same equations in the same order (arXiv 2308.01825)."""
     require_reasoning: bool = False
     """Drop completions that have no reasoning."""
     min_reasoning_tokens: int | None = Field(None, gt=0)
-    """Reasoning tokens are counted as the reasoning's share, by characters, of the completion's tokens."""
+    """Traces with fewer reasoning tokens are dropped; the count is the reasoning's share, by characters, of the
+    completion's tokens."""
     max_completion_tokens: int | None = Field(None, gt=0)
     """Longer completions are dropped."""
     keep_unverified: bool = False
     """Keep traces that have no verdict because their prompt has no verifier."""
     readability: ReadabilityConfig | None = None
-    """What of a trace must be readable; null looks for nothing."""
+    """Readability checks of a trace; null: none."""
 
 
 def select(
@@ -51,8 +53,9 @@ def select(
 ) -> StageCounts:
     """Write `out`/selected.parquet (records.SELECTED): all traces, in their order, with a `drop_reason`.
 
-    Notes: histogram of solve rates over prompts, prompts with a correct trace, mean number of distinct paths among
-    these. Tokens: completion tokens of kept traces. A verifiable trace without a verdict is a ValueError.
+    Notes: the number of prompts, the histogram of their solve rates, the prompts with a correct trace, and the mean
+    number of distinct solutions among prompts with samples left to compare. Tokens: completion tokens of kept traces.
+    A trace without a verdict whose prompt has a verifier raises ValueError.
     """
     rows = pl.scan_parquet(traces).select(facts()).collect()
     judged = pl.read_parquet(verdicts).drop("seconds").rename({"reason": "verdict_reason"})
@@ -74,7 +77,7 @@ def select(
 
 
 def facts() -> list[pl.Expr]:
-    """What is decided without the text itself: ids, lengths and how the sample ended."""
+    """Return the columns that need no text in memory: ids, lengths and finish reason."""
     reasoning = pl.col("reasoning").fill_null("").str.len_chars()
     length = reasoning + pl.col("answer").fill_null("").str.len_chars()
     share = pl.when(length > 0).then(reasoning / length).otherwise(0.0)
@@ -86,7 +89,7 @@ def facts() -> list[pl.Expr]:
 
 
 def check_verdicts(rows: pl.DataFrame, verdicts: Path, prompts: Path) -> None:
-    """Every trace of a prompt with a verifier has a verdict, else a ValueError says which one lacks it."""
+    """Raise a ValueError that names the first trace without a verdict whose prompt has a verifier."""
     verifiable = pl.read_parquet(prompts, columns=["prompt_id", "verifier"]).filter(pl.col("verifier").is_not_null())
     unjudged = rows.filter(pl.col("status").is_null()).join(verifiable.select("prompt_id"), on="prompt_id", how="semi")
     if unjudged.height:
@@ -97,7 +100,7 @@ def check_verdicts(rows: pl.DataFrame, verdicts: Path, prompts: Path) -> None:
 
 
 def own_reason(config: SelectConfig) -> pl.Expr:
-    """The first reason that a trace gives by itself; null where it gives none."""
+    """Return the first reason to drop a trace that needs no comparison with other samples; null if there is none."""
     status = pl.col("status")
     reasons: list[tuple[str, pl.Expr]] = [
         ("error", pl.col("finish_reason") == "error"),
@@ -120,7 +123,7 @@ LABELS = {"row": pl.UInt32, "cluster_id": pl.String, "among_samples": pl.String}
 def compare_samples(
     traces: Path, rows: pl.DataFrame, config: SelectConfig, progress: Progress
 ) -> tuple[pl.DataFrame, list[int]]:
-    """(cluster and reason of each row, as LABELS; number of distinct paths of each prompt)."""
+    """Return (cluster and reason of each row, as LABELS; number of distinct solutions of each prompt)."""
     labels: list[tuple[int, str, str | None]] = []
     paths: list[int] = []
     with progress("traces", rows.height) as bar:
@@ -135,7 +138,7 @@ def compare_samples(
 
 
 def batches(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Whole prompts, some READ_ROWS rows at a time, in the file's order so that each reads a short stretch of it."""
+    """Yield whole prompts, about READ_ROWS rows at a time, in the file's order: a batch spans a short part of it."""
     sizes = rows.group_by("prompt_id", maintain_order=True).len()
     numbered = sizes.select("prompt_id", batch=(pl.col("len").cum_sum() - 1) // READ_ROWS)
     yield from rows.join(numbered, on="prompt_id", how="left", maintain_order="left").partition_by(
@@ -144,14 +147,14 @@ def batches(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def read_texts(traces: Path, batch: pl.DataFrame) -> pl.DataFrame:
-    """The batch's rows with reasoning and answer."""
+    """Return the batch's rows with reasoning and answer."""
     first, last = int(batch["row"].min()), int(batch["row"].max())  # type: ignore[arg-type]
     stretch = pl.scan_parquet(traces).select("reasoning", "answer").with_row_index("row").slice(first, last - first + 1)
     return stretch.join(batch.lazy(), on="row", how="inner").collect()
 
 
 def label_samples(samples: pl.DataFrame, config: SelectConfig) -> list[tuple[int, str, str | None]]:
-    """(row, cluster id, reason) of one prompt's remaining samples, given in their order."""
+    """Return (row, cluster id, reason) of one prompt's remaining samples, which are in the order of their index."""
     rows: list[dict[str, Any]] = samples.to_dicts()
     texts = [f"{row['reasoning'] or ''}\n{row['answer'] or ''}" for row in rows]
     exact = exact_duplicates(texts)
@@ -188,7 +191,7 @@ def write_selected(traces: Path, rows: pl.DataFrame, path: Path) -> None:
 
 
 def notes_of(rows: pl.DataFrame, paths: list[int]) -> dict[str, Any]:
-    """Figures over prompts for the report; a solve rate is correct verdicts over all verdicts of a prompt."""
+    """Return the report's figures over prompts; a solve rate is a prompt's correct verdicts over all its verdicts."""
     judged = rows.filter(pl.col("status").is_not_null())
     rates = judged.group_by("prompt_id").agg(rate=(pl.col("status") == "correct").mean())["rate"].to_list()
     histogram = dict.fromkeys(SOLVE_RATES, 0)

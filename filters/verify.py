@@ -1,7 +1,7 @@
-"""Judges every trace whose prompt can be judged: traces.parquet to verdicts.parquet, one verdict a trace.
+"""The verify stage: traces.parquet to verdicts.parquet, one verdict per trace of a prompt with a verifier.
 
-A trace of a prompt without a verifier gets no verdict; `select` decides what becomes of it. A sample that
-failed while it was generated is an `error` with its own reason, and no verifier sees it.
+A trace of a prompt without a verifier gets no verdict; `select` decides whether it is kept. A sample that failed
+during generation gets the status `error` with its own reason, and no verifier sees it.
 """
 
 from collections import Counter
@@ -28,21 +28,21 @@ PROMPT_COLUMNS = ["prompt_id", "messages", "verifier", "reference"]
 
 
 class VerifyConfig(Config):
-    """How traces are judged."""
+    """Settings of `verify`."""
 
     timeout_s: float = Field(5.0, gt=0)
-    """Wall-clock seconds a trace may take; beyond them its status is `timeout`."""
+    """Wall-clock seconds per trace; after them its status is `timeout`."""
     memory_mib: int = Field(2048, gt=0)
-    """Resident memory a verifier's process may reach; beyond it the status is `error`."""
+    """Resident memory of a verifier's process, in MiB; above it the status is `error`."""
     default_verifier: str | None = None
-    """For prompts that name no verifier and have a reference; null leaves them without a verdict."""
+    """Verifier of prompts that have a reference and name no verifier; null: they get no verdict."""
     options: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Settings of verifiers, a table for each: `[verify.options.math_answer] leniencies = ["percent"]`."""
+    """Options of verifiers, one table each: `[verify.options.math_answer] leniencies = ["percent"]`."""
     rewards: tuple[Reward, ...] = ()
-    """Parts of the score, as R1-Zero's: `[{ name = "accuracy" }, { name = "think_format", weight = 0.5 }]`; without any
-    it is the verifier's own. They do not change the status."""
+    """Parts of the score, as in R1-Zero: `[{ name = "accuracy" }, { name = "think_format", weight = 0.5 }]`; without
+    any, the score is the verifier's own. They do not change the status."""
     shard_rows: int = Field(1000, gt=0)
-    """Traces handed to a worker, and kept, at a time."""
+    """Traces per shard: a worker takes one shard at a time, and its verdicts are saved together."""
 
 
 def verify(
@@ -55,9 +55,9 @@ def verify(
 ) -> StageCounts:
     """Write `out`/verdicts.parquet (generators.contract.records.VERDICT), in the order of the traces.
 
-    Finished shards stay in `out`/parts, so that an interrupted call, repeated, judges only the rest. Kept rows are the
-    correct ones; the others are counted by status, and as `unverified` where the prompt has no verifier.
-    A trace of an unknown prompt and an unknown verifier are a ValueError before anything is judged.
+    Finished shards stay in `out`/parts; a call after an interruption judges only the rest. Kept rows are the correct
+    ones; the others are counted by status, or as `unverified` if the prompt has no verifier. A trace of an unknown
+    prompt and an unknown verifier raise ValueError before anything is judged.
     """
     questions = prompts_by_id(prompts, config)
     verifiers = sorted({question["verifier"] for question in questions.values() if question["verifier"]})
@@ -82,9 +82,9 @@ def verify(
 
 
 def prompts_by_id(prompts: Path, config: VerifyConfig) -> dict[str, dict[str, Any]]:
-    """Messages, verifier, its options and reference of each prompt; where there is a reference, the default fills in.
+    """Return each prompt's messages, verifier, options and reference; the default verifier needs a reference.
 
-    Of a question that is asked twice, perhaps with another reference, the first row is the one that was kept.
+    If a prompt has several rows, perhaps with different references, the first one counts.
     """
     rows = pl.read_parquet(prompts, columns=PROMPT_COLUMNS).to_dicts()
     for row in rows:
@@ -95,7 +95,7 @@ def prompts_by_id(prompts: Path, config: VerifyConfig) -> dict[str, dict[str, An
 
 
 def check_prompts(traces: Path, prompts: Path, questions: dict[str, dict[str, Any]]) -> None:
-    """A trace whose prompt is missing is a ValueError that names both."""
+    """Raise a ValueError that names the first trace whose prompt is missing, and the prompt."""
     known = pl.LazyFrame({"prompt_id": list(questions)}, schema={"prompt_id": pl.String})
     asked = pl.scan_parquet(traces).select("trace_id", "prompt_id")
     lost = asked.join(known, on="prompt_id", how="anti").collect()
@@ -107,18 +107,18 @@ def check_prompts(traces: Path, prompts: Path, questions: dict[str, dict[str, An
         )
 
 
-Shard = tuple[int, list[dict[str, Any]]]  # first row, one dict a trace that has a verifier
+Shard = tuple[int, list[dict[str, Any]]]  # (first row, one dict per trace that has a verifier)
 
 
 def read_shard(traces: Path, questions: dict[str, dict[str, Any]], start: int, rows: int) -> Shard:
-    """The traces from row `start` on, each with its prompt's messages, verifier and reference."""
+    """Return `rows` traces from row `start` on, each with its prompt's messages, verifier, options and reference."""
     data = pl.scan_parquet(traces).select(TRACE_COLUMNS).slice(start, rows).collect()
     joined = [trace | questions[trace["prompt_id"]] for trace in data.iter_rows(named=True)]
     return start, [row for row in joined if row["verifier"]]
 
 
 def build_worker(config: VerifyConfig, workers: int | None) -> Worker:
-    """A worker with a pool of its own, which ends when the worker is let go."""
+    """Return a worker with its own pool of processes, which ends when the worker is garbage-collected."""
     pool = Pool(workers, timeout_s=config.timeout_s, memory_mib=config.memory_mib)
 
     def judge(shard: Shard) -> Iterator[tuple[int, list[dict[str, Any]]]]:
@@ -129,7 +129,7 @@ def build_worker(config: VerifyConfig, workers: int | None) -> Worker:
 
 
 def judge_rows(pool: Pool, rows: Sequence[dict[str, Any]], config: VerifyConfig) -> list[dict[str, Any]]:
-    """A VERDICT row for each trace, in order."""
+    """Return a VERDICT row for each trace, in order."""
     sampled = [tasks_of(row, config) for row in rows if row["finish_reason"] != "error"]
     verdicts = iter(pool.run([task for tasks in sampled for task in tasks]))
     judged = iter([[next(verdicts) for _ in tasks] for tasks in sampled])
@@ -142,7 +142,7 @@ def judge_rows(pool: Pool, rows: Sequence[dict[str, Any]], config: VerifyConfig)
 
 
 def tasks_of(row: dict[str, Any], config: VerifyConfig) -> list[Task]:
-    """The trace for its prompt's verifier, then for those that have a further part in its score."""
+    """Return the trace's tasks: its prompt's verifier first, then the verifiers of further parts of its score."""
     item = item_of(row)
     others = [
         (part.name, replace(item, reference=part.reference, options=config.options.get(part.name, {})))
@@ -152,13 +152,13 @@ def tasks_of(row: dict[str, Any], config: VerifyConfig) -> list[Task]:
 
 
 def whole_verdict(row: dict[str, Any], config: VerifyConfig, verdicts: Sequence[Verdict]) -> Verdict:
-    """The prompt's verifier's word, with the combined score where there are rewards."""
+    """Return the verdict of the prompt's verifier, with the combined score if there are rewards."""
     accuracy, *others = verdicts
     return combined(config.rewards, row["verifier"], accuracy, others) if config.rewards else accuracy
 
 
 def item_of(row: dict[str, Any]) -> Item:
-    """What the verifier is handed of a trace and its prompt."""
+    """Return a trace and its prompt as the verifier's item."""
     return Item(
         row["answer"] or "",
         row["reference"],
@@ -170,12 +170,12 @@ def item_of(row: dict[str, Any]) -> Item:
 
 
 def failed_sample(row: dict[str, Any]) -> Verdict:
-    """The verdict on a sample that the teacher did not deliver."""
+    """Return the verdict on a sample that failed during generation."""
     return Verdict("error", 0.0, f"the sample failed: {row['error'] or 'no reason was recorded'}")
 
 
 def verdict_row(row: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
-    """The verdict under its trace's id."""
+    """Return the VERDICT row of a trace."""
     return {
         "trace_id": row["trace_id"],
         "verifier": row["verifier"],
@@ -187,7 +187,7 @@ def verdict_row(row: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
 
 
 def counts_of(verdicts: pl.DataFrame, rows_in: int) -> StageCounts:
-    """Correct rows are kept, the rest is counted by status; notes: verdicts by verifier."""
+    """Return the counts: correct rows are kept, the rest is dropped by status. Notes: verdicts by verifier."""
     by_status = Counter(verdicts["status"].to_list())
     kept = by_status.pop("correct", 0)
     by_status["unverified"] = rows_in - verdicts.height

@@ -1,4 +1,4 @@
-"""Ablations: the train and evaluate stages for each cell of a grid, over one corpus and one soft-target store."""
+"""Ablations: the train and evaluate stages for each cell of a grid, on one corpus and one store of soft targets."""
 
 import itertools
 import json
@@ -33,7 +33,7 @@ def split_sweeps(arguments: Sequence[str]) -> tuple[dict[str, list[Any]], list[s
 
 
 def cells(sweeps: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (name, values) of every combination, such as ("alpha=0.5,temperature=2", {"train.alpha": 0.5, ...})."""
+    """Yield (name, values) of each combination, such as ("alpha=0.5,temperature=2", {"train.alpha": 0.5, ...})."""
     for combination in itertools.product(*sweeps.values()):
         values = dict(zip(sweeps, combination, strict=True))
         yield ",".join(f"{key.removeprefix('train.')}={value}" for key, value in values.items()), values
@@ -51,7 +51,7 @@ def cell_student(recipe: Recipe, name: str, values: Mapping[str, Any]) -> Studen
 
 
 def ablate(recipe: Recipe, sweeps: Mapping[str, Sequence[Any]], do: Session) -> None:
-    """Run every cell, one after another; the report gains a table and a heat map."""
+    """Run every cell, one after another, and write a report with a table and a heat map of the grid."""
     students = {name: (values, cell_student(recipe, name, values)) for name, values in cells(sweeps)}
     if recipe.evaluate is None:
         raise RecipeError("an ablation needs an [evaluate] section")
@@ -67,7 +67,7 @@ def ablate(recipe: Recipe, sweeps: Mapping[str, Sequence[Any]], do: Session) -> 
 
 
 def results(folder: Path) -> dict[str, Any]:
-    """Return a cell's scores and its last validation losses."""
+    """Return the scores and last validation losses of a cell."""
     scores = json.loads((folder / "evaluate" / "scores.json").read_text(encoding="utf-8"))
     lines = (folder / "train" / "log.jsonl").read_text(encoding="utf-8").splitlines()
     validations = [line for line in map(json.loads, lines) if "val_ce" in line]

@@ -1,7 +1,7 @@
-"""Checks of the installation: that the four packages are ours, and what this machine can do.
+"""Checks of the installation: the origin of the four packages, and the abilities of this machine.
 
-Their names are generic (PyPI has other `filters`, `generators` and `pipelines`), so every command and
-every Ray worker first makes sure that all four come from one folder.
+The packages' names are generic (PyPI has other `filters`, `generators` and `pipelines`). Every command and every Ray
+worker therefore first checks that all four come from one folder.
 """
 
 import importlib.metadata
@@ -17,11 +17,11 @@ DISTRIBUTION = "distill-toolkit"
 
 
 class WrongPackage(ImportError):
-    """One of the four packages is somebody else's."""
+    """A package of another distribution under the name of one of the four."""
 
 
 def check_origin() -> Path:
-    """The folder all four packages come from; WrongPackage names the stranger, its file and its distribution."""
+    """Return the folder of all four packages; WrongPackage names a foreign package, its file and its distribution."""
     home = Path(__file__).resolve().parent.parent
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)
@@ -41,7 +41,7 @@ def _owner(name: str, found: Path | None) -> str:
 
 
 def own_version() -> str:
-    """Return the version of this toolkit; a checkout that was never installed has none."""
+    """Return the version of this toolkit, or "(not installed)" for a checkout that was never installed."""
     try:
         return importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
@@ -49,7 +49,7 @@ def own_version() -> str:
 
 
 def diagnose() -> list[tuple[str, str, bool]]:
-    """(what, finding, fine?) for the parts of a working installation."""
+    """Return (part, finding, whether it is fine) for each part of a working installation."""
     rows = [(DISTRIBUTION, own_version(), True), ("Python", sys.version.split()[0], sys.version_info >= (3, 11))]
     try:
         rows.append(("packages", f"all four from {check_origin()}", True))
@@ -65,7 +65,7 @@ EXTRAS = {"vllm": "the engine `vllm`", "logic": "the verifier `logic`"}
 
 
 def _extras() -> Iterator[tuple[str, str, bool]]:
-    """Yield what each extra that users install lacks; none is needed by everybody."""
+    """Yield the state of each optional extra; a missing one is not a fault."""
     for extra, needed_for in EXTRAS.items():
         missing = [name for name in _requirements(extra) if not _library(name)[2]]
         lacking = f"lacks {', '.join(missing)}, for {needed_for}: pip install '{DISTRIBUTION}[{extra}]'"
@@ -110,7 +110,7 @@ def _disk() -> tuple[str, str, bool]:
 
 
 def _sandbox() -> tuple[str, str, bool]:
-    """What isolation `code_tests` reaches here; needed only for code, so that none is no fault."""
+    """Return the isolation level that `code_tests` reaches here; only code needs it, so having none is not a fault."""
     from filters.sandbox.local import LEVELS, LocalSandbox
     from filters.sandbox.program import Limits, Program
 

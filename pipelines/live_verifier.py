@@ -25,7 +25,7 @@ SIGNATURES = "filters.text.signature_id"
 
 
 class LiveVerifier(Config):
-    """An opener of live verifiers (live_verdicts.OpenVerifier); a Config, so that the limits decide a stage's identity."""
+    """An opener of live verifiers (live_verdicts.OpenVerifier); as a Config it counts in a stage's identity."""
 
     verify: VerifyConfig = Field(description="the settings of [verify]")
     workers: int = Field(default=2, ge=1, description="verifier processes")

@@ -14,7 +14,7 @@ def quiet_libraries() -> None:
     """Silence the progress bars of loading and saving models: the stage has a bar of its own."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
 
 
 @contextmanager

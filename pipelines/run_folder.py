@@ -1,4 +1,4 @@
-"""A run's folder: whose it is, and the session on it. A run from Python and one from the command line are the same."""
+"""The folder of a run: its owner, and the session on it. Python and the command line run recipes the same way."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,7 @@ from pipelines.recipe.schema import Recipe
 from pipelines.run import run
 from pipelines.session import Session, open_session
 
-OWNER = "run.json"  # which recipe the folder belongs to
+OWNER = "run.json"  # names the recipe that owns the folder
 
 
 def run_recipe(
@@ -29,8 +29,9 @@ def run_recipe(
 ) -> Path:
     """Run a recipe and return the run's folder; finished stages are skipped.
 
-    recipe: a shipped recipe's name or a path ending in .toml. overrides: such as "train.alpha=0.5". out: the folder; by
-    default runs/NAME. until: the last stage. redo: stages to run again. replace: go on in another recipe's folder.
+    recipe: a shipped recipe's name or a path that ends in .toml. overrides: words such as "train.alpha=0.5". out: the
+    folder, by default runs/NAME. until: the last stage. redo: stages to run again. replace: take over another recipe's
+    folder.
     """
     loaded = load_recipe(recipe, overrides)
     folder = out or default_folder(loaded)
@@ -40,7 +41,7 @@ def run_recipe(
 
 
 def default_folder(recipe: Recipe) -> Path:
-    """Return the folder of a run that names none."""
+    """Return the folder of a run without --out."""
     return Path("runs") / recipe.name
 
 
@@ -56,7 +57,7 @@ def open_run(
     say: Callable[[str], None] = print,
     dry: bool = False,
 ) -> Iterator[Session]:
-    """Open a session on a run's folder, and note there whose it is. source: the recipe's name or file."""
+    """Open a session on a run's folder and record its owner there. source: the recipe's name or file."""
     check_files(recipe)
     check_owner(folder, recipe.name, source, replace=replace)
     with open_session(folder, recipe, until=until, redo=redo, say=say, dry=dry) as session:
@@ -68,12 +69,12 @@ def open_run(
 
 
 def owner(name: str, source: str) -> dict[str, str]:
-    """Return what tells runs of different recipes apart: the run's name and the recipe's file."""
+    """Return the owner of a run's folder: the run's name and the recipe's file name."""
     return {"name": name, "recipe": Path(source).name.removesuffix(".toml")}
 
 
 def check_owner(folder: Path, name: str, source: str, *, replace: bool) -> None:
-    """Raise a RecipeError where the folder holds another recipe's run, whose corpus would be replaced."""
+    """Raise a RecipeError if the folder holds another recipe's run, whose corpus would be replaced."""
     if replace or not (folder / OWNER).exists():
         return
     there, new = json.loads((folder / OWNER).read_text(encoding="utf-8")), owner(name, source)

@@ -1,4 +1,4 @@
-"""One command's hold on a run folder: it calls the table's stages with what they need and keeps their manifests."""
+"""A command's session on a run folder: it calls the stages of the table with their inputs, settings and runtime."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,18 +18,18 @@ from pipelines.stage_folder import Runner, sole_use
 from pipelines.stages.memory import naming_the_key
 from pipelines.stages.table import Input, Stage
 
-Value = str | Path | Sequence[str | Path] | None  # text: a path within the run; Path: a file from outside
+Value = str | Path | Sequence[str | Path] | None  # str: a path within the run; Path: a file from outside
 
 
 class Until(Exception):
-    """The stage asked for with --until is finished."""
+    """The signal that the stage named by --until is finished."""
 
 
 @dataclass
 class Session:
-    """Calls stages: finds their inputs, hands them the runtime, stops after `until`.
+    """A caller of stages: it finds their inputs, passes them the runtime, and stops after `until`.
 
-    sections: a whole recipe, or the sections that a stage by itself was given.
+    sections: a whole recipe, or the sections given to a single stage.
     """
 
     runner: Runner
@@ -47,10 +47,10 @@ class Session:
         inputs: Mapping[str, Value] | None = None,
         model: str | None = None,
     ) -> None:
-        """Run `stage` in the folder `at` unless it was done before; one whose section is left out is passed over.
+        """Run `stage` in the folder `at` unless it is complete and current; skip it if the recipe lacks its section.
 
-        config: other settings than the section's. inputs: instead of those that the run has. model: for a stage that
-        takes one, a training stage of this run or the name of a model.
+        config: settings instead of the section's. inputs: paths instead of those within the run. model: for a stage
+        that takes one, a training stage of this run or the name of a model.
         """
         config = config or getattr(self.sections, stage.name)
         if config is not None:
@@ -67,7 +67,7 @@ class Session:
             self.past(stage.name)
 
     def made(self, wanted: Input) -> Value:
-        """Return where this run has an input, by its finished stages."""
+        """Return the paths of an input within this run, from its finished stages."""
         there = [path for path in wanted.made if path.partition("/")[0] in self.runner.runs]
         if wanted.several:
             return there or None
@@ -85,10 +85,10 @@ class Session:
         files: Sequence[Path] = (),
         **more: Any,
     ) -> None:
-        """Call `load()(**inputs, out=..., config=config, **more)` unless it was done before.
+        """Call `load()(**inputs, out=..., config=config, **more)` unless the stage is complete and current.
 
-        What decides the result, and so what reruns the stage when it changes: `config`, every Config in `more`, the
-        contents of the models and files that these name, `models`, `files`, and the stages that the inputs come from.
+        The stage runs again when something that decides its result changes: `config`, every Config in `more`, the
+        contents of the models and files that these name, `models`, `files`, and the stages that its inputs come from.
         """
         configs = {key: value for key, value in more.items() if isinstance(value, Config)}
         sources = [one.sources() for one in (config, *configs.values()) if one is not None]
@@ -111,7 +111,7 @@ class Session:
         )
 
     def past(self, stage: str) -> None:
-        """Stop here when `stage` was the last one asked for."""
+        """Raise Until if `stage` is the last one to run."""
         if stage == self.until:
             raise Until
 
@@ -153,9 +153,9 @@ def open_session(
     say: Callable[[str], None] = print,
     dry: bool = False,
 ) -> Iterator[Session]:
-    """Open a session on `folder`, held against a second process until the end.
+    """Open a session on `folder`, which stays locked against other processes until the end.
 
-    dry: say what would be done and do nothing, not even start Ray.
+    dry: report what would run and run nothing; Ray is not started either.
     """
     recipe = sections.model_dump(mode="json", exclude_none=True)
     if dry:
@@ -167,7 +167,7 @@ def open_session(
 
 
 def verifier_files(prompts: Path) -> list[Path]:
-    """Return the files of the verifiers that prompts name and that are not shipped: a changed one judges again."""
+    """Return the files of the users' verifiers that the prompts name: a changed file reruns the stage."""
     if not prompts.exists():  # a dry run has not made them
         return []
     import polars as pl

@@ -1,9 +1,9 @@
-"""Stage folders: what makes one complete, current, resumable and safe from a second run.
+"""Stage folders: completeness, currency, resuming and protection from a second process.
 
-A stage's folder is complete if and only if its `manifest.json` exists; it is written last, by rename.
-It is current if the manifest's fingerprint (settings and input files) and its upstream runs are today's.
-`started.json` names what an unfinished folder was being made for: the same settings go on in it,
-others clear it. A ledger of samples is never cleared: it is keyed by content and was paid for.
+A stage's folder is complete if and only if its `manifest.json` exists; it is written last, by rename. The folder is
+current if the manifest's fingerprint (settings and input files) and upstream runs equal those of the present recipe.
+`started.json` holds the settings of an unfinished folder: the same settings resume it, others clear it. A ledger of
+samples is never cleared: it is keyed by content, and its samples were paid for.
 """
 
 import fcntl
@@ -28,21 +28,21 @@ from generators.contract.files import write_text
 from generators.contract.ids import content_id
 from generators.contract.stage_protocol import StageCounts
 
-FORMAT = 2  # of the stage folders; a change reruns everything
+FORMAT = 2  # version of the stage folders; a change reruns everything
 MANIFEST, STARTED, LOCK = "manifest.json", "started.json", ".lock"
-KEPT = ("ledger",)  # paid for and keyed by content: it outlives a change of settings
+KEPT = ("ledger",)  # the ledger is keyed by content and was paid for, so it outlives a change of settings
 VERSIONED = ("distill-toolkit", "torch", "transformers", "vllm", "ray", "polars", "datasketch", "math-verify")
 
 
 @dataclass
 class Runner:
-    """Runs stages into the folders below `folder`, skipping those that are complete and current."""
+    """A runner of stages in the folders below `folder`; it skips stages that are complete and current."""
 
     folder: Path
     recipe: Mapping[str, Any]
     redo: frozenset[str] = frozenset()
     say: Callable[[str], None] = print
-    dry: bool = False  # say what would be done and do nothing
+    dry: bool = False  # report what would run, and run nothing
     runs: dict[str, str] = field(default_factory=dict)  # stage -> run_id of its current manifest
 
     def step(
@@ -54,10 +54,10 @@ class Runner:
         upstream: Sequence[str] = (),
         files: Sequence[Path] = (),
     ) -> Path:
-        """Make stage `name` complete and give its folder.
+        """Run stage `name` unless it is complete and current, and return its folder.
 
-        `identity`: the settings that decide what comes out. `files`: inputs from outside the run.
-        `work(folder)` may find there what an interrupted run of the same identity left.
+        `identity`: the settings that decide the result. `files`: inputs from outside the run. `work(folder)` may find
+        in its folder the partial results of an interrupted run with the same identity.
         """
         out = self.folder / name
         wanted = self._wanted(name, identity, upstream, files)
@@ -78,7 +78,7 @@ class Runner:
         self, name: str, identity: Mapping[str, Any], upstream: Sequence[str], files: Sequence[Path]
     ) -> dict[str, Any]:
         inputs: dict[str, str] = {}
-        for path in files:  # by name, so that a folder can be moved; a/x.jsonl and b/x.jsonl are two
+        for path in files:  # keyed by name, so that a folder can be moved; a/x.jsonl and b/x.jsonl get two keys
             again = sum(key.partition(" #")[0] == path.name for key in inputs)
             inputs[f"{path.name} #{again + 1}" if again else path.name] = file_digest(path)
         made_of = [FORMAT, name, identity, inputs]
@@ -118,13 +118,16 @@ class Runner:
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:
-    """The manifest of a complete stage folder, or None."""
+    """Return the manifest of a complete stage folder, or None."""
     path = folder / MANIFEST
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def clear_stage(folder: Path) -> None:
-    """Empty a stage's folder, manifest first; its ledger stays, and so do folders of other stages below it."""
+    """Empty a stage's folder, manifest first; keep its ledger and the folders of other stages below it.
+
+    A folder that was not made by distill raises InputError and stays as it is.
+    """
     if not folder.exists():
         return
     strange = [entry.name for entry in folder.iterdir() if entry.name not in (*KEPT, LOCK) and not _is_stage(entry)]
@@ -159,7 +162,7 @@ def _why_run(manifest: Mapping[str, Any] | None, wanted: Mapping[str, Any], redo
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
-    """Which settings differ, for example `max_per_prompt 4 -> 2`."""
+    """Return the settings that differ, for example `max_per_prompt 4 -> 2`."""
     old, new = (_flat({**m["config"], **{f"file {k}": v[:8] for k, v in m["inputs"].items()}}) for m in (before, after))
     parts = [f"{k} {old.get(k)} -> {new.get(k)}" for k in sorted(old.keys() | new.keys()) if old.get(k) != new.get(k)]
     return ", ".join(parts) or "format of stage folders"
@@ -173,14 +176,14 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def describe(counts: StageCounts) -> str:
-    """Rows in = kept + dropped by reason, as one clause."""
+    """Return the counts (rows in = kept + dropped by reason) as one clause."""
     dropped = ", ".join(f"{n:,} {reason}" for reason, n in counts.dropped.items())
     return f"{counts.rows_in:,} in, {counts.rows_kept:,} kept" + (f", dropped: {dropped}" if dropped else "")
 
 
 @contextmanager
 def sole_use(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process; InUse, naming the other process, when it is held already."""
+    """Lock `folder` for this process; raise InUse, which names the other process, if it is locked already."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "a+", encoding="utf-8") as lock:
         try:
@@ -195,7 +198,7 @@ def sole_use(folder: Path) -> Iterator[None]:
 
 
 def file_digest(path: Path) -> str:
-    """BLAKE2b of a file's bytes, or of every file below a folder, as 24 hex digits."""
+    """Return the BLAKE2b hash of a file, or of all files below a folder, as 24 hex digits."""
     files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
     total = hashlib.blake2b(digest_size=12)
     for file in files:
@@ -205,9 +208,10 @@ def file_digest(path: Path) -> str:
 
 
 def _outputs(out: Path) -> dict[str, dict[str, Any]]:
-    """Every file of a stage's folder with its size and hash; those of a ledger with their size alone.
+    """Return size and hash of every file of a stage's folder, and the size alone of a ledger's files.
 
-    A ledger is as large as all samples ever paid for, and checks its own rows. Folders of other stages are theirs.
+    A ledger holds all samples ever paid for, so hashing it is slow, and it checks its own rows. Folders of other stages
+    below this one are left out.
     """
     outputs: dict[str, dict[str, Any]] = {}
     for file in _files_of(out):
@@ -227,7 +231,7 @@ def _files_of(folder: Path) -> Iterator[Path]:
 
 @cache
 def versions() -> dict[str, str]:
-    """Python's and the main libraries' versions, read without importing them."""
+    """Return the versions of Python and of the main libraries, without importing them."""
     found = {"python": platform.python_version()}
     for name in VERSIONED:
         try:
@@ -239,7 +243,7 @@ def versions() -> dict[str, str]:
 
 @cache
 def commit() -> str | None:
-    """The commit of the checkout this code runs from ("+" when it has changes); None outside a checkout."""
+    """Return the commit of the checkout that holds this code, with "+" if it has changes; None outside a checkout."""
     root = Path(__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return None

@@ -1,4 +1,4 @@
-"""One stage by itself, on paths: the same functions, settings, manifests and resuming as in a run."""
+"""A single stage on given paths, with the same functions, settings, manifests and resuming as in a run."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,9 +31,9 @@ def run_stage(
 ) -> None:
     """Run the stage `name` on paths into `out`.
 
-    Settings are those of the recipe's section, or the defaults, with overrides, whose keys need not repeat the
-    section's name. student: one of the recipe's [students]. model: what `evaluate` samples. dry: say what
-    would be done and do nothing.
+    Settings are the recipe's section, or the defaults, with overrides, whose keys need not repeat the section's name.
+    student: one of the recipe's [students]. model: the model that `evaluate` samples. dry: report what would run, and
+    run nothing.
     """
     stage = STAGES[name]
     check_inputs(inputs)
@@ -46,7 +46,7 @@ def run_stage(
 
 
 def parts(stage: Stage, name: str, config: Any) -> Iterator[tuple[str, Any]]:
-    """Yield (folder, settings) of each call: a student with several seeds is trained once a seed."""
+    """Yield (folder, settings) of each call: a student with several seeds is trained once per seed."""
     if isinstance(config, StudentConfig):
         yield from trainings(name, config)
     else:
@@ -54,7 +54,7 @@ def parts(stage: Stage, name: str, config: Any) -> Iterator[tuple[str, Any]]:
 
 
 def call(session: Session, stage: Stage, folder: str, config: Any, inputs: Paths, model: str | None) -> None:
-    """Call the stage as a run does."""
+    """Call the stage the way a run does."""
     given: dict[str, Value] = dict(inputs)
     session(stage, at=folder, config=config, inputs=given, model=model)
 
@@ -82,19 +82,19 @@ def as_student(tables: Mapping[str, Any], student: str, recipe: str | None) -> d
 
 
 def full_key(stage: Stage, override: str) -> str:
-    """Return the override with its section: one of the stage's own unless it names another."""
+    """Return the override with its section; a key without one belongs to the stage's own section."""
     first = override.partition("=")[0].partition(".")[0]
     own = own_keys(stage)
     return override if first in Sections.model_fields and first not in own else f"{stage.name}.{override}"
 
 
 def own_keys(stage: Stage) -> set[str]:
-    """Return the keys of a stage's section; [prompts] is a union, whose members share none with other sections."""
+    """Return the keys of a stage's section; none for [prompts], a union whose keys never equal a section's name."""
     return set(getattr(stage.config(), "model_fields", {}))
 
 
 def check_inputs(inputs: Paths) -> None:
-    """Raise MissingFile for a path that is not there, and InputError for a parquet file that is none."""
+    """Raise MissingFile for a path that does not exist, and InputError for an unreadable parquet file."""
     for option, value in inputs.items():
         for path in value if isinstance(value, list) else [value]:
             if path is not None:
@@ -102,7 +102,7 @@ def check_inputs(inputs: Paths) -> None:
 
 
 def check_input(option: str, path: Path) -> None:
-    """Check one path."""
+    """Check the path of one option."""
     if not path.exists():
         raise MissingFile(f"{option}: there is no {path}")
     if path.suffix == ".parquet":
@@ -113,7 +113,7 @@ def check_input(option: str, path: Path) -> None:
 
 
 def check_sections(stage: Stage, sections: Sections) -> None:
-    """Check what the stage's own settings name, before any work."""
+    """Check, before any work, the engines, models, files and devices that the stage's own settings name."""
     own = Sections.model_validate({stage.name: getattr(sections, stage.name), "execution": sections.execution})
     check_engines(own)
     check_named(own)

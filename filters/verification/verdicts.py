@@ -1,9 +1,9 @@
-"""What a verifier is handed and what it says; loaded by every worker process, so it imports nothing heavy.
+"""The input and output of verifiers. Every worker process loads this module, so it imports nothing heavy.
 
-A verifier is a module with a function `verify(item: Item) -> Judgement`. It is named in a prompt's `verifier`
-column: `math_answer` is `filters/verifiers/math_answer.py`, a dotted path is anybody's module. A verifier
-needs no time-outs of its own: the pool gives each item one deadline and one memory cap. One with settings has a
-second function, `check_options(options)`, a ValueError where they are wrong; it finds them in `item.options`.
+A verifier is a module with a function `verify(item: Item) -> Judgement`. A prompt's `verifier` column names it:
+`math_answer` is `filters/verifiers/math_answer.py`, a dotted path or a .py file is a user's module. A verifier needs no
+time-outs of its own: the pool gives each item one deadline and one memory limit. A verifier with options finds them in
+`item.options` and has a second function, `check_options(options)`, which raises ValueError if they are wrong.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,17 +21,17 @@ class Item:
     """One sample to judge."""
 
     answer: str  # after </think>
-    reference: str | None = None  # gold answer, tests or constraints (JSON where structured)
-    reasoning: str | None = None  # inside <think>; None = there was none
+    reference: str | None = None  # reference answer, tests or constraints (JSON if structured)
+    reasoning: str | None = None  # inside <think>; None: the sample has none
     messages: Sequence[Mapping[str, str]] = ()  # the prompt
     finish_reason: str = "stop"  # stop, length, error
-    bare: bool = False  # the answer is the final answer itself, with no text around it
-    options: Mapping[str, Any] = field(default_factory=dict)  # the verifier's settings
+    bare: bool = False  # True: the answer is the final answer itself, with no text around it
+    options: Mapping[str, Any] = field(default_factory=dict)  # the verifier's options
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verifier's word on one item: status, score in [0, 1] and one clause a person understands."""
+    """A verifier's judgement on one item: status, score in [0, 1] and a clause that a person understands."""
 
     status: Status
     score: float
@@ -43,7 +43,7 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Verdict(Judgement):
-    """A judgement and the wall-clock seconds it took."""
+    """A judgement with the wall-clock seconds that it took."""
 
     seconds: float = 0.0
 
@@ -52,32 +52,32 @@ Verifier = Callable[[Item], Judgement]
 
 
 def correct(reason: str) -> Judgement:
-    """Score 1."""
+    """Return a judgement with score 1."""
     return Judgement("correct", 1.0, reason)
 
 
 def wrong(reason: str) -> Judgement:
-    """Score 0: an answer was read, and it is not the reference."""
+    """Return a judgement with score 0: an answer was read, and it differs from the reference."""
     return Judgement("wrong", 0.0, reason)
 
 
 def unparseable(reason: str) -> Judgement:
-    """Score 0: no answer could be read."""
+    """Return a judgement with score 0: no answer could be read."""
     return Judgement("unparseable", 0.0, reason)
 
 
 def broken(reason: str) -> Judgement:
-    """Score 0, status `error`: nothing can be said of the sample, because the verifier or its reference failed."""
+    """Return a judgement with score 0 and status `error`: the verifier or the reference failed, not the sample."""
     return Judgement("error", 0.0, reason)
 
 
 def load_verifier(name: str) -> Verifier:
-    """Return the `verify` function of the verifier `name`; PluginError says in a sentence why there is none."""
+    """Return the `verify` function of the verifier `name`; PluginError names the cause if it cannot be loaded."""
     return cast(Verifier, load_plugin(VERIFIER, name).verify)
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:
-    """Raise a RecipeError where the verifier `name` has no such options, or does not accept their values."""
+    """Raise a RecipeError if the verifier `name` has no such options or does not accept their values."""
     check = verifier_hook(name, "check_options")
     if check is not None:
         try:
@@ -89,6 +89,6 @@ def check_options(name: str, options: Mapping[str, Any]) -> None:
 
 
 def verifier_hook(name: str, function: str) -> Callable[..., Any] | None:
-    """Return an optional function of a verifier's module, such as `reference_answer`; None where it has none."""
+    """Return an optional function of a verifier's module, such as `reference_answer`; None if it is not defined."""
     found: Callable[..., Any] | None = getattr(load_plugin(VERIFIER, name), function, None)
     return found

@@ -1,4 +1,4 @@
-"""Commands that list settings, recipes and plug-ins, check this machine, and write a recipe (`distill init`)."""
+"""Commands that list settings, recipes and plug-ins, check this machine and write a recipe (`distill init`)."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ from pipelines.cli.help import add_command, show, show_table
 
 
 def add(commands: Any) -> None:
-    """Add the commands."""
+    """Add the commands `init`, `settings`, `recipes`, `plugins` and `doctor`."""
     init = add_command(
         commands,
         "init",
@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         "print every key of a recipe with type, default and meaning",
         ("distill settings", "distill settings train", "distill settings vllm"),
     )
-    settings.add_argument("section", nargs="?", help="a section of the recipe, or an engine; without it: all of them")
+    settings.add_argument("section", nargs="?", help="a section of the recipe, or an engine; default: all of them")
     settings.set_defaults(command=_settings)
     for name, command, text in (
         ("recipes", _recipes, "list the recipes that come with the toolkit"),
@@ -63,7 +63,7 @@ def _plugins(options: argparse.Namespace) -> None:
 
     for kind in KINDS:
         show_table(kind.title, list(kind.summaries()))
-    show("Your own: a module's dotted path, or a file such as ./mine.py, wherever one of these names stands.")
+    show("Your own plug-in takes the place of one of these names: a module's dotted path, or a file such as ./mine.py.")
 
 
 def _doctor(options: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""`distill grade` and `distill check-references`: files of any form, without a run."""
+"""The commands `distill grade` and `distill check-references`, which read files of any form and need no run."""
 
 import argparse
 from pathlib import Path
@@ -8,11 +8,11 @@ from pipelines.cli.help import add_command, show
 
 
 def add(commands: Any) -> None:
-    """Add the commands."""
+    """Add the commands `grade` and `check-references`."""
     grade = add_command(
         commands,
         "grade",
-        "grade a file of existing outputs: one verdict a row, and a summary",
+        "grade a file of existing outputs: one verdict per row, and a summary",
         (
             "distill grade outputs.jsonl --out verdicts.jsonl",
             "distill grade outputs.parquet --verifier choice --reference-field answer --out verdicts.jsonl",
@@ -20,13 +20,13 @@ def add(commands: Any) -> None:
     )
     grade.add_argument("file", type=Path, help=".jsonl, .jsonl.gz or .parquet")
     grade.add_argument("--verifier", default="math_answer", metavar="NAME", help="`distill plugins` lists them")
-    grade.add_argument("--reference-field", metavar="FIELD", help="without it `reference`, or else `gold`")
+    grade.add_argument("--reference-field", metavar="FIELD", help="default: `reference`, or else `gold`")
     grade.add_argument("--response-field", default="response", metavar="FIELD", help="the model's output")
     grade.add_argument("--answer-only", action="store_true", help="the response is a bare answer, not a full text")
-    grade.add_argument("--timeout-s", type=float, default=5.0, help="for one row")
-    grade.add_argument("--out", type=Path, required=True, help="verdicts, one JSON line a row")
+    grade.add_argument("--timeout-s", type=float, default=5.0, help="seconds per row")
+    grade.add_argument("--out", type=Path, required=True, help="verdicts, one JSON line per row")
     grade.add_argument("--lenient", action="append", default=[], metavar="NAME", help="a leniency (repeatable)")
-    grade.add_argument("--audit", metavar="VERIFIER", help="another verifier; rows where they differ are written out")
+    grade.add_argument("--audit", metavar="VERIFIER", help="a second verifier; rows where they differ are written out")
     grade.set_defaults(command=_grade)
     check = add_command(
         commands,
@@ -35,7 +35,7 @@ def add(commands: Any) -> None:
         ("distill check-references problems.jsonl --verifier math_answer --out defects.jsonl",),
     )
     check.add_argument("file", type=Path, help="prompts.parquet, or any .jsonl, .jsonl.gz or .parquet")
-    check.add_argument("--verifier", metavar="NAME", help="for rows that name none")
+    check.add_argument("--verifier", metavar="NAME", help="verifier of rows that name none")
     check.add_argument("--reference-field", default="reference", metavar="FIELD", help="the reference answer")
     check.add_argument("--out", type=Path, required=True, help="defects, one JSON line each")
     check.set_defaults(command=_check_references)

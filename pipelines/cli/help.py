@@ -1,4 +1,4 @@
-"""The look of help texts, and how lines and tables are printed."""
+"""The format of help texts, and the printing of lines and tables."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
-    """Help that keeps the lines of examples, and shows defaults where there is one."""
+    """A help formatter that keeps the line breaks of examples and shows the defaults of options that have one."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         return action.help if action.default in (None, False, []) else super()._get_help_string(action)
@@ -26,7 +26,7 @@ def add_command(commands: Any, name: str, about: str, example: Sequence[str] = (
 
 
 def examples(commands: Sequence[str]) -> str | None:
-    """Return the epilog of a help text."""
+    """Return the epilog of a help text: its examples, or None without any."""
     if not commands:
         return None
     lines = "\n".join(f"  {command}" for command in commands)
@@ -34,12 +34,12 @@ def examples(commands: Sequence[str]) -> str | None:
 
 
 def say(line: str) -> None:
-    """Print a line of progress."""
+    """Print a line of progress to stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 def show(what: Any) -> None:
-    """Print a table or a text as it is: brackets are no markup."""
+    """Print a table or a text; square brackets are not read as markup."""
     from rich.console import Console
 
     Console(soft_wrap=False, markup=False).print(what)

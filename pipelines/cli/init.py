@@ -1,4 +1,4 @@
-"""`distill init`: a commented recipe from three answers."""
+"""The command `distill init`: a commented recipe from three answers."""
 
 import sys
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from pipelines.recipe.loading import SHIPPED
 
 TEMPLATES = SHIPPED / "init"
 MACHINES = {
-    "api": "one GPU or none tonight; the teacher is a server or a hosted API",
+    "api": "one GPU or none here; the teacher is a server or a hosted API",
     "gpus": "one machine with several GPUs; vLLM runs here",
     "ray": "a Ray cluster",
 }
@@ -23,7 +23,7 @@ DEFAULTS = {"machine": "api", "prompts": "problems.jsonl", "student": "Qwen/Qwen
 
 
 def answers_of(machine: str | None, prompts: str | None, student: str | None) -> dict[str, str]:
-    """Return the flags' answers; the rest is asked for on a terminal, and the defaults elsewhere."""
+    """Return the answers given by flags; ask for the others on a terminal, and use the defaults elsewhere."""
     given = {"machine": machine, "prompts": prompts, "student": student}
     return {name: answer or _ask(name) for name, answer in given.items()}
 
@@ -40,7 +40,7 @@ def _ask(name: str) -> str:
 
 
 def write_recipe(file: Path, answers: Mapping[str, str]) -> None:
-    """Write the recipe; an existing file is an InputError, and stays as it is."""
+    """Write the recipe; raise InputError for an existing file, which is not changed."""
     if file.suffix != ".toml":
         raise InputError(f"{file}: a recipe's name ends in .toml")
     if file.exists():

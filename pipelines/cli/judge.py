@@ -1,4 +1,4 @@
-"""`distill judge`: files of outputs or of pairs, or the stage by itself."""
+"""The command `distill judge`: files of outputs or of pairs, or the single stage."""
 
 import argparse
 from pathlib import Path
@@ -8,20 +8,20 @@ from pipelines.cli.help import add_command, say, show
 from pipelines.cli.stages import add_inputs, inputs_of
 from pipelines.stages.table import JUDGE
 
-ABOUT = "have a model judge what a rule refused: of a file of outputs, or as a stage"
+ABOUT = "have a model judge what a rule refused, in a file of outputs or as a stage"
 OVERRIDES = "a file of outputs or pairs, and keys of [judge], which `distill settings judge` lists"
 
 
 def add(commands: Any) -> None:
-    """Add the command."""
+    """Add the command `judge`."""
     stage = "distill judge --traces g/traces.parquet --verdicts v/verdicts.parquet --prompts p/prompts.parquet --out j"
     judge = add_command(commands, JUDGE.name, ABOUT, (JUDGE.example, stage))
     judge.add_argument("overrides", nargs="*", metavar="FILE key=value", help=OVERRIDES)
     judge.add_argument("--pairwise", action="store_true", help="rows are `question`, `a`, `b`: which is better")
     judge.add_argument("--verifier", default="math_answer", help="the rule; `judge` leaves everything to the model")
-    judge.add_argument("--reference-field", metavar="FIELD", help="without it `reference`, or else `gold`")
+    judge.add_argument("--reference-field", metavar="FIELD", help="default: `reference`, or else `gold`")
     judge.add_argument("--response-field", default="response", metavar="FIELD", help="the model's output")
-    judge.add_argument("--question-field", default="question", metavar="FIELD", help="what was asked")
+    judge.add_argument("--question-field", default="question", metavar="FIELD", help="the question")
     judge.add_argument("--answer-only", action="store_true", help="the response is a bare answer, not a full text")
     add_inputs(judge, JUDGE, required=False)
     judge.add_argument("--recipe", metavar="NAME", help="take the settings from this recipe")
@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
 
 
 def run_judge(options: argparse.Namespace) -> None:
-    """Do what is asked; a wrong combination is a RecipeError."""
+    """Judge a file or run the stage, as the options say; a wrong combination raises RecipeError."""
     from generators.contract.errors import RecipeError
 
     files = [word for word in options.overrides if "=" not in word]
@@ -52,7 +52,7 @@ def run_judge(options: argparse.Namespace) -> None:
 
 
 def on_file(file: Path, overrides: list[str], options: argparse.Namespace) -> None:
-    """Judge a file in a folder that is held against a second process."""
+    """Judge a file into a folder that is locked against other processes."""
     from functools import partial
 
     from generators.contract.stage_protocol import Runtime

@@ -17,14 +17,14 @@ EXAMPLES = (
     "distill init my.toml && distill run my.toml --dry-run",
     "distill grade outputs.jsonl --out verdicts.jsonl",
 )
-# Words of the command line that were renamed; the old ones still work, and the new one is named.
+# Renamed words of the command line; an old one still works, and a message names the new one.
 RENAMED = {"check-prompts": "check-references", "--gold-field": "--reference-field", "--captures": "--sampled-logprobs"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the exit code is 0 (done), 1 (it failed), 2 (it was asked wrongly) or 130 (stopped)."""
+    """Run a command; the exit code is 0 (done), 1 (failed), 2 (wrong request) or 130 (stopped)."""
     options = parse(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends as Ctrl-C does
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends the command as Ctrl-C does
     try:
         check_origin()
         options.command(options)
@@ -43,7 +43,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     shown = "--traceback" in words
     top = parser()
     options, rest = top.parse_known_args([word for word in words if word != "--traceback"])
-    # argparse takes the free words of one place only; those elsewhere come back as the rest.
+    # argparse collects positional words in one place only; those elsewhere come back in `rest`.
     for word in rest:
         free = "=" in word or getattr(options, "takes_file", False)
         if not hasattr(options, "overrides") or word.startswith("-") or not free:
@@ -62,10 +62,10 @@ def _today(word: str) -> str:
 
 
 def failed(error: Exception) -> int:
-    """Say what went wrong and return the exit code.
+    """Print the error and return the exit code.
 
-    An error that a user can act on is a sentence. Anything else is a fault of the toolkit, a plug-in or a library: it
-    keeps its traceback, and the notes on it name the plug-in.
+    An error that a user can act on is printed as a sentence. Any other one is a fault of the toolkit, a plug-in or a
+    library: it is printed with its traceback and its notes, which name the plug-in.
     """
     if isinstance(error, WrongPackage):
         return _fail(str(error), 2)
@@ -92,7 +92,7 @@ def _os_sentence(error: OSError) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the whole command line."""
+    """Return the parser of the whole command line."""
     top = argparse.ArgumentParser(
         prog="distill",
         description=ABOUT,

@@ -1,4 +1,4 @@
-"""Writes the pages docs/cli.md and docs/configuration.md from the code: `python -m pipelines.cli.reference docs`."""
+"""The generator of docs/cli.md and docs/configuration.md: `python -m pipelines.cli.reference docs`."""
 
 import argparse
 import sys
@@ -11,28 +11,28 @@ from pipelines.cli.settings import settings_markdown
 HEAD = """# Command line
 
 Every command of `distill`, as `distill COMMAND --help` prints it. `key=value` words set keys of the recipe, which
-[configuration](configuration.md) lists; they may stand anywhere. Exit codes: 0 done, 1 failed, 2 asked wrongly,
-130 it was stopped (the same command goes on from there). `--traceback` shows the traceback of any error."""
+[configuration](configuration.md) lists; they may stand anywhere. Exit codes: 0 done, 1 failed, 2 wrong request,
+130 stopped (the same command continues from there). `--traceback` shows the traceback of any error."""
 
 
 def main(folder: Path) -> None:
-    """Write the pages."""
+    """Write the generated pages into `folder`."""
     for name, text in pages().items():
         (folder / name).write_text(text, encoding="utf-8")
 
 
 def pages() -> dict[str, str]:
-    """Return the text of each generated page by its file's name."""
+    """Return the texts of the generated pages by file name."""
     return {"cli.md": cli_markdown(), "configuration.md": settings_markdown()}
 
 
 def cli_markdown() -> str:
-    """Return every command with its arguments, defaults and examples."""
+    """Return the page of all commands with their arguments, defaults and examples."""
     return "\n\n".join([HEAD, *(_command(name, command) for name, command in commands())]) + "\n"
 
 
 def commands() -> Iterator[tuple[str, argparse.ArgumentParser]]:
-    """Yield the commands by name."""
+    """Yield (name, parser) of each command."""
     for action in parser()._actions:
         if isinstance(action, argparse._SubParsersAction):
             yield from action.choices.items()

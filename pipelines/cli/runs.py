@@ -1,4 +1,4 @@
-"""`distill run` and `distill ablate`: whole recipes."""
+"""The commands `distill run`, `distill ablate` and `distill report`, which work on whole recipes."""
 
 import argparse
 from collections.abc import Callable
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from pipelines.recipe.schema import Recipe
     from pipelines.session import Session
 
-OVERRIDES = "settings over the recipe's, such as train.alpha=0.5"
+OVERRIDES = "settings that override the recipe's, such as train.alpha=0.5"
 
 
 def add(commands: Any) -> None:
-    """Add the commands."""
+    """Add the commands `run`, `ablate` and `report`."""
     run = add_command(
         commands,
         "run",
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
         ("distill ablate toy train.alpha=0.25,0.5,1 train.temperature=1,2",),
     )
     ablate.add_argument("recipe", help="a shipped recipe's name, or a .toml file")
-    ablate.add_argument("overrides", nargs="+", metavar="key=value[,value...]", help="several values: swept")
+    ablate.add_argument("overrides", nargs="+", metavar="key=value[,value...]", help="several values are swept")
     _add_folder(ablate)
     ablate.set_defaults(command=_ablate, until=None, redo=[], dry_run=False)
     report = add_command(commands, "report", "make report.html of a run folder", ("distill report runs/toy",))
@@ -50,9 +50,9 @@ def add(commands: Any) -> None:
 
 
 def _add_folder(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", type=Path, metavar="DIR", help="the run's folder; without it runs/NAME")
+    command.add_argument("--out", type=Path, metavar="DIR", help="the run's folder; default: runs/NAME")
     command.add_argument(
-        "--replace", action="store_true", help="go on in a folder that holds another recipe's run, and replace that"
+        "--replace", action="store_true", help="use a folder that holds another recipe's run, and replace that run"
     )
 
 
@@ -77,7 +77,7 @@ def _ablate(options: argparse.Namespace) -> None:
 
 
 def in_session(options: argparse.Namespace, recipe: "Recipe", work: Callable[["Session"], None]) -> None:
-    """Do the work in the run's folder, and say in the end where everything is."""
+    """Do the work in the run's folder, then print where the results are."""
     from pipelines.run_folder import default_folder, open_run
 
     folder = options.out or default_folder(recipe)

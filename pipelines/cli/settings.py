@@ -1,4 +1,4 @@
-"""`distill settings`: every key of a recipe with type, default and meaning, read from the settings themselves."""
+"""The command `distill settings`: every key of a recipe with type, default and meaning, read from the settings."""
 
 import types
 import typing
@@ -19,7 +19,7 @@ from pipelines.recipe.schema import Sections
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key of a recipe."""
+    """A key of a recipe with its type, default and meaning."""
 
     key: str
     kind: str
@@ -28,7 +28,7 @@ class Setting:
 
 
 def settings_text(section: str | None) -> str:
-    """Return the keys of a section or an engine, or of all of them, for a terminal."""
+    """Return the keys of a section or an engine, or of all of them, as text for a terminal."""
     return "\n\n".join(f"{heading}\n{_lines(rows)}" for heading, rows in tables(section))
 
 
@@ -43,7 +43,7 @@ def settings_markdown() -> str:
 
 
 def tables(section: str | None) -> list[tuple[str, list[Setting]]]:
-    """Return (heading, keys) of a section or an engine, or of all; RecipeError for a name that is neither."""
+    """Return (heading, keys) of a section or an engine, or of all; raise RecipeError for an unknown name."""
     sections = [name for name, field in Sections.model_fields.items() if list(models_in(field.annotation))]
     engines = ENGINE.shipped()
     if section is None:
@@ -58,15 +58,15 @@ def tables(section: str | None) -> list[tuple[str, list[Setting]]]:
 
 
 def top_level() -> Iterator[Setting]:
-    """Yield the keys that stand above all sections."""
-    yield Setting("extends", "text", "", "another recipe, by name or path, whose keys this one is laid over")
+    """Yield the keys outside all sections."""
+    yield Setting("extends", "text", "", "another recipe, by name or path, whose keys this one overrides")
     for name, field in Sections.model_fields.items():
         if not list(models_in(field.annotation)):
             yield setting(name, field)
 
 
 def of_section(name: str) -> Iterator[tuple[str, list[Setting]]]:
-    """Yield the tables of one section: one for each of its forms."""
+    """Yield the tables of one section: one for each member of a union, such as [prompts]."""
     forms = list(models_in(Sections.model_fields[name].annotation))
     for form in forms:
         which = f", source = {_literal(form)}" if len(forms) > 1 else ""
@@ -78,7 +78,7 @@ def _literal(form: type[BaseModel]) -> str:
 
 
 def settings_of(config: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
-    """Yield every key of a config, nested ones after their table."""
+    """Yield every key of a config; nested keys follow their table."""
     for name, field in config.model_fields.items():
         forms = list(models_in(field.annotation))
         yield setting(prefix + name, field)
@@ -87,7 +87,7 @@ def settings_of(config: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
 
 
 def setting(key: str, field: FieldInfo) -> Setting:
-    """Return one key with its type, default and meaning."""
+    """Return the row of one key."""
     forms = list(models_in(field.annotation))
     value = None if field.is_required() else field.get_default(call_default_factory=True)
     default = ("below" if value is not None else "") if forms else _written(value)

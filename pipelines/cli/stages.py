@@ -1,4 +1,4 @@
-"""The stages as single commands, made from the table of stages."""
+"""The commands of single stages, made from the table of stages."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from pipelines.cli.help import add_command, say
 from pipelines.stages.table import STAGES, Stage
 
-WITH_FILES = ("judge",)  # commands of their own, which take files of any form too
+WITH_FILES = ("judge",)  # stages with their own commands, which also take files of any form
 
 
 def add(commands: Any) -> None:
@@ -42,7 +42,7 @@ def add_inputs(command: argparse.ArgumentParser, stage: Stage, *, required: bool
 
 
 def inputs_of(options: argparse.Namespace, stage: Stage) -> dict[str, Any]:
-    """Return the paths that were given, by parameter."""
+    """Return the given paths by parameter."""
     return {name: getattr(options, name) for name in stage.inputs}
 
 

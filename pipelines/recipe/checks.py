@@ -1,4 +1,4 @@
-"""Checks of a whole recipe before any work: what it names is there, and its sections fit each other."""
+"""Checks of a whole recipe before any work: everything it names exists, and its sections fit together."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -14,11 +14,11 @@ from generators.prompts import PromptsConfig, TaskPrompts
 from pipelines.recipe.schema import Recipe, Sections, StudentConfig
 from pipelines.stages.table import STAGES
 
-JUDGE = "judge"  # the verifier that leaves everything to the model of [judge]
+JUDGE = "judge"  # the verifier that leaves all verdicts to the model of [judge]
 
 
 def check(recipe: Recipe) -> None:
-    """Check what no single section can see; RecipeError names the first key that is wrong."""
+    """Check the recipe across its sections; RecipeError names the first wrong key."""
     check_engines(recipe)
     check_named(recipe)
     check_prompts(recipe)
@@ -33,7 +33,7 @@ def check(recipe: Recipe) -> None:
 
 
 def check_engines(sections: Sections) -> None:
-    """Check that each engine exists, takes its options and can do what its section asks."""
+    """Check that each engine exists, accepts its options and supports what its section needs."""
     if sections.generate:
         for key, config in zip(("", *sections.generate.models), sections.generate.each(), strict=True):
             prefix = f"generate.models.{key}" if key else "generate"
@@ -48,7 +48,7 @@ def check_engines(sections: Sections) -> None:
 
 
 def check_named(sections: Sections) -> None:
-    """Check that every model folder, verifier and device that a section names is there."""
+    """Check that every model folder, verifier and device that a section names exists."""
     for one in named(sections):
         if one.mark is Mark.MODEL:
             _resolves(one.key, partial(model_path, one.value))
@@ -59,7 +59,7 @@ def check_named(sections: Sections) -> None:
 
 
 def named(sections: Sections) -> Iterator[Named]:
-    """Yield what all sections and all students name."""
+    """Yield the models, files, devices and verifiers that the sections and students name."""
     for section in STAGES:
         config: Config | None = getattr(sections, section)
         if config is not None:
@@ -82,7 +82,7 @@ def check_device(device: Named) -> None:
 
 
 def check_files(sections: Sections) -> None:
-    """Check that every file that a stage will read is there: the last stage's as well, before the first one starts."""
+    """Check that the files of all stages, the last ones included, exist before the first stage starts."""
     for one in named(sections):
         if one.mark is Mark.FILE and not Path(one.value).exists():
             raise RecipeError(f"{one.key}: there is no file {one.value}")
@@ -101,7 +101,7 @@ def check_prompts(recipe: Recipe) -> None:
 
 
 def check_judge(recipe: Recipe) -> None:
-    """Check that nothing that knows rules alone is handed prompts that only the judge can judge."""
+    """Check that prompts for the judge alone meet no section that verifies by rules alone."""
     for name in recipe.judge.verifiers if recipe.judge else ():
         _resolves("judge.verifiers", partial(load_verifier, name))
     if recipe.evaluate and recipe.evaluate.prompts and recipe.evaluate.prompts.verifier == JUDGE:
@@ -121,7 +121,7 @@ def _prompts(recipe: Recipe) -> dict[str, PromptsConfig]:
 
 
 def check_sampled_logprobs(recipe: Recipe) -> None:
-    """Check that [score] can use the log-probabilities that are kept while sampling."""
+    """Check that [score] can use the log-probabilities that are stored while sampling."""
     width = recipe.generate.sampled_logprobs()
     if not width:
         return
@@ -136,7 +136,7 @@ def check_sampled_logprobs(recipe: Recipe) -> None:
 
 
 def check_student(recipe: Recipe, name: str, student: StudentConfig) -> None:
-    """Check that the run makes what a student is trained on."""
+    """Check that the run produces the rows and soft targets that a student is trained on."""
     if student.rows == "unfiltered" and not recipe.corpus.unfiltered:
         raise RecipeError(f'students.{name}.rows = "unfiltered" needs corpus.unfiltered = true')
     if student.soft_targets == "stored":
@@ -150,7 +150,7 @@ def check_student(recipe: Recipe, name: str, student: StudentConfig) -> None:
 
 
 def _resolves(key: str, load: Callable[[], object]) -> None:
-    """Name the key whose value cannot be used."""
+    """Call `load`; its error gains the name of the key."""
     try:
         load()
     except AskedWrongly as error:

@@ -1,4 +1,4 @@
-"""The keys of a recipe: which there are, which were renamed, and sentences for those that are wrong."""
+"""The keys of a recipe: the known ones, the renamed ones, and error messages for the wrong ones."""
 
 import difflib
 import types
@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-# Old key -> new key, by its last parts. An old key is answered with the new one.
+# Old key -> new key, matched by the last parts. The error for an old key names the new one.
 RENAMED = {
     "generate.teacher": "generate.engine",
     "generate.teachers": "generate.models",
@@ -23,7 +23,7 @@ RENAMED = {
 
 
 def sentence(item: Mapping[str, Any], model: type[BaseModel], known: Sequence[str], prefix: str) -> str:
-    """Return one validation error as a sentence: the key, the value, what is accepted."""
+    """Return one validation error as a sentence that names the key, the value and what is accepted."""
     key = _without_tags([str(part) for part in item["loc"]], known)
     if item["type"] == "extra_forbidden":
         new = renamed(prefix + key)
@@ -38,7 +38,7 @@ def sentence(item: Mapping[str, Any], model: type[BaseModel], known: Sequence[st
 
 
 def renamed(key: str) -> str | None:
-    """Return the new name of a key that was renamed; None for any other."""
+    """Return the new name of a renamed key; None for any other key."""
     for old, new in RENAMED.items():
         if key == old or key.endswith(f".{old}"):
             return key.removesuffix(old) + new
@@ -46,7 +46,7 @@ def renamed(key: str) -> str | None:
 
 
 def _without_tags(loc: list[str], known: Sequence[str]) -> str:
-    """Return a pydantic location without the discriminator tags of unions, which are no keys of the recipe."""
+    """Return a pydantic location without the discriminator tags of unions, which are not keys of the recipe."""
     key = ""
     prefixes = {".".join(k.split(".")[: i + 1]) for k in known for i in range(len(k.split(".")))}
     for i, part in enumerate(loc):
@@ -66,7 +66,7 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    """Yield the config classes inside an annotation; of a union all of them."""
+    """Yield the config classes inside an annotation, for a union those of all its members."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
@@ -85,6 +85,6 @@ def _description(model: type[BaseModel], key: str) -> str:
 
 
 def nearest(word: str, known: Sequence[str]) -> str:
-    """Return `; did you mean X?`, or nothing where no known word is near."""
+    """Return `; did you mean X?`, or an empty text if no known word is similar."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"; did you mean {close[0]}?" if close else ""

@@ -1,6 +1,6 @@
-"""Recipes: one TOML file, overrides as `key.path=value`, everything resolved and checked before any work.
+"""Loading of recipes: a TOML file with `key.path=value` overrides, resolved and checked before any work.
 
-The one place where strings become settings.
+Strings become settings in this module only.
 """
 
 import difflib
@@ -47,9 +47,9 @@ def shipped() -> list[str]:
 
 
 def read_toml(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Return a recipe file's tables over those of the recipe that it `extends`, table by table.
+    """Return the tables of a recipe file, merged over those of the recipe that it `extends`.
 
-    A syntax error, a missing base and a circle of bases are errors that name the file.
+    A syntax error, a missing base and a cycle of bases raise errors that name the file.
     """
     if path.resolve() in below:
         raise RecipeError(f"{path} extends itself, by way of {' and '.join(map(str, below))}")
@@ -71,7 +71,7 @@ def read_toml(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `over` laid over it: tables are merged key by key, any other value is replaced."""
+    """Return `base` updated with `over`: tables are merged key by key, any other value is replaced."""
     both = {key: merged(base[key], over[key]) for key in over if _tables(base.get(key), over[key])}
     return {**base, **over, **both}
 
@@ -81,7 +81,7 @@ def _tables(*values: Any) -> bool:
 
 
 def with_overrides(tables: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, Any]:
-    """Return `tables` with each `key.path=value` set; values are TOML, or text where that fails."""
+    """Return `tables` with each `key.path=value` set; values are TOML, or text if they are not valid TOML."""
     changed: dict[str, Any] = dict(tables)
     for override in overrides:
         path, equals, text = override.partition("=")
@@ -92,7 +92,7 @@ def with_overrides(tables: Mapping[str, Any], overrides: Sequence[str]) -> dict[
 
 
 def replay_from_prompts(tables: dict[str, Any]) -> dict[str, Any]:
-    """Return `tables` where a replay engine without `rows` reads the rows that [prompts] reads: they are named once."""
+    """Return `tables`; a replay engine without `rows` gets the rows of [prompts], which need to be named only once."""
     generate = tables.get("generate")
     if not isinstance(generate, dict) or generate.get("engine") != "replay" or "prompts" not in tables:
         return tables

@@ -1,4 +1,4 @@
-"""What a recipe may hold: its sections, whole or in part, and its students."""
+"""The schema of a recipe: its sections and its students."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
@@ -23,35 +23,37 @@ C = TypeVar("C", bound=BaseModel)
 
 
 class StudentConfig(TrainConfig):
-    """One student: `[train]` with this table's keys over it."""
+    """Settings of one student: those of `[train]`, overridden by the keys of its table."""
 
-    label: str = Field("", description="its name in tables; the table's key when empty")
-    rows: Literal["corpus", "unfiltered"] = Field("corpus", description="what it is trained on")
-    seeds: tuple[int, ...] = Field((), description="trained once a seed and averaged; empty: `seed` alone")
+    label: str = Field("", description="name in the report's tables; empty: the table's key")
+    rows: Literal["corpus", "unfiltered"] = Field("corpus", description="rows that the student is trained on")
+    seeds: tuple[int, ...] = Field((), description="one training per seed, with averaged scores; empty: `seed` alone")
 
     EXECUTION = TrainConfig.EXECUTION | {"label", "seeds"}
 
 
 class Sections(Config):
-    """What a recipe may hold; a stage by itself takes the sections it needs and no others."""
+    """All sections of a recipe; a single stage needs only some of them."""
 
-    name: str = Field("run", description="of the run, and of its folder below runs/")
-    description: str = Field("", description="what the run is for, in one line")
-    execution: ExecutionConfig = Field(ExecutionConfig(), description="where the work is done; changes no result")
+    name: str = Field("run", description="name of the run, and of its folder below runs/")
+    description: str = Field("", description="purpose of the run, in one line")
+    execution: ExecutionConfig = Field(ExecutionConfig(), description="where the work runs; changes no result")
     prompts: PromptsConfig | None = Field(None, description="where the questions come from")
     generate: GenerateConfig | None = Field(None, description="the model that samples traces, and how it is asked")
-    verify: VerifyConfig = Field(VerifyConfig(), description="how traces are judged by rules")
-    judge: JudgeConfig | None = Field(None, description="a model that looks at what the rules refused")
+    verify: VerifyConfig = Field(VerifyConfig(), description="how rules verify the traces")
+    judge: JudgeConfig | None = Field(None, description="a model that judges what the rules refused")
     select: SelectConfig = Field(SelectConfig(), description="which correct traces are kept")
-    rewrite: RewriteConfig | None = Field(None, description="a model that puts kept traces into readable form")
+    rewrite: RewriteConfig | None = Field(None, description="a model that rewrites kept traces into readable form")
     corpus: CorpusConfig = Field(CorpusConfig(), description="how the corpus is mixed and split")
     score: ScoreConfig | None = Field(None, description="the teacher's soft targets")
     train: StudentConfig | None = Field(None, description="the students' common settings")
-    students: dict[str, dict[str, Any]] = Field({}, description="name -> keys over [train]; none: one student")
+    students: dict[str, dict[str, Any]] = Field(
+        {}, description="tables of keys that override [train], by name; none: one student"
+    )
     evaluate: EvaluateConfig | None = Field(None, description="how models are measured")
 
     def all_students(self) -> dict[str, StudentConfig]:
-        """Return the students to train, in the recipe's order; a wrong key is named where it was written."""
+        """Return the students to train, in the recipe's order; an error names a wrong key as the recipe writes it."""
         if self.train is None:
             return {}
         base = self.train.model_dump(exclude_unset=True)
@@ -63,21 +65,21 @@ class Sections(Config):
         }
 
     def labels(self) -> dict[str, str]:
-        """Return the name that tables show for each evaluated model."""
+        """Return the name of each evaluated model in the report's tables."""
         trained = {name: student.label or name for name, student in self.all_students().items()}
         return {"teacher": "teacher", "start": "student before", **trained}
 
 
 class Recipe(Sections):
-    """A whole run. A section left out leaves out its stage and those that need it."""
+    """The recipe of a whole run; a missing section leaves out its stage and the stages that need it."""
 
-    name: str = Field(description="of the run, and of its folder below runs/")
+    name: str = Field(description="name of the run, and of its folder below runs/")
     prompts: PromptsConfig = Field(description="where the questions come from")
     generate: GenerateConfig = Field(description="the model that samples traces, and how it is asked")
 
 
 def parse_config(model: type[C], values: Mapping[str, Any], prefix: str = "") -> C:
-    """Return `values` as `model`; RecipeError says every wrong key in a sentence of its own."""
+    """Return `values` as `model`; RecipeError has one sentence for each wrong key."""
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Out of GPU memory: says which key of the recipe to lower, and to what."""
+"""Errors for exhausted GPU memory that name the key of the recipe to lower, and its new value."""
 
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 def naming_the_key(stage: str, config: Config | None, work: Callable[[], T]) -> T:
-    """Return `work()`; where it runs out of GPU memory, OutOfMemory names the stage's key to lower."""
+    """Return `work()`; if it runs out of GPU memory, raise OutOfMemory, which names the stage's key to lower."""
     try:
         return work()
     except Exception as error:
@@ -20,7 +20,7 @@ def naming_the_key(stage: str, config: Config | None, work: Callable[[], T]) -> 
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
-    """By name and text: torch may not be loaded here, and an actor's error is wrapped in another one."""
+    """Compare name and text: torch may not be loaded here, and an actor's error is wrapped in another one."""
     return type(error).__name__ == "OutOfMemoryError" or "CUDA out of memory" in str(error)
 
 

@@ -1,7 +1,7 @@
-"""The table of stages: what each one is called, does, reads and is handed. Written once.
+"""The table of stages: the name, purpose, inputs and further arguments of each stage.
 
-A run, the stages as single commands, their arguments and help, `--until` and the order of the report read this table.
-It imports nothing heavy: functions and settings are loaded when a stage is asked for.
+A run, the commands of single stages, their arguments and help, `--until` and the order of the report all read this
+table. It imports nothing heavy: a stage's function and settings are loaded on first use.
 """
 
 import importlib
@@ -15,8 +15,8 @@ class Input:
     """A file or folder that a stage reads."""
 
     about: str
-    made: tuple[str, ...]  # where a run has it; of several places the first one whose stage the run has
-    several: bool = False  # all of these places together
+    made: tuple[str, ...]  # its places in a run; the first one whose stage the run has is used
+    several: bool = False  # True: all of these places are used together
     optional: bool = False
 
 
@@ -32,12 +32,12 @@ def _verifying(config: Any, sections: Any) -> dict[str, Any]:
 
 
 def _evaluation(config: Any, sections: Any) -> dict[str, Any]:
-    """The evaluation's problems: training prompts that ask one of them again are dropped."""
+    """Return the evaluation's problems; training prompts that repeat one of them are dropped."""
     return {"evaluation": sections.evaluate.prompts if sections.evaluate else None}
 
 
 def _live_verifier(config: Any, sections: Any) -> dict[str, Any]:
-    """Verdicts while sampling, which adaptive sampling needs; otherwise the verifier's settings decide nothing here."""
+    """Return the live verifier that adaptive sampling needs; other sampling does not depend on [verify]."""
     if not config.is_adaptive():
         return {}
     from pipelines.live_verifier import LiveVerifier
@@ -47,12 +47,12 @@ def _live_verifier(config: Any, sections: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage.
+    """A stage of the pipeline.
 
-    function, settings: "module:name", imported on use, since torch takes seconds. inputs: parameter -> what it reads.
-    hands: what else the function is handed; every Config in it decides the result, as the stage's own settings do.
-    What decides the result outside the recipe (models and files) is marked in the settings themselves
-    (generators.contract.config.Mark), so that no stage can forget it.
+    function, settings: "module:name", imported on first use because torch takes seconds. inputs: parameter -> input.
+    hands: further arguments of the function; every Config among them decides the result, as the stage's own settings
+    do. Models and files outside the recipe that decide the result are marked in the settings themselves
+    (generators.contract.config.Mark), so no stage can forget them.
     """
 
     name: str
@@ -61,8 +61,8 @@ class Stage:
     settings: str
     inputs: Mapping[str, Input] = field(default_factory=dict)
     hands: Hands = _nothing
-    optional: bool = False  # a run without it has no gap
-    samples: bool = False  # it takes a `model` apart from its settings
+    optional: bool = False  # a run may leave it out
+    samples: bool = False  # its function takes a `model` besides the settings
     verifies: bool = False  # it runs the verifiers that its prompts name
     example: str = ""
 
@@ -212,4 +212,4 @@ EVALUATE = Stage(
 STAGES: Mapping[str, Stage] = {
     stage.name: stage for stage in (PROMPTS, GENERATE, VERIFY, JUDGE, SELECT, REWRITE, CORPUS, SCORE, TRAIN, EVALUATE)
 }  # in the order of the pipeline
-ENDS = (*STAGES, "report")  # what a run can stop after
+ENDS = (*STAGES, "report")  # the stages that a run can stop after

@@ -74,7 +74,7 @@ def test_every_format_gives_the_same_lines(tmp_path: Path) -> None:
 
 def test_nested_fields_and_bare_answers(tmp_path: Path) -> None:
     file = write(tmp_path / "in.jsonl", [{"meta": {"gold": "x^2+x"}, "out.text": "x(x+1)"}])
-    fields = {"gold_field": "meta.gold", "response_field": "out.text"}
+    fields = {"reference_field": "meta.gold", "response_field": "out.text"}
     assert graded(file, tmp_path, **fields, answer_only=True)[0]["status"] == "correct"
     assert graded(file, tmp_path, **fields)[0]["status"] != "correct"
 

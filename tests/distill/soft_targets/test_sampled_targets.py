@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from distill.loss.distillation_loss import SampledTargets, distillation_loss
-from distill.score import summarise
+from distill.score import summarize
 from distill.settings import ScoreConfig
 from distill.soft_targets.sampled_targets import sample_tokens, sampling_points
 from distill.soft_targets.store import RowTargets, StoreMetadata, TargetStore, target_key
@@ -22,7 +22,7 @@ def key_of(number: int) -> str:
 
 def targets(logits: Tensor, config: ScoreConfig, seed: int) -> RowTargets:
     where = torch.from_numpy(sampling_points(key_of(seed), len(logits), config.sampled))
-    ids, kept, tails, draws = (part.numpy() for part in summarise(logits.clone(), config, where))
+    ids, kept, tails, draws = (part.numpy() for part in summarize(logits.clone(), config, where))
     return RowTargets(ids, kept, tails, config.temperatures, draws, config.sampled_temperature)
 
 

@@ -13,6 +13,7 @@ from filters.verify import VerifyConfig, verify
 from generators.contract.files import frame, write_frame
 from generators.contract.ids import prompt_id_of
 from generators.contract.records import PROMPT, TRACE
+from generators.contract.stage_protocol import Runtime
 
 R1 = [{"name": "accuracy"}, {"name": "think_format", "weight": 0.5}, {"name": "language", "weight": 0.5}]
 ENGLISH = "First we add the numbers and look at the sum, which has to be twelve."
@@ -29,7 +30,7 @@ def judged(folder: Path, traces: list[tuple[str | None, str]], rewards: list[dic
     write_frame(frame([row | {"finish_reason": "stop"} for row in rows], TRACE), folder / "traces.parquet")
     write_frame(frame([prompt], PROMPT), folder / "prompts.parquet")
     config = VerifyConfig.model_validate({"rewards": rewards})
-    verify(folder / "traces.parquet", folder / "prompts.parquet", folder, config, workers=1)
+    verify(folder / "traces.parquet", folder / "prompts.parquet", folder, config, runtime=Runtime(verify_workers=1))
     return pl.read_parquet(folder / "verdicts.parquet")
 
 

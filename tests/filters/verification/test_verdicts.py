@@ -21,10 +21,10 @@ def test_names_and_dotted_paths_become_functions(awkward: str) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("exakt", "'exakt' is not one of choice, code_tests, exact, .*math_answer.*did you mean 'exact'"),
-        ("no_package.module", "there is no module 'no_package'"),
-        ("awkward_verifiers.commandz", "there is no module 'awkward_verifiers.commandz'"),
-        ("os.path", "has no function `verify"),
+        ("exakt", "there is no verifier 'exakt': did you mean 'exact'. shipped are choice, .*math_answer"),
+        ("no_package.module", "there is no verifier 'no_package.module': .*no module 'no_package' was found"),
+        ("awkward_verifiers.commandz", "the package 'awkward_verifiers' has no module 'commandz'"),
+        ("os.path", r"the verifier 'os.path': .* has no function verify\(item\)"),
     ],
 )
 def test_wrong_names_are_refused(name: str, message: str, awkward: str) -> None:

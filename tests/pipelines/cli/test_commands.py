@@ -112,7 +112,7 @@ def test_stages_run_one_by_one_on_paths(folder: Path) -> None:
     assert (folder / "c" / "train.parquet").exists()
 
 
-def test_grade_summarises_and_exits_zero_whatever_the_verdicts(tmp_path: Path) -> None:
+def test_grade_summarizes_and_exits_zero_whatever_the_verdicts(tmp_path: Path) -> None:
     rows = [("12", "<think>\n3*4\n</think>\n\\boxed{12}"), ("12", "\\boxed{13}"), ("12", "I do not know")]
     lines = [json.dumps({"gold": gold, "response": response}) for gold, response in rows]
     (tmp_path / "outputs.jsonl").write_text("\n".join(lines) + "\n")
