@@ -1,8 +1,11 @@
-"""The final answer must equal the reference, letter for letter, after normalizing spaces, width and case."""
+"""The final answer must equal the reference, letter for letter, after normalizing spaces, width and case.
 
-import unicodedata
+Emphasis, `\\text{}`, boxes and dollar signs around the whole answer do not count. Case does not count in words, but it
+does in symbols such as CO and mW; superscripts are no digits (10² is not 102).
+"""
 
 from filters.text.final_answer import final_answer
+from filters.text.short_answer import normalized, unwrapped
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
 
@@ -13,15 +16,10 @@ def verify(item: Item) -> Judgement:
     answer = final_answer(item)
     if isinstance(answer, Judgement):
         return answer
-    said = normalized(answer.marked or answer.text)
+    said = normalized(unwrapped(answer.marked or answer.text))
     if not said:
         return unparseable("no answer found")
-    expected = normalized(item.reference)
+    expected = normalized(unwrapped(item.reference))
     if said == expected:
         return correct(f"{said[:80]!r} is the reference")
     return wrong(f"got {said[:80]!r}, reference {expected[:80]!r}")
-
-
-def normalized(text: str) -> str:
-    """Return the text in NFKC, case folded, with runs of white space as one space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())

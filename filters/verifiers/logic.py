@@ -18,6 +18,7 @@ from filters.sandbox.confined_call import confined_call
 from filters.sandbox.values import decode, encode
 from filters.sandbox.zygote_process import readable_folders
 from filters.text.final_answer import final_answer
+from filters.text.short_answer import readings
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
 MISSING = "reasoning-gym is not installed; pip install 'distill-toolkit[logic]'"
@@ -36,7 +37,10 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 
 def verify(item: Item) -> Judgement:
-    """Pass the final answer (`<answer>`, `\\boxed{}`, else the whole) to the task that the metadata names."""
+    """Pass the final answer (`<answer>`, `\\boxed{}`, else the whole) to the task that the metadata names.
+
+    An answer with emphasis, `\\text{}` or the like around it is also scored without it; the better score counts.
+    """
     try:
         entry = read_entry(item.reference or "")
         score = scorer(str(entry["metadata"]["source_dataset"]))
@@ -52,7 +56,7 @@ def verify(item: Item) -> Judgement:
         return unparseable("no answer found")
     try:
         value = confined_call(
-            lambda: float(score(said, entry)), readable(), not item.options.get("score_without_isolation", False)
+            lambda: best_score(score, said, entry), readable(), not item.options.get("score_without_isolation", False)
         )
     except OSError as error:
         return broken(f"{error}; the option score_without_isolation scores answers with all your rights")
@@ -61,6 +65,19 @@ def verify(item: Item) -> Judgement:
     if value >= 1:
         return correct("the task's score is 1")
     return Judgement("wrong", max(0.0, value), f"the task's score is {value:g}")
+
+
+def best_score(score: Any, said: str, entry: dict[str, Any]) -> float:
+    """Return the best score of the answer's readings; raise the last one's error if no reading can be scored."""
+    scores, failure = [0.0], None
+    for reading in readings(said):
+        try:
+            scores.append(float(score(reading, entry)))
+        except Exception as error:  # whatever a task raises on an answer that it cannot read
+            failure = error
+    if failure is not None and len(scores) == 1:
+        raise failure
+    return max(scores)
 
 
 def read_entry(reference: str) -> dict[str, Any]:

@@ -25,6 +25,32 @@ def test_every_task_accepts_its_own_answer() -> None:
         assert judgement.status == "correct", entry["metadata"]["source_dataset"]
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "\\boxed{{{}}}",
+        "\\boxed{{\\text{{{}}}}}",
+        "<answer>**{}**</answer>",
+        "<answer>\n{}\n</answer>",
+        "<answer>`{}`</answer>",
+    ],
+)
+def test_marks_around_the_answer_do_not_count(form: str) -> None:
+    for entry in entries()[:2] + entries()[3:5]:
+        judgement = logic.verify(Item(form.format(entry["answer"]), logic.reference_of(entry)))
+        assert judgement.status == "correct", (entry["metadata"]["source_dataset"], judgement)
+
+
+def test_the_best_reading_counts_and_a_reading_that_cannot_be_scored_does_not() -> None:
+    def score(answer: str, entry: object) -> float:
+        return float(answer == str(int(answer)))
+
+    assert logic.best_score(score, "**12**", {}) == 1
+    assert logic.best_score(score, "012", {}) == 0
+    with pytest.raises(ValueError, match="invalid literal"):
+        logic.best_score(score, "**twelve**", {})
+
+
 def test_the_task_scores_and_nothing_in_the_answer_runs(tmp_path: Path) -> None:
     countdown = entries()[1]
     touch = tmp_path / "touched"

@@ -1,0 +1,43 @@
+"""Tests of `exact`: forms of one answer are accepted, other answers are not."""
+
+import pytest
+
+from filters.verification.verdicts import Item
+from filters.verifiers.exact import verify
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [
+        ("\\boxed{Paris}", "Paris"),
+        ("\\boxed{\\text{Paris}}", "Paris"),
+        ("<answer>**Paris**</answer>", "Paris"),
+        ("<answer>\\boxed{Paris}</answer>", "Paris"),
+        ("So.\n#### new  york", "New York"),
+        ("PARIS", "$\\text{Paris}$"),
+        ("\\boxed{x²}", "x²"),
+        ("\\boxed{CO}", "CO"),
+    ],
+)
+def test_forms_of_the_reference_are_accepted(answer: str, reference: str) -> None:
+    assert verify(Item(answer, reference)).status == "correct"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [
+        ("102", "10²"),
+        ("\\boxed{x2}", "x²"),
+        ("Co", "CO"),
+        ("MW", "mW"),
+        ("not Paris", "Paris"),
+        ("Paris or Rome", "Paris"),
+    ],
+)
+def test_other_answers_are_wrong(answer: str, reference: str) -> None:
+    assert verify(Item(answer, reference)).status == "wrong"
+
+
+def test_an_answer_or_a_reference_that_is_missing() -> None:
+    assert verify(Item("\\boxed{}", "Paris")).status in ("unparseable", "wrong")
+    assert verify(Item("Paris", None)).status == "error"
