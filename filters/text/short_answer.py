@@ -28,7 +28,6 @@ SYMBOL_LETTERS = 4  # longer words with capitals inside are names: McDonald, LaT
 # Two letters are a unit or an element (Co and CO, mm and Mm) unless they are one of these words.
 COMMON = "ah am an as at be by do go he hi if in is it la le me my no of oh ok on or ox pm so to tv up us we"
 TWO_LETTER_WORDS = frozenset(COMMON.split())
-)
 
 
 def unwrapped(text: str) -> str:
