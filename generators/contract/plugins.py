@@ -152,6 +152,8 @@ def _sentences(kind: PluginKind, name: str) -> Iterator[None]:
         ) from None
     except ImportError as error:
         raise PluginError(f"the {kind.title} {name!r} cannot be imported: {error}") from None
+    except SystemExit as error:
+        raise PluginError(f"the {kind.title} {name!r} exits when it is imported (code {error.code})") from None
     except DistillError:
         raise
     except Exception as error:

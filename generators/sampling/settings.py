@@ -1,10 +1,10 @@
 """Settings of everything that samples a model, and of the generate stage."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from generators.contract.config import Config, FileName, Mark, ModelName, Named
 from generators.contract.engine import LoadedEngine, SamplingConfig, load_engine
@@ -27,6 +27,14 @@ class SamplerConfig(Config):
     give_up_after_s: float = Field(900, gt=0, description="an engine that returns nothing for so long is given up")
 
     EXECUTION = frozenset({"max_attempts", "give_up_after_s"})
+
+    @field_validator("sampling", mode="before")
+    @classmethod
+    def _over_the_section_s_own(cls, given: Any) -> Any:
+        """Lay a recipe's table over the section's defaults: naming one key must not reset the others."""
+        if not isinstance(given, Mapping):
+            return given
+        return {**cls.model_fields["sampling"].default.model_dump(exclude_unset=True), **given}
 
     def loaded(self) -> LoadedEngine:
         """Return the engine with checked options; raise PluginError for the name, RecipeError for the options."""

@@ -62,7 +62,7 @@ def top_level() -> Iterator[Setting]:
     yield Setting("extends", "text", "", "another recipe, by name or path, whose keys this one overrides")
     for name, field in Sections.model_fields.items():
         if not list(models_in(field.annotation)):
-            yield setting(name, field)
+            yield setting(name, field, default_of(field))
 
 
 def of_section(name: str) -> Iterator[tuple[str, list[Setting]]]:
@@ -77,19 +77,23 @@ def _literal(form: type[BaseModel]) -> str:
     return " or ".join(f'"{value}"' for value in typing.get_args(form.model_fields["source"].annotation))
 
 
-def settings_of(config: type[BaseModel], prefix: str = "") -> Iterator[Setting]:
-    """Yield every key of a config; nested keys follow their table."""
+def settings_of(config: type[BaseModel], prefix: str = "", own: BaseModel | None = None) -> Iterator[Setting]:
+    """Yield every key of a config; nested keys follow their table. own: a section's own defaults for the config."""
     for name, field in config.model_fields.items():
-        forms = list(models_in(field.annotation))
-        yield setting(prefix + name, field)
+        forms, value = list(models_in(field.annotation)), default_of(field) if own is None else getattr(own, name)
+        yield setting(prefix + name, field, value)
         if len(forms) == 1:
-            yield from settings_of(forms[0], f"{prefix}{name}.")
+            yield from settings_of(forms[0], f"{prefix}{name}.", value if isinstance(value, BaseModel) else None)
 
 
-def setting(key: str, field: FieldInfo) -> Setting:
-    """Return the row of one key."""
+def default_of(field: FieldInfo) -> Any:
+    """Return the default of a key; None where it has none."""
+    return None if field.is_required() else field.get_default(call_default_factory=True)
+
+
+def setting(key: str, field: FieldInfo, value: Any) -> Setting:
+    """Return the row of one key. value: its default."""
     forms = list(models_in(field.annotation))
-    value = None if field.is_required() else field.get_default(call_default_factory=True)
     default = ("below" if value is not None else "") if forms else _written(value)
     return Setting(key, "table" if forms else kind_of(field.annotation), default, field.description or "")
 

@@ -22,6 +22,17 @@ RENAMED = {
 }
 
 
+def sentences(
+    items: Sequence[Mapping[str, Any]], model: type[BaseModel], known: Sequence[str], prefix: str
+) -> Iterator[str]:
+    """Yield a sentence for each validation error; a key that only goes by its old name is not missing as well."""
+    places = [prefix + ".".join(map(str, item["loc"])) for item in items]
+    answered = {renamed(place) for place in places}
+    for item, place in zip(items, places, strict=True):
+        if not (item["type"] == "missing" and place in answered):
+            yield sentence(item, model, known, prefix)
+
+
 def sentence(item: Mapping[str, Any], model: type[BaseModel], known: Sequence[str], prefix: str) -> str:
     """Return one validation error as a sentence that names the key, the value and what is accepted."""
     key = _without_tags([str(part) for part in item["loc"]], known)
@@ -34,7 +45,9 @@ def sentence(item: Mapping[str, Any], model: type[BaseModel], known: Sequence[st
         return f"unknown key {prefix}{key}" + (f"{hint}" if hint else f"; known here: {', '.join(siblings)}")
     if item["type"] == "missing":
         return f"the key {prefix}{key} is missing: {_description(model, key)}"
-    return f"{prefix}{key} = {item['input']!r}: {item['msg'].removeprefix('Value error, ')}"
+    said = item["msg"].removeprefix("Value error, ")
+    whole = isinstance(item["input"], Mapping | BaseModel)  # a section whose keys do not fit each other
+    return f"{prefix}{key}: {said}" if whole else f"{prefix}{key} = {item['input']!r}: {said}"
 
 
 def renamed(key: str) -> str | None:

@@ -14,7 +14,7 @@ from generators.prompts import PromptsConfig
 from generators.sampling.settings import GenerateConfig
 from pipelines.executors import ExecutionConfig
 from pipelines.judge.stage import JudgeConfig
-from pipelines.recipe.keys import known_keys, sentence
+from pipelines.recipe.keys import known_keys, sentences
 from pipelines.stages.corpus import CorpusConfig
 from pipelines.stages.evaluate import EvaluateConfig
 from pipelines.stages.rewrite import RewriteConfig
@@ -64,11 +64,6 @@ class Sections(Config):
             for name, table in self.students.items()
         }
 
-    def labels(self) -> dict[str, str]:
-        """Return the name of each evaluated model in the report's tables."""
-        trained = {name: student.label or name for name, student in self.all_students().items()}
-        return {"teacher": "teacher", "start": "student before", **trained}
-
 
 class Recipe(Sections):
     """The recipe of a whole run; a missing section leaves out its stage and the stages that need it."""
@@ -84,4 +79,4 @@ def parse_config(model: type[C], values: Mapping[str, Any], prefix: str = "") ->
         return model.model_validate(dict(values))
     except ValidationError as error:
         known = list(known_keys(model))
-        raise RecipeError("\n".join(sentence(item, model, known, prefix) for item in error.errors())) from None
+        raise RecipeError("\n".join(sentences(error.errors(), model, known, prefix))) from None

@@ -120,3 +120,25 @@ def test_plugins_are_found_by_their_files() -> None:
     assert "math_answer" in found["verifier"]
     assert {"transformers", "replay"} <= set(found["engine"])
     assert "arithmetic" in found["task family"]
+
+
+@pytest.mark.parametrize(
+    ("section", "own"),
+    [
+        ("judge={engine='openai',model='m',options={base_urls='http://x'},sampling={seed=3}}", (0.0, 4096)),
+        ("rewrite={engine='openai',model='m',options={base_urls='http://x'},sampling={seed=3}}", (0.6, 16384)),
+    ],
+)
+def test_one_key_of_a_sampling_table_leaves_the_sections_other_defaults(section: str, own: tuple[float, int]) -> None:
+    sampler = getattr(load_recipe("toy", [section]), section.partition("=")[0])
+    assert (sampler.sampling.temperature, sampler.sampling.max_new_tokens, sampler.sampling.seed) == (*own, 3)
+
+
+def test_an_old_key_is_answered_once_and_a_section_that_does_not_fit_is_not_printed_whole() -> None:
+    judge = "judge={teacher='openai',model='m'}"
+    with pytest.raises(RecipeError, match=r"^unknown key judge\.teacher: it is now called judge\.engine$"):
+        load_recipe("toy", [judge])
+    with pytest.raises(
+        RecipeError, match=r"^train: alpha is 0\.5, so soft_targets must be stored or online, not none$"
+    ):
+        load_recipe("toy", ["train.alpha=0.5"])
