@@ -2,59 +2,107 @@
 
 The reference is a letter, or the value of an option (which holds however the options were shuffled), or JSON:
 {"answer": LETTER OR VALUE, "options": [VALUE, ...]}. Without `options` they are read from the prompt's last message,
-one per line: `A. ...`, `(B) ...`, `C: ...`.
+one per line: `A. ...`, `(B) ...`, `C: ...`. A reference of several letters (`A, C`, `ACD`, `A and C`, or a list in
+JSON) wants exactly these; of `A or B`, either is right.
 """
 
 import json
 import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
-from filters.text.final_answer import final_answer
+from filters.choices.letters import COMPACT, Choice, plain, read_answer, value_of
+from filters.choices.statements import read_value, stated_choice
+from filters.text.final_answer import ANSWER_OPEN, Answer, final_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
-from filters.verifiers.exact import normalized
 
-LETTER = re.compile(r"^[\s($*{\[]*(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*\(?([A-Za-z])\)?(?![A-Za-z])")
-ONLY_LETTER = re.compile(r"^\s*\(?([A-Za-z])\)?[.:]?\s*$")
-STATED = re.compile(
-    r"(?i:answer|option|choice)\s*(?i:is|:)?\s*(?i:option|choice)?\s*[:*$(\[]*\s*(?:\\text\{)?\(?([A-J])\)?(?![A-Za-z'])"
-)
-LAST_LINE = re.compile(r"^[\s*$(]*([A-J])[\s*$).:]*$")
 OPTION = re.compile(r"^[ \t*-]*(?:\(([A-J])\)|([A-J])[.):])[ \t*]*(\S.*)$", re.M)
-TEXT = re.compile(r"^\s*\$?\\(?:text|textbf|mathrm|mathbf)\s*\{(.*)\}\$?\s*$", re.S)
+
+
+class Reference(NamedTuple):
+    """The letters that are right, whether one of them suffices, and value -> letter of the options."""
+
+    letters: frozenset[str]
+    any_of: bool
+    options: Mapping[str, str]
+
+    def accepts(self, choice: Choice) -> bool:
+        """Return whether a choice is right."""
+        if self.any_of:
+            return choice.letters <= self.letters
+        return choice.letters == self.letters and not choice.unsure
+
+    def named(self) -> str:
+        """Return the letters as a reason shows them."""
+        return (" or " if self.any_of else ", ").join(sorted(self.letters))
 
 
 def verify(item: Item) -> Judgement:
-    """Judge `\\boxed{}` or `<answer>`, else the last "answer is X", else a letter alone on a line, else a value."""
+    """Judge `\\boxed{}` or `<answer>`, else what the text states last: "the answer is B", a marked letter, a value."""
     try:
-        wanted, options = read_reference(item)
+        reference = read_reference(item)
     except ValueError as error:
         return broken(str(error))
     answer = final_answer(item)
     if isinstance(answer, Judgement):
         return answer
-    letter = chosen(answer.text, answer.marked, options)
-    if letter is None:
+    choice = chosen(answer, reference)
+    if choice is None or not choice.letters:
         return unparseable("neither a letter nor the value of an option found")
-    if letter == wanted:
-        return correct(f"{letter} is the reference")
-    return wrong(f"got {letter}, reference {wanted}")
+    said = (" or " if choice.unsure else ", ").join(sorted(choice.letters))
+    if reference.accepts(choice):
+        return correct(f"{said} is the reference")
+    return wrong(f"got {said}, reference {reference.named()}")
 
 
-def read_reference(item: Item) -> tuple[str, dict[str, str]]:
-    """Return (the right letter, value -> letter); raise ValueError if the reference names no option."""
-    reference, options = item.reference or "", prompt_options(item)
-    if reference.lstrip().startswith("{"):
-        try:
-            data = json.loads(reference)
-            reference, listed = str(data["answer"]), data.get("options")
-        except (ValueError, KeyError, RecursionError) as error:
-            raise ValueError(f"the reference {item.reference!r:.80} is no JSON with `answer`: {error}") from None
-        options = options if listed is None else lettered([str(value) for value in listed])
-    if (letter := options.get(value_of(reference))) is not None:
-        return letter, options
-    match = ONLY_LETTER.match(reference) or LETTER.match(reference)
-    if match is None:
-        raise ValueError(f"the reference {reference!r} is not a letter, nor the value of an option")
-    return match.group(1).upper(), options
+def read_reference(item: Item) -> Reference:
+    """Return the reference; raise ValueError if it names no option."""
+    answer, listed = split_reference(item.reference or "")
+    options = prompt_options(item) if listed is None else lettered(listed)
+    choice = reference_choice(answer, options)
+    if choice is None:
+        raise ValueError(f"the reference {answer!r} is not a letter, nor the value of an option")
+    if beyond := sorted(choice.letters - known_letters(options, choice)):
+        raise ValueError(f"the reference {answer!r} names {', '.join(beyond)}, but there are {len(options)} options")
+    return Reference(choice.letters, choice.unsure, options)
+
+
+def split_reference(reference: str) -> tuple[str, list[str] | None]:
+    """Return (answer, values of the options if the reference is JSON with them)."""
+    if not reference.lstrip().startswith("{"):
+        return reference, None
+    try:
+        data = json.loads(reference)
+        answer, listed = data["answer"], data.get("options")
+    except (ValueError, KeyError, RecursionError) as error:
+        raise ValueError(f"the reference {reference!r:.80} is no JSON with `answer`: {error}") from None
+    values = listed.values() if isinstance(listed, dict) else listed
+    return joined(answer), None if values is None else [str(value) for value in values]
+
+
+def joined(answer: Any) -> str:
+    """Return the answer of a JSON reference as text; a list is joined by commas."""
+    return ", ".join(map(str, answer)) if isinstance(answer, list) else str(answer)
+
+
+def reference_choice(answer: str, options: Mapping[str, str]) -> Choice | None:
+    """Return the letters of a reference, which may also be written without separators (`ACD`)."""
+    choice = read_answer(answer, options)
+    return compact_choice(answer) if choice is None else choice
+
+
+def compact_choice(text: str) -> Choice | None:
+    """Return the letters of a text such as `ACD`; None if it is anything else, or has a letter twice."""
+    letters = plain(text)
+    single = COMPACT.fullmatch(letters) is not None and len(set(letters)) == len(letters)
+    return Choice(frozenset(letters)) if single else None
+
+
+def known_letters(options: Mapping[str, str], choice: Choice) -> frozenset[str]:
+    """Return the letters that options have; those of the choice if the options do not run from A without a gap."""
+    letters = sorted(set(options.values()))
+    complete = len(letters) > 1 and letters == [chr(ord("A") + place) for place in range(len(letters))]
+    return frozenset(letters) if complete else choice.letters
 
 
 def prompt_options(item: Item) -> dict[str, str]:
@@ -68,23 +116,23 @@ def lettered(values: list[str]) -> dict[str, str]:
     return {value_of(value): chr(ord("A") + place) for place, value in enumerate(values)}
 
 
-def chosen(text: str, marked: str | None, options: dict[str, str]) -> str | None:
-    """Return the chosen letter in upper case; None if none is stated. A value takes precedence over its letter."""
-    if marked is not None:
-        if letter := options.get(value_of(marked)):
-            return letter
-        if match := LETTER.match(marked):
-            return match.group(1).upper()
-    if stated := STATED.findall(text):
-        return str(stated[-1])
-    for line in reversed(text.splitlines()):
-        if match := LAST_LINE.match(line):
-            return match.group(1)
-    last = text.strip().rpartition("\n")[2].rpartition(": ")[2]
-    return options.get(value_of(last))
+def chosen(answer: Answer, reference: Reference) -> Choice | None:
+    """Return what an answer chooses; None if it states no choice.
+
+    What stands in an `<answer>` tag is all of the answer; beside a box that holds no choice the text may state one.
+    """
+    options, several = reference.options, len(reference.letters) > 1
+    for marked in (answer.joined, answer.marked):
+        if marked is not None and (choice := read_marked(marked, options, several)):
+            return choice
+    if answer.marked is not None and ANSWER_OPEN in answer.text:
+        return None
+    choice = stated_choice(answer.text, options)
+    return read_value(answer.stated, options) if choice is None and answer.stated else choice
 
 
-def value_of(text: str) -> str:
-    """Return a value in the form in which options are compared: without emphasis, a final stop or `\\text{}`."""
-    inner = match.group(1) if (match := TEXT.match(text)) else text
-    return normalized(inner.strip().strip("*$").removesuffix("."))
+def read_marked(marked: str, options: Mapping[str, str], several: bool) -> Choice | None:
+    """Return what the text inside a mark chooses; a word such as `ACD` is read as letters if several are asked for."""
+    if choice := read_answer(marked, options):
+        return choice
+    return (compact_choice(marked) if several else None) or stated_choice(marked, options)

@@ -1,0 +1,1 @@
+"""The reading of chosen options: letters, the phrases that state a choice, and marks around a letter."""
