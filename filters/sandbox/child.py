@@ -3,7 +3,6 @@
 `zygote` calls it in the child of a fork and nowhere else: it does not return.
 """
 
-import atexit
 import io
 import json
 import os
@@ -11,11 +10,10 @@ import resource
 import signal
 import stat
 import sys
-import threading
-import traceback
 from types import ModuleType
 from typing import Any, BinaryIO
 
+from filters.sandbox.interpreter import exit_status, furnish, leave, report
 from filters.sandbox.isolation import landlock, seccomp
 from filters.sandbox.isolation.syscalls import drop_capabilities
 from filters.sandbox.proxies import Line, run_tests
@@ -36,6 +34,7 @@ def run(job: dict[str, Any], box: str, readable: list[str], level: str, descript
     os.closerange(JOB, 1 << 16)
     lock_down(job["limits"], box, readable, level)
     sys.argv = [FILE]
+    furnish()
     status = 1
     me = os.getpid()
     try:
@@ -73,7 +72,6 @@ def set_limits(limits: dict[str, int], level: str) -> None:
         resource.RLIMIT_CPU: limits["cpu_s"],
         resource.RLIMIT_NOFILE: limits["open_files"],
         resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_STACK: STACK_MIB << 20,
     }
     if level == "namespaces":  # elsewhere it would count all processes of this user
         wanted[resource.RLIMIT_NPROC] = limits["processes"]
@@ -81,6 +79,10 @@ def set_limits(limits: dict[str, int], level: str) -> None:
         hard = resource.getrlimit(kind)[1]
         value = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(kind, (value, value))
+    # Programs raise this one themselves, as judges let them; the address space bounds it.
+    hard = resource.getrlimit(resource.RLIMIT_STACK)[1]
+    stack = STACK_MIB << 20
+    resource.setrlimit(resource.RLIMIT_STACK, (stack if hard == resource.RLIM_INFINITY else min(stack, hard), hard))
 
 
 def execute(source: str, namespace: dict[str, Any]) -> None:
@@ -132,32 +134,3 @@ def open_channel(descriptor: int, mode: str) -> BinaryIO:
 
 
 MODES = {"script": run_script, "calls": run_calls, "tests": run_assert_block}
-
-
-def exit_status(code: object) -> int:
-    """Return the exit status that `sys.exit(code)` gives."""
-    if code is None or isinstance(code, int):
-        return (code or 0) & 0xFF
-    print(code, file=sys.stderr)
-    return 1
-
-
-def report() -> None:
-    """Print the traceback to stderr; errors while printing are dropped."""
-    try:
-        traceback.print_exc(limit=-20)
-    except BaseException:
-        os.write(STDERR, b"the program raised an exception that cannot be printed\n")
-
-
-def leave(status: int) -> None:
-    """End as an interpreter does, waiting for threads and running atexit, without its slow teardown."""
-    try:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except BaseException:
-        report()
-        status = status or 1
-    os._exit(status)

@@ -6,6 +6,7 @@ A program never sees the expected answers: a sandbox receives inputs and returns
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+WALL_PER_CPU = 5  # on a busy machine a program waits for its turn; it is not charged for that
 Ending = Literal["exit", "stopped", "time limit", "memory limit", "process limit", "disk limit", "output limit"]
 
 
@@ -13,13 +14,18 @@ Ending = Literal["exit", "stopped", "time limit", "memory limit", "process limit
 class Limits:
     """The resources that one program may use, all its processes together unless stated otherwise."""
 
-    time_s: float = 4.0  # wall clock
+    time_s: float = 4.0  # CPU time; also the time that it may spend asleep
     memory_mib: int = 1024  # resident in total; also the address space of each process
     processes: int = 64  # including threads
     disk_mib: int = 64
     files: int = 1024  # files and folders in its own folder
     open_files: int = 256  # of each process
     output_mib: int = 16  # each of stdout, stderr and the replies
+
+    @property
+    def wall_s(self) -> float:
+        """The wall-clock limit, which holds however busy the machine is."""
+        return WALL_PER_CPU * self.time_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class ProgramResult:
     stdout: bytes
     stderr: bytes
     replies: bytes  # JSON lines: the answers to `calls`, or the verdict of the tests
-    seconds: float
+    seconds: float  # CPU time of all its processes
 
 
 class Sandbox(Protocol):

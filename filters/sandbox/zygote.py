@@ -137,9 +137,9 @@ class Zygote:
                 os._exit(70)
         for descriptor in descriptors:
             os.close(descriptor)
-        ending = self.wait(pid, started + job["limits"]["time_s"], job["limits"], box)
-        seconds = time.monotonic() - started
-        code = os.waitstatus_to_exitcode(self.end(pid))
+        ending = self.wait(pid, started + job["limits"]["wall_s"], job["limits"], box)
+        status, seconds = self.end(pid)
+        code = os.waitstatus_to_exitcode(status)
         self.remove_box(box)
         if ending == "exit" and code == -signal.SIGXFSZ:
             ending = "output limit"
@@ -187,14 +187,15 @@ class Zygote:
             shutil.rmtree(self.boxes, onerror=make_writable)
         os._exit(0)
 
-    def end(self, pid: int) -> int:
-        """Kill everything the program started, reap it, and return the program's own wait status.
+    def end(self, pid: int) -> tuple[int, float]:
+        """Kill everything the program started, reap it, and return its own wait status and the CPU seconds of it all.
 
         A single call kills all of it, new forks included: everything in the pid namespace except this process, or the
         process group, which seccomp lets no process of a program leave. Without seccomp some may have left it; as
         orphans they become children of this process and are killed one by one.
         """
         statuses: dict[int, int] = {}
+        seconds = 0.0
         if self.level == "namespaces":
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)
@@ -206,9 +207,10 @@ class Zygote:
             while True:
                 if self.level == "none" and pid in statuses:
                     kill_children()
-                process, status = os.waitpid(-1, 0)
+                process, status, used = os.wait4(-1, 0)
                 statuses[process] = status
-        return statuses[pid]
+                seconds += used.ru_utime + used.ru_stime
+        return statuses[pid], seconds
 
 
 def kill_children() -> None:

@@ -30,7 +30,7 @@ TOOLKIT = str(Path(__file__).resolve().parents[2])
 WATCH_S = 0.02
 GRACE_S = 5.0  # for a zygote to end a program after its time limit
 START_S = 30.0
-PAGE = os.sysconf("SC_PAGE_SIZE")
+PAGE, TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
 class Files:
@@ -100,9 +100,9 @@ class ZygoteProcess:
         """Hand the zygote a program."""
         self.reply = self.broken = None
         self.limits = limits
-        caps = asdict(limits) | {"cpu_s": math.ceil(limits.time_s) + 1}
+        caps = asdict(limits) | {"cpu_s": math.ceil(limits.time_s) + 1, "wall_s": limits.wall_s}
         line = json.dumps({"mode": mode, "limits": caps}).encode() + b"\n"
-        self.deadline = time.monotonic() + limits.time_s + GRACE_S
+        self.deadline = time.monotonic() + limits.wall_s + GRACE_S
         try:
             socket.send_fds(self.socket, [line], descriptors)
         except OSError:
@@ -122,13 +122,17 @@ class ZygoteProcess:
         with contextlib.suppress(OSError):
             self.socket.sendall(b"!")
 
+    def processes(self) -> list[int]:
+        """Return the program's processes that are alive."""
+        return [process for process in tree(self.process.pid) if process not in self.own]
+
     def check(self) -> None:
         """Stop a program that exceeds a limit; kill a zygote that does not reply in time."""
         if time.monotonic() > self.deadline:
             self.lost = True
             self.kill()
         elif not self.broken:
-            processes = [process for process in tree(self.process.pid) if process not in self.own]
+            processes = self.processes()
             if sum(map(resident_mib, processes)) > self.limits.memory_mib:
                 self.stop("memory limit")
             elif sum(map(threads_of, processes)) > self.limits.processes:
@@ -187,8 +191,8 @@ def readable_folders(packages: Sequence[str]) -> list[str]:
 
 
 def watch(zygotes: Sequence[ZygoteProcess]) -> None:
-    """Wait for all zygotes; when the first is done, stop the programs of the others."""
-    first = zygotes[0]
+    """Wait for all zygotes; when the first is done, stop the programs of the others. They share the time limit."""
+    first, clock = zygotes[0], Clock()
     while waiting := [zygote for zygote in zygotes if not zygote.done()]:
         poll = select.poll()
         for zygote in waiting:
@@ -199,10 +203,48 @@ def watch(zygotes: Sequence[ZygoteProcess]) -> None:
                 zygote.take()
             else:
                 zygote.check()
+        if not ready and clock.exceeds(first.limits.time_s, [p for zygote in zygotes for p in zygote.processes()]):
+            for zygote in waiting:
+                zygote.stop("time limit")
         if first in waiting and first.done():
             for zygote in zygotes:
                 if not zygote.done():
                     zygote.stop()
+
+
+class Clock:
+    """The time that some processes have used since its creation: on a processor, waiting for one, and asleep."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.waited: dict[int, float] = {}  # by thread, the ended ones included
+
+    def exceeds(self, limit_s: float, processes: Sequence[int]) -> bool:
+        """Return whether the processes computed, or did nothing, for more than the limit."""
+        elapsed = time.monotonic() - self.started
+        if elapsed <= limit_s:
+            return False  # several processes at once may compute longer; RLIMIT_CPU bounds each
+        computed = sum(map(cpu_seconds, processes))
+        for process in processes:
+            self.waited |= dict(queued_seconds(process))
+        return computed > limit_s or elapsed - computed - sum(self.waited.values()) > limit_s
+
+
+def cpu_seconds(process: int) -> float:
+    """Return the CPU time of a process and of its children that have ended; 0 if it has just ended itself."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as stat:
+            return sum(map(int, stat.read().rpartition(b")")[2].split()[11:15])) / TICKS
+    except (OSError, IndexError):
+        return 0.0
+
+
+def queued_seconds(process: int) -> Iterator[tuple[int, float]]:
+    """Yield (thread, seconds that it was ready to run while others ran); nothing if the kernel does not count them."""
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(f"/proc/{process}/task"):
+            with contextlib.suppress(OSError), open(f"/proc/{process}/task/{thread}/schedstat", "rb") as counts:
+                yield int(thread), int(counts.read().split()[1]) / 1e9
 
 
 def tree(root: int) -> Iterator[int]:

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import signal
 import socket
@@ -59,6 +60,52 @@ def test_a_program_runs_as_it_would_by_itself(sandbox: LocalSandbox) -> None:
     """
     text = said(run(sandbox, source, "21\nä\n".encode()))
     assert text.splitlines() == ["thread", "42 Point(x=3) ä ['program.py']", "last"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "print(input())\nexit()",
+        "print(input())\nquit()",
+        "help\nprint(input())",
+        "print(open('/dev/stdin').read(), end='')",
+        "print(open('/proc/self/fd/0').read(), end='')",
+        "import pathlib\nprint(pathlib.Path('/dev/stdin').read_text(), end='')",
+        "print(open(0).read(), file=open('/dev/stdout', 'w'), end='')",
+        "file = open(1, 'w')\nfile.write(input())",
+        "import os\nfile = os.fdopen(1, 'wb')\nfile.write(input().encode())",
+        "import sys, io\nprint(input())\nsys.stdout.flush()\nsys.stdout.close()",
+        "import atexit, io, sys\nkept = sys.stdout = io.StringIO()\n"
+        "atexit.register(lambda: sys.__stdout__.write(kept.getvalue()))\nprint(input())",
+        "import resource\nresource.setrlimit(resource.RLIMIT_STACK, (-1, -1))\nprint(input())",
+        "import resource\nresource.setrlimit(resource.RLIMIT_STACK, (1 << 29, -1))\nprint(input())",
+        "import sys, threading\nsys.setrecursionlimit(1 << 25)\nthreading.stack_size(1 << 29)\n"
+        "thread = threading.Thread(target=lambda: print(input()))\nthread.start()\nthread.join()",
+        "assert len(str(2**30000)) == 9031\nprint(input())",
+    ],
+)
+def test_what_an_ordinary_interpreter_and_a_judge_offer_is_there(sandbox: LocalSandbox, program: str) -> None:
+    assert said(run(sandbox, program, b"3\n")).strip() == "3"
+
+
+def test_a_long_traceback_is_cut_before_it_is_formatted(sandbox: LocalSandbox) -> None:
+    deep = "import sys\nsys.setrecursionlimit(300000)\ndef f(n): return f(n + 1)\n"
+    result = run(sandbox, f"{deep}try:\n f(0)\nexcept RecursionError as error:\n raise ValueError('x') from error")
+    assert (result.ending, result.exit_code) == ("exit", 1) and result.stderr.endswith(b"ValueError: x\n")
+    assert len(result.stderr) < 8000
+
+
+def test_the_time_limit_is_of_cpu_time_so_a_busy_machine_ends_no_program(sandbox: LocalSandbox) -> None:
+    cores = len(os.sched_getaffinity(0))
+    spin = "import time\nwhile time.process_time() < {}: pass\nprint('done')"
+    with contextlib.ExitStack() as others:
+        for _ in range(4 * cores):
+            other = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+            others.callback(other.wait)
+            others.callback(other.kill)
+        result = run(sandbox, spin.format(0.5), time_s=1.0)
+        assert said(result) == "done\n" and 0.5 <= result.seconds < 1
+        assert run(sandbox, spin.format(60), time_s=0.3).ending == "time limit"
 
 
 @pytest.mark.parametrize(("ending", "code"), [("sys.exit(3)", 3), ("raise KeyError('k')", 1), ("os.abort()", -6)])
