@@ -3,7 +3,9 @@
 A check takes the response and the arguments of its instruction, and returns what is wrong, or None. The patterns mean
 what they mean in the paper's own code (google-research/instruction_following_eval). For two kinds that code uses
 models which are downloaded or random; fixed rules replace them here: a sentence ends at a stop, question mark or
-exclamation mark that a new sentence follows, and the language comes from `filters.text.language`.
+exclamation mark that a new sentence follows, and the language comes from `filters.text.language`. Four faults of that
+code are not repeated: keywords are literal text (its `C++` is a regular expression), paragraphs are counted and indexed
+alike, a first "word" may be several, and the signs of a product highlight nothing.
 """
 
 import inspect
@@ -22,6 +24,9 @@ SENTENCE_END = re.compile(
 ABBREVIATED = re.compile(rf"\b(?:{ABBREVIATIONS})\.$")
 WORD = re.compile(r"\w+")
 TOKEN = re.compile(r"[^\W_]+(?:[-.&/][^\W_]+)*")
+# Emphasis as Markdown has it: no blank inside its edges, no letter outside them (3*4*5 is a product).
+HIGHLIGHT = re.compile(r"(?<![A-Za-z0-9*\\])(\*{1,3})(?=[^\s*])[^\n*]*(?<=[^\s*])\1(?![A-Za-z0-9*])")
+PARAGRAPH_BREAK = re.compile(r"\n[ \t]*\n\s*")
 Check = Callable[..., str | None]
 
 
@@ -35,16 +40,16 @@ def compare(found: int, relation: str, wanted: int, what: str) -> str | None:
 
 
 def existence(text: str, *, keywords: Sequence[str]) -> str | None:
-    missing = [word for word in keywords if not re.search(word, text, re.I)]
+    missing = [word for word in keywords if not re.search(re.escape(word), text, re.I)]
     return f"without {', '.join(missing)}" if missing else None
 
 
 def frequency(text: str, *, keyword: str, frequency: int, relation: str) -> str | None:
-    return compare(len(re.findall(keyword, text, re.I)), relation, frequency, f"times {keyword!r}")
+    return compare(len(re.findall(re.escape(keyword), text, re.I)), relation, frequency, f"times {keyword!r}")
 
 
 def forbidden_words(text: str, *, forbidden_words: Sequence[str]) -> str | None:
-    said = [word for word in forbidden_words if re.search(rf"\b{word}\b", text, re.I)]
+    said = [word for word in forbidden_words if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text, re.I)]
     return f"with {', '.join(said)}" if said else None
 
 
@@ -85,14 +90,22 @@ def number_words(text: str, *, num_words: int, relation: str) -> str | None:
 
 
 def first_word_of(text: str, *, num_paragraphs: int, nth_paragraph: int, first_word: str) -> str | None:
-    parts = text.split("\n\n")
-    found = sum(bool(part.strip()) for part in parts)
-    if found != num_paragraphs:
-        return f"{found} paragraphs, not {num_paragraphs}"
-    if not 0 < nth_paragraph <= len(parts) or not (paragraph := parts[nth_paragraph - 1].strip()):
+    parts = [part for part in PARAGRAPH_BREAK.split(text.strip()) if part]
+    if len(parts) != num_paragraphs:
+        return f"{len(parts)} paragraphs, not {num_paragraphs}"
+    if not 0 < nth_paragraph <= len(parts):
         return f"no paragraph {nth_paragraph}"
-    word = re.split(r"[.,?!'\"]", paragraph.split()[0].lstrip("'").lstrip('"'))[0].lower()
-    return None if word == first_word.lower() else f"paragraph {nth_paragraph} begins with {word!r}, not {first_word!r}"
+    wanted = first_word.lower().split()
+    said = parts[nth_paragraph - 1].lower().split()[: len(wanted)]
+    if len(said) == len(wanted) and all(map(same_word, said, wanted)):
+        return None
+    return f"paragraph {nth_paragraph} begins with {' '.join(said)!r}, not {first_word!r}"
+
+
+def same_word(said: str, wanted: str) -> bool:
+    """Return whether a word is the wanted one, apart from quotation marks around it and what follows punctuation."""
+    bare = said.lstrip("'").lstrip('"')
+    return wanted in (re.split(r"[.,?!'\"]", bare)[0], bare.rstrip(".,?!'\":;"))
 
 
 def number_placeholders(text: str, *, num_placeholders: int) -> str | None:
@@ -115,13 +128,12 @@ def constrained_response(text: str) -> str | None:
 
 
 def number_highlighted_sections(text: str, *, num_highlights: int) -> str | None:
-    marked = re.findall(r"\*[^\n\*]*\*", text) + re.findall(r"\*\*[^\n\*]*\*\*", text)
-    found = sum(bool(mark.strip("*").strip()) for mark in marked)
+    found = len(HIGHLIGHT.findall(text))
     return compare(found, "at least", num_highlights, "highlighted sections")
 
 
 def multiple_sections(text: str, *, section_spliter: str, num_sections: int) -> str | None:
-    found = len(re.split(rf"\s?{section_spliter}\s?\d+\s?", text)) - 1
+    found = len(re.split(rf"\s?{re.escape(section_spliter)}\s?\d+\s?", text)) - 1
     return compare(found, "at least", num_sections, f"sections marked {section_spliter!r}")
 
 

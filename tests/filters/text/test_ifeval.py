@@ -104,13 +104,77 @@ def test_loose_reading_ignores_emphasis_and_a_first_or_last_line() -> None:
         ({"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{"n": 1}]}, "unexpected keyword argument 'n'"),
         ({"instruction_id_list": ["keywords:existence"], "kwargs": [{}]}, "'keywords'"),
         ({"instruction_id_list": [], "kwargs": []}, "is empty"),
-        ({"instruction_id_list": ["keywords:existence"], "kwargs": [{"keywords": ["("]}]}, "unterminated subpattern"),
     ],
 )
 def test_a_bad_reference_is_an_error(reference: Any, said: str) -> None:
     text = reference if isinstance(reference, str) else json.dumps(reference)
     judgement = instruction.verify(Item("text", text))
     assert judgement.status == "error" and said in judgement.reason, judgement
+
+
+SIGNS = ["C++", "c++", "(", "[", "a.b", "a|b", "$5", "^", "\\d", "*", "?", "{1}"]
+
+
+@pytest.mark.parametrize("word", SIGNS)
+def test_keywords_are_literal_text(word: str) -> None:
+    for kind, arguments in (
+        ("keywords:existence", {"keywords": [word]}),
+        ("keywords:frequency", {"keyword": word, "frequency": 2, "relation": "at least"}),
+    ):
+        check = bind(kind, arguments)
+        assert check(f"We like {word.upper()} and {word}, too.") is None
+        assert check("We like ccc, ab, axb, 11111 and 5") is not None
+    forbidden = bind("keywords:forbidden_words", {"forbidden_words": [word]})
+    assert forbidden(f"We like {word}, too.") is not None
+    assert forbidden("We like ccc, ab, axb, 11111 and 5") is None
+
+
+@pytest.mark.parametrize("gap", ["\n\n", "\n\n\n", "\n\n\n\n", "\n \n", "\n\t\n\n"])
+def test_paragraphs_are_counted_and_indexed_alike(gap: str) -> None:
+    text = gap + gap.join(("alpha one\nmore", "beta two", "gamma three")) + gap
+    for place, word in enumerate(("alpha", "beta", "gamma"), 1):
+        arguments = {"num_paragraphs": 3, "nth_paragraph": place, "first_word": word}
+        assert bind("length_constraints:nth_paragraph_first_word", arguments)(text) is None
+        assert bind("length_constraints:nth_paragraph_first_word", arguments | {"first_word": "one"})(text)
+        assert bind("length_constraints:nth_paragraph_first_word", arguments | {"num_paragraphs": 4})(text)
+
+
+@pytest.mark.parametrize(
+    ("first", "text", "follows"),
+    [
+        ("once upon", "Once upon a time", True),
+        ("once upon", "Once by", False),
+        ("once upon", "Once", False),
+        ("weekend", "'Weekend, b", True),
+        ("weekend", '"Weekend" b', True),
+        ("weekend", "Weekend's end", True),
+        ("don't", "Don't go", True),
+        ("don't", "Done", False),
+    ],
+)
+def test_first_words(first: str, text: str, follows: bool) -> None:
+    arguments = {"num_paragraphs": 1, "nth_paragraph": 1, "first_word": first}
+    assert (bind("length_constraints:nth_paragraph_first_word", arguments)(text) is None) == follows
+
+
+@pytest.mark.parametrize(
+    ("text", "highlights"),
+    [
+        ("*a* and **b c** and ***d***", 3),
+        ("(*a*), *b*.", 2),
+        ("* item one\n* item two", 0),
+        ("* item with *one* mark", 1),
+        ("3*4*5 is 60", 0),
+        ("2 * 3 * 4", 0),
+        ("x*y*z", 0),
+        ("** ** and ****", 0),
+        ("\u8fd9\u662f*\u91cd\u70b9*\u3002", 1),
+    ],
+)
+def test_highlights_are_emphasis_and_nothing_else(text: str, highlights: int) -> None:
+    kind = "detectable_format:number_highlighted_sections"
+    assert bind(kind, {"num_highlights": highlights})(text) is None
+    assert bind(kind, {"num_highlights": highlights + 1})(text) is not None
 
 
 def test_an_empty_answer_is_unparseable() -> None:
