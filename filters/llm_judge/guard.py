@@ -11,6 +11,8 @@ final answers, which should hold an answer and nothing else. Both take linear ti
 import re
 import unicodedata
 
+from filters.llm_judge.guard_patterns import ADDRESSES, VERDICT
+
 FINAL_CHARS = 1000  # most characters of a final answer
 SHORT_CHARS = 60
 
@@ -24,20 +26,6 @@ FORGERIES = {
     r"[^\n]{0,40}\b(?:instruc\w*|anweisung\w*|consigne\w*|prompts?|guidelines?)\b"
     r"|(?:忽略|无视|忽视)[^\n]{0,20}(?:指令|指示|提示|规则|以上|之前)|игнориру\w*[^\n]{0,40}инструкц"
     r"|指示を無視|지시[^\n]{0,10}무시",
-}
-ADDRESSES = {
-    "it names a judge or its material": r"\b(?:judges?|grad(?:er|ing)|evaluators?|examiners?|assessors?|verifiers?"
-    r"|verdicts?|rubrics?|llms?|language models?|chatgpt|assistants?|prompts?|ground truth|gold(?:en)? answers?"
-    r"|(?:reference|candidate|standard|expected|model) (?:answers?|solutions?|responses?)|instructions?)\b"
-    r"|裁判|评委|评判|评分|打分|判为|判定|参考答案|标准答案|指令|提示词|採点|審査|채점|심사"
-    r"|\b(?:juez|juge|richter|судья|оцен\w*)\b",
-    "it speaks of what stands elsewhere": r"\b(?:ignor\w*|disregard|forget|override|bypass|skip)\b[^\n]{0,40}"
-    r"\b(?:rules?|above|previous|prior|everything|all|context)\b",
-    "it claims to be right": r"\b(?:this|it|my|mine|above|answers?|responses?|solutions?|they|both|two)\b[^.\n]{0,30}"
-    r"\b(?:is|are|be|was)\s(?:\w+\s){0,3}(?:correct|equivalent|right|identical|equal|valid|same)\b"
-    r"|\b(?:mark|grade|score|rate|accept|treat|consider|count|deem|label|classify|evaluate|respond|reply|output|print"
-    r"|say|write|return|conclude)\b[^.\n]{0,40}\b(?:correct|equivalent|right|valid|yes|true|full)\b"
-    r"|\bequivalent\b|正确的?[。!]?$|答案(?:是|为)?正确",
 }
 OPENER = re.compile(
     r"(?:let ?s|let us|let me|here(?: s| is)|(?:we|i) (?:need|have) to|to (?:solve|find|answer)|step by step)\b.*"
@@ -53,6 +41,7 @@ TWO_ALPHABETS = re.compile(r"[a-z][\u0400-\u04ff]|[\u0400-\u04ff][a-z]")
 LAYOUT = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\b|\\boxed|[\s*_`#$.,!(){}\[\]\"'\u2018-\u201d\u3002:-]+")
 _forgeries = {reason: re.compile(pattern, re.MULTILINE) for reason, pattern in FORGERIES.items()}
 _addresses = {reason: re.compile(pattern, re.MULTILINE) for reason, pattern in ADDRESSES.items()}
+_verdict = re.compile(VERDICT)
 
 
 def reason_against(answer: str) -> str | None:
@@ -64,6 +53,8 @@ def reason_against(answer: str) -> str | None:
     plain = normalized(answer)
     if plain.endswith(":") or OPENER.fullmatch(LAYOUT.sub(" ", plain).strip()):
         return "it announces an answer and gives none"
+    if _verdict.fullmatch(plain):
+        return "it has the form of a verdict"
     return forgery(answer) or next((why for why, pattern in _addresses.items() if pattern.search(plain)), None)
 
 
