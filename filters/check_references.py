@@ -1,22 +1,26 @@
 """Checks of reference answers before sampling: a reference that no answer can match costs every sample of its prompt.
 
 Each prompt's own verifier is asked two questions: does it accept the reference as an answer, and can it judge another
-answer by it? A verifier may have two further hooks. `reference_answer(reference)` returns the answer that a reference
+answer by it? A verifier may have three further hooks. `reference_answer(reference)` returns the answer that a reference
 stands for, if that is not the reference itself (None if it stands for no answer, as a JSON object does).
-`reference_defects(reference)` returns what looks wrong with it.
+`reference_defects(reference)` returns what looks wrong with it. `wrong_answer(reference)` returns an answer in the form
+that the verifier wants and that is wrong, such as a program that does nothing; a reference that accepts it is vacuous.
 """
 
 import json
+import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from rich.table import Table
 
 from filters.grade import CHUNK_ROWS, MISSING, Row, read_rows, value_at
+from filters.text.short_answer import unwrapped
 from filters.verification.pool import Pool, Task
 from filters.verification.verdicts import Item, Verdict, check_options, verifier_hook
 from generators.contract.errors import InputError
@@ -28,9 +32,21 @@ KINDS = (
     "mangled",
     "unparsable",
     "refused",
+    "vacuous",
+    "slow",
     "multi-valued",
 )  # the last is not a fault: as many answers are then required
+UNREADABLE = {"empty", "unparsable", "refused", "vacuous"}  # kinds with which no sample can be accepted, or each one is
 PROBE = "\\boxed{987654321}"  # an answer that no reference has
+PLACEHOLDER = re.compile(
+    r"\W*(?:(?:see|refer to|cf\.?)\s+(?:the\s+)?(?:\w+\s+)?"
+    r"(?:solutions?|answers?|explanations?|proofs?|above|below|figures?|attach\w*|images?|texts?|diagrams?)"
+    r"|(?:solution|answer|proof)s?\s+(?:is\s+|are\s+)?"
+    r"(?:omitted|required|not (?:given|provided|available)|above|below|attached|in the (?:text|book))"
+    r"|(?:answers?|results?)\s+(?:(?:may|will|can)\s+vary|var(?:y|ies))|proofs?|n/a|tbd|todo|to be (?:determined|added)"
+    r"|not (?:given|provided|available|applicable)|详?见(?:解析|解答|答案|图|上|下)\w*|略)\W*",
+    re.IGNORECASE,
+)
 
 
 class Defect(NamedTuple):
@@ -46,7 +62,9 @@ class ReferenceSummary:
 
     rows: int = 0
     faulty: int = 0  # with a defect other than several values
+    unreadable: int = 0  # whose verifier accepts no sample by it, or every one
     unverified: int = 0  # without a verifier
+    reasons: Counter[str] = field(default_factory=Counter)  # of the unreadable ones
     by_verifier: dict[str, Counter[str]] = field(default_factory=dict)
 
     def table(self) -> Table:
@@ -65,6 +83,8 @@ def check_references(
     *,
     verifier: str | None = None,
     reference_field: str = "reference",
+    options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    most: int | None = None,
     timeout_s: float = 5.0,
     workers: int | None = None,
     progress: Progress = no_progress,
@@ -73,15 +93,17 @@ def check_references(
 
     `file` is .jsonl, .jsonl.gz or .parquet, such as prompts.parquet. Lines hold `row` (from 1), `id` or `prompt_id`
     if the row has one, `reference`, `verifier`, `defect` and `reason`. A row's verifier is its own `verifier`, else
-    `verifier`; rows without one are counted and skipped. Before anything is judged, a missing file raises
-    FileNotFoundError, and an unknown verifier or a row without the field raises ValueError.
+    `verifier`; rows without one are counted and skipped. `options`: verifier -> its options. `most`: check only so many
+    rows, spread over the file. Before anything is judged, a missing file raises FileNotFoundError, and an unknown
+    verifier or a row without the field raises ValueError.
     """
-    total = check_fields(file, verifier, reference_field)
+    total = check_fields(file, verifier, reference_field, options)
+    every = 1 if most is None else -(-total // most)
     summary, lines = ReferenceSummary(), list[str]()
-    with Pool(workers, timeout_s=timeout_s) as pool, progress("references", total) as bar:
-        rows = read_rows(file)
+    with Pool(workers, timeout_s=timeout_s) as pool, progress("references", -(-total // every)) as bar:
+        rows = islice(read_rows(file), 0, None, every)
         while chunk := list(islice(rows, CHUNK_ROWS)):
-            for number, row, name, defects in defects_of(pool, chunk, verifier, reference_field):
+            for number, row, name, defects in defects_of(pool, chunk, verifier, reference_field, options):
                 lines += [json.dumps(line(number, row, name, reference_field, defect)) + "\n" for defect in defects]
                 count(summary, name, defects)
             bar.update(len(chunk))
@@ -89,7 +111,9 @@ def check_references(
     return summary
 
 
-def check_fields(file: Path, verifier: str | None, reference_field: str) -> int:
+def check_fields(
+    file: Path, verifier: str | None, reference_field: str, options: Mapping[str, Mapping[str, Any]]
+) -> int:
     """Return the number of rows; raise ValueError unless every row has the field and every named verifier exists."""
     total, seen = 0, set[str]()
     for number, row in read_rows(file):
@@ -100,7 +124,7 @@ def check_fields(file: Path, verifier: str | None, reference_field: str) -> int:
             )
         name = row.get("verifier") or verifier
         if name and name not in seen:
-            check_options(name, {})
+            check_options(name, options.get(name, {}))
             seen.add(name)
     if not total:
         raise InputError(f"{file}: it has no rows")
@@ -110,13 +134,17 @@ def check_fields(file: Path, verifier: str | None, reference_field: str) -> int:
 
 
 def defects_of(
-    pool: Pool, rows: Sequence[tuple[int, Row]], verifier: str | None, reference_field: str
+    pool: Pool,
+    rows: Sequence[tuple[int, Row]],
+    verifier: str | None,
+    reference_field: str,
+    options: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[int, Row, str, list[Defect]]]:
     """Yield (row number, row, verifier name, defects) for each row; the name is empty if the row has no verifier."""
     named = [(number, row, str(row.get("verifier") or verifier or "")) for number, row in rows]
     references = [text_of(value_at(row, reference_field)) for _, row, _ in named]
     tasks = [
-        tasks_of(name, reference, row) if name else []
+        tasks_of(name, reference, row, options.get(name, {})) if name else []
         for (_, row, name), reference in zip(named, references, strict=True)
     ]
     verdicts = iter(pool.run([task for some in tasks for task in some]))
@@ -129,14 +157,17 @@ def text_of(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def tasks_of(name: str, reference: str, row: Row) -> list[Task]:
+def tasks_of(name: str, reference: str, row: Row, options: Mapping[str, Any]) -> list[Task]:
     """Return the questions to the verifier: another answer first, then the reference itself if it is an answer."""
     messages = row.get("messages") or ()
     if not reference.strip():
-        return [(name, Item(PROBE, None, messages=messages))]
+        return [(name, Item(PROBE, None, messages=messages, options=options))]
+    other = hook(name, "wrong_answer", lambda reference: PROBE)(reference)
     own = hook(name, "reference_answer", itself)(reference)
-    tasks = [(name, Item(PROBE, reference, messages=messages))]
-    return tasks if own is None else [*tasks, (name, Item(own, reference, messages=messages, bare=True))]
+    tasks = [(name, Item(other, reference, messages=messages, options=options))]
+    if own is None:
+        return tasks
+    return [*tasks, (name, Item(own, reference, messages=messages, bare=True, options=options))]
 
 
 def itself(reference: str) -> str | None:
@@ -161,8 +192,14 @@ def defects_in(name: str, reference: str, verdicts: Sequence[Verdict]) -> list[D
     if not reference.strip():  # some verifiers judge without one
         return [Defect("empty", probe.reason)] if probe.status == "error" else []
     defects = [Defect(*found) for found in hook(name, "reference_defects", lambda reference: ())(reference)]
-    if probe.status in ("error", "timeout"):
+    if PLACEHOLDER.fullmatch(unwrapped(reference)):
+        return [*defects, Defect("empty", "it says where the answer is, or that there is none, and is no answer")]
+    if probe.status == "error":
         return [*defects, Defect("unparsable", probe.reason)]
+    if "timeout" in (verdict.status for verdict in verdicts):
+        return [*defects, Defect("slow", next(v.reason for v in verdicts if v.status == "timeout"))]
+    if probe.status == "correct" and verifier_hook(name, "wrong_answer"):
+        defects.append(Defect("vacuous", f"it accepts an answer that is wrong: {probe.reason}"))
     refused = [Defect("refused", f"as an answer it is {v.status}: {v.reason}") for v in own if v.status != "correct"]
     return [*defects, *refused]
 
@@ -191,3 +228,6 @@ def count(summary: ReferenceSummary, name: str, defects: Sequence[Defect]) -> No
     kinds = {defect.kind for defect in defects}
     found.update(["references", *kinds] if kinds else ["references", "fine"])
     summary.faulty += bool(kinds - {"multi-valued"})
+    if why := next((defect for defect in defects if defect.kind in UNREADABLE), None):
+        summary.unreadable += 1
+        summary.reasons[f"{why.kind}: {why.reason}"] += 1

@@ -8,7 +8,7 @@ JSON) wants exactly these; of `A or B`, either is right.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from filters.choices.letters import COMPACT, Choice, plain, read_answer, value_of
@@ -83,6 +83,22 @@ def split_reference(reference: str) -> tuple[str, list[str] | None]:
 def joined(answer: Any) -> str:
     """Return the answer of a JSON reference as text; a list is joined by commas."""
     return ", ".join(map(str, answer)) if isinstance(answer, list) else str(answer)
+
+
+def reference_answer(reference: str) -> str | None:
+    """Return the answer that a reference stands for (filters.check_references)."""
+    try:
+        return split_reference(reference)[0]
+    except ValueError:
+        return None
+
+
+def reference_defects(reference: str) -> Iterator[tuple[str, str]]:
+    """Yield that a reference wants several letters (filters.check_references)."""
+    answer = reference_answer(reference)
+    choice = None if answer is None else reference_choice(answer, {})
+    if choice is not None and len(choice.letters) > 1 and not choice.unsure:
+        yield "multi-valued", f"it has {len(choice.letters)} letters, and an answer must have exactly these"
 
 
 def reference_choice(answer: str, options: Mapping[str, str]) -> Choice | None:

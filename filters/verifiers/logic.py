@@ -99,3 +99,12 @@ def scorer(task: str) -> Any:
 def readable() -> list[str]:
     """Return the folders that tasks import from while they score."""
     return readable_folders([path for path in sys.path if path])
+
+
+def reference_answer(reference: str) -> str | None:
+    """Return the answer of the entry, which its task must accept (filters.check_references); None if it has none."""
+    try:
+        answer = read_entry(reference)["answer"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return answer if isinstance(answer, str) and answer.strip() else None

@@ -36,3 +36,8 @@ def verify(item: Item) -> Judgement:
     if between.strip() or after.strip():
         return wrong("text outside the tags")
     return correct("the tags are in order") if answer.strip() else wrong("empty answer")
+
+
+def reference_answer(reference: str) -> str:
+    """Return a completion in the format that a reference asks for (filters.check_references)."""
+    return "<think>so</think><answer>1</answer>" if reference == "answer" else "<think>so</think>1"

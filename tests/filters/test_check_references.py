@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from filters.check_references import check_references
+from filters.verifiers import logic
 
 REFERENCES = {
     "12": [],
@@ -14,13 +15,13 @@ REFERENCES = {
     "She has 3*4 = 12\n#### 12": [],
     "": ["empty"],
     "   ": ["empty"],
-    "\\frac{1}{": ["mangled"],
-    "\\frac{}{2}": ["mangled"],
+    "\\frac{1}{": ["mangled", "unparsable"],
+    "\\frac{}{2}": ["mangled", "unparsable"],
     "1, 2": ["multi-valued"],
     "3 \\pm 2\\sqrt{2}": ["multi-valued"],
-    "0.050.6": ["mangled"],
+    "0.050.6": ["mangled", "unparsable"],
     "\\omegat": ["mangled"],
-    "5 &lt; 6": ["mangled"],
+    "5 &lt; 6": ["mangled", "unparsable"],
 }
 
 
@@ -66,6 +67,94 @@ def test_prompts_as_the_stage_writes_them_name_their_own_verifiers(tmp_path: Pat
     assert (line["prompt_id"], line["defect"]) == ("c", "unparsable")
     assert line["reason"].startswith("the reference '12' is not a letter")
     assert (summary.rows, summary.faulty, summary.unverified) == (5, 1, 1)
+
+
+def mbpp(*lines: str) -> str:
+    return json.dumps({"test_list": list(lines), "test_imports": [], "test_setup_code": ""})
+
+
+def options(answer: object, *values: str) -> str:
+    return json.dumps({"answer": answer, "options": values})
+
+
+INSTRUCTION = '{"instruction_id_list": ["%s"], "kwargs": [{}]}'
+BY_VERIFIER = [  # verifier, reference, kinds of its defects
+    ("math_answer", "\\frac{1}{0}", ["mangled"]),
+    ("math_answer", "1/0", ["mangled"]),
+    ("math_answer", "see solution", ["empty"]),
+    ("math_answer", "\\text{See the solution.}", ["empty"]),
+    ("math_answer", "Answers may vary", ["empty"]),
+    ("math_answer", "N/A", ["empty"]),
+    ("math_answer", "1/10", []),
+    ("exact", "see above", ["empty"]),
+    ("exact", "the sea", []),
+    ("judge", "proof omitted", ["empty"]),
+    ("judge", "Paris", []),
+    ("choice", "B", []),
+    ("choice", "A or B", []),
+    ("choice", "A, C", ["multi-valued"]),
+    ("choice", "ACD", ["multi-valued"]),
+    ("choice", options("E", "1", "2"), ["unparsable"]),
+    ("choice", options("B", "1", "2"), []),
+    ("choice", options("2", "1", "2"), []),
+    ("choice", options(["A", "B"], "1", "2", "3"), ["multi-valued"]),
+    ("think_format", "answer", []),
+    ("think_format", "", []),
+    ("think_format", "tags", ["unparsable"]),
+    ("language", "whatever", []),
+    ("instruction", INSTRUCTION % "punctuation:no_comma", []),
+    ("instruction", INSTRUCTION % "punctuation:none", ["unparsable"]),
+    ("code_tests", mbpp("assert f(1) == 2"), []),
+    ("code_tests", mbpp("assert Solution().f(1) == 2"), []),
+    ("code_tests", mbpp("assert f(1 =="), ["unparsable"]),
+    ("code_tests", mbpp(), ["unparsable"]),
+    ("code_tests", mbpp("# nothing"), ["unparsable"]),
+    ("code_tests", mbpp("def test_it():\n    pass"), ["unparsable"]),
+    ("code_tests", mbpp("import no_such_package", "assert f(1) == 2"), ["unparsable"]),
+    ("code_tests", mbpp("f(1)"), ["vacuous"]),
+    ("code_tests", json.dumps({"fn_name": "f", "inputs": [[1]], "outputs": [2]}), []),
+    ("code_tests", json.dumps({"inputs": ["1"], "outputs": ["2"]}), []),
+]
+
+
+def test_defects_of_each_verifiers_references(tmp_path: Path) -> None:
+    file = write(tmp_path / "in.jsonl", [{"verifier": name, "reference": text} for name, text, _ in BY_VERIFIER])
+    summary = check_references(file, tmp_path / "out.jsonl", workers=1)
+    found = defects(tmp_path / "out.jsonl")
+    seen = [(name, text, found.get(place, [])) for place, (name, text, _) in enumerate(BY_VERIFIER, 1)]
+    assert seen == BY_VERIFIER
+    unread = {"empty", "unparsable", "vacuous"}
+    assert summary.unreadable == sum(bool(unread & set(kinds)) for _, _, kinds in BY_VERIFIER)
+    assert summary.reasons.total() == summary.unreadable
+
+
+def test_the_letters_of_a_reference_are_compared_with_the_options_of_its_prompt(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Which?\nA. 1\nB. 2\nC. 3"}]
+    rows = [{"verifier": "choice", "reference": letter, "messages": messages} for letter in "CE"]
+    check_references(write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl", workers=1)
+    assert defects(tmp_path / "out.jsonl") == {2: ["unparsable"]}
+
+
+def test_a_task_must_accept_the_answer_of_its_own_entry(tmp_path: Path) -> None:
+    reasoning_gym = pytest.importorskip("reasoning_gym", reason="needs the extra `logic`")
+    entry = reasoning_gym.create_dataset("chain_sum", size=1, seed=3)[0]
+    rows = [logic.reference_of(entry), logic.reference_of({**entry, "answer": "no number"}), '{"a": 1}']
+    file = write(tmp_path / "in.jsonl", [{"reference": reference} for reference in rows])
+    check_references(file, tmp_path / "out.jsonl", verifier="logic", workers=1)
+    assert defects(tmp_path / "out.jsonl") == {2: ["refused"], 3: ["unparsable"]}
+
+
+def test_only_so_many_references_are_checked_spread_over_the_file(tmp_path: Path) -> None:
+    file = write(tmp_path / "in.jsonl", [{"reference": "12" if i < 50 else ""} for i in range(100)])
+    summary = check_references(file, tmp_path / "out.jsonl", verifier="math_answer", most=10, workers=1)
+    assert (summary.rows, summary.unreadable) == (10, 5)
+    assert sorted(defects(tmp_path / "out.jsonl")) == [51, 61, 71, 81, 91]
+
+
+def test_options_reach_the_verifiers(tmp_path: Path) -> None:
+    file = write(tmp_path / "in.jsonl", [{"reference": mbpp("assert f(1) == 2"), "verifier": "code_tests"}])
+    with pytest.raises(ValueError, match="code_tests"):
+        check_references(file, tmp_path / "out.jsonl", options={"code_tests": {"no_such_option": 1}}, workers=1)
 
 
 REFUSING = """
