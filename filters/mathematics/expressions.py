@@ -63,17 +63,30 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Several values in brackets: `()`, `[]`, `[)`, `(]`, `{}` (a set), or none (a list)."""
+    """Several values in brackets: `()`, `[]`, `[)`, `(]`, `{}` (a set), or none (a list).
+
+    `link` is what separates the values of a list: a comma, `and` or `or`.
+    """
 
     brackets: str
     items: tuple["Expression", ...]
+    link: str = ","
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A union of sets."""
+    """A union, intersection or difference of sets, from left to right: `cup`, `cap` or `setminus` between the parts."""
 
     parts: tuple["Expression", ...]
+    signs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A clock time such as 3:15 or 2:30:00, or a ratio of three or more."""
+
+    parts: tuple["Expression", ...]
+    clock: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +111,14 @@ class Words:
     text: str
 
 
-Expression = Number | Name | Sum | Product | Power | Call | Quantity | Sequence | Join | Matrix | Relation | Words
+Expression = (
+    Number | Name | Sum | Product | Power | Call | Quantity | Sequence | Join | Ratio | Matrix | Relation | Words
+)
 
 CONSTANTS = frozenset("πei∞")
 MINUS_ONE = Number(Fraction(-1))
 INFINITY = Name("∞")
 LOG_BASE = Name("log")  # base of a logarithm that names none: e or 10
-LETTERS = "letters"  # function of three or more adjacent letters: their product, unless they are a word
 
 
 def negated(value: Expression) -> Expression:
@@ -123,6 +137,11 @@ def quotient(above: Expression, below: Expression) -> Expression:
     return Product((above, Power(below, MINUS_ONE)))
 
 
+def is_equation(value: "Expression") -> bool:
+    """Return whether the value is an equation or a chain of equations."""
+    return isinstance(value, Relation) and set(value.signs) == {"="}
+
+
 def is_unknown_call(node: Expression) -> bool:
     """Return whether the node is a function of which only the name is known."""
     return isinstance(node, Call) and node.function.endswith("()")
@@ -131,7 +150,9 @@ def is_unknown_call(node: Expression) -> bool:
 def parts_of(node: Expression) -> tuple[Expression, ...]:
     """Return the direct children of a node."""
     match node:
-        case Sum(parts) | Product(parts) | Call(_, parts) | Sequence(_, parts) | Join(parts) | Relation(_, parts):
+        case Sum(parts) | Product(parts) | Call(_, parts) | Sequence(_, parts) | Relation(_, parts):
+            return parts
+        case Join(parts, _) | Ratio(parts, _):
             return parts
         case Power(base, exponent):
             return base, exponent
@@ -163,8 +184,12 @@ def substituted(node: Expression, old: Expression, new: Expression) -> Expressio
         return tuple(substituted(part, old, new) for part in parts)
 
     match node:
-        case Sum(parts) | Product(parts) | Join(parts):
+        case Sum(parts) | Product(parts):
             return type(node)(every(parts))
+        case Join(parts, signs):
+            return Join(every(parts), signs)
+        case Ratio(parts, clock):
+            return Ratio(every(parts), clock)
         case Power(base, exponent):
             return Power(*every((base, exponent)))
         case Call(function, parts):
@@ -172,7 +197,7 @@ def substituted(node: Expression, old: Expression, new: Expression) -> Expressio
         case Quantity(inner, unit):
             return Quantity(substituted(inner, old, new), unit)
         case Sequence(brackets, parts):
-            return Sequence(brackets, every(parts))
+            return Sequence(brackets, every(parts), node.link)
         case Relation(signs, parts):
             return Relation(signs, every(parts))
         case Matrix(rows):

@@ -14,7 +14,6 @@ from hashlib import blake2b
 from math import comb, factorial
 
 from filters.mathematics.expressions import (
-    LETTERS,
     Call,
     Expression,
     Name,
@@ -37,6 +36,7 @@ PRIMES = (
 # 1 modulo 8 and modulo every odd prime up to 43, so -1 and these primes have roots; one of each two is chosen.
 COMPLEX_PRIME = 103326797731423744146976730271153505201
 SMALL_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67)
+TRIGONOMETRIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
 MAX_FACTORIAL = 3000
 MAX_BITS = 4096
 POINTS = 2
@@ -255,8 +255,8 @@ class Point:
             return self.value(Number(exact))
         if function == "log":
             return self.logarithm(arguments[1]) * self.inverse(self.logarithm(arguments[0])) % self.prime
-        if function == LETTERS:
-            return self.value(Product(arguments))
+        if function in TRIGONOMETRIC and len(arguments) == 1:
+            return self.trigonometric(function, self.value(arguments[0]))
         if function == "factorial":
             return self.factorial(arguments[0])
         if function == "binom":
@@ -266,6 +266,22 @@ class Point:
             return self.factorial(above) * self.inverse(divisor) % self.prime
         self.faithful = False
         return hashed(self.seed, function, *map(self.value, arguments)) % self.prime
+
+    def trigonometric(self, function: str, angle: int) -> int:
+        """Return sin, cos and the like from one hash of the angle, the tangent of its half: sin^2 + cos^2 is then 1."""
+        self.faithful = False
+        half = hashed(self.seed, "tan(x/2)", angle) % self.prime
+        square = half * half % self.prime
+        below = self.inverse(1 + square)
+        sine, cosine = 2 * half * below % self.prime, (1 - square) * below % self.prime
+        return {
+            "sin": lambda: sine,
+            "cos": lambda: cosine,
+            "tan": lambda: sine * self.inverse(cosine),
+            "cot": lambda: cosine * self.inverse(sine),
+            "sec": lambda: self.inverse(cosine),
+            "csc": lambda: self.inverse(sine),
+        }[function]() % self.prime
 
     def factorial(self, argument: Expression) -> int:
         n = rational(argument)

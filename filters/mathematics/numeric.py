@@ -3,7 +3,7 @@
 import cmath
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
@@ -29,6 +29,8 @@ MARGIN = 1e-6  # far above any rounding
 CONSTANTS = {"π": complex(math.pi), "e": complex(math.e), "i": 1j}
 LOG_BASES = (Name("e"), Number(Fraction(10)))
 POINTS = 6
+GRID = [x / 2 + 0.03 for x in range(-24, 25)]  # where zeros of equations are sought
+BISECTIONS = 40
 RANGES = ((0.5, 2.0), (0.05, 0.9), (3.0, 9.0))  # (start, length) of the ranges from which unknowns are taken
 
 
@@ -93,8 +95,6 @@ def evaluate(node: Expression, seed: int) -> Ball:
             return total
         case Power(base, exponent):
             return power(evaluate(base, seed), evaluate(exponent, seed))
-        case Call("letters", arguments):
-            return evaluate(Product(arguments), seed)
         case Call(function, arguments):
             return called(function, [evaluate(argument, seed) for argument in arguments])
         case Quantity(value, "%"):
@@ -193,25 +193,44 @@ def gamma(argument: Ball) -> Ball:
     return rounded(complex(value), value * (64 * EPSILON + 5 * argument.radius))
 
 
-def roots_differ(one: Expression, other: Expression, name: str) -> bool:
-    """Return whether `one` = 0 and `other` = 0, both linear in `name`, solve to different values at some point."""
+def zeros_differ(one: Expression, other: Expression, name: str) -> bool:
+    """Return whether some zero of `one` in the unknown `name`, the others being fixed, is certainly none of `other`."""
     for seed in range(POINTS):
-        try:
-            left, right = root(one, name, seed), root(other, name, seed)
-        except (Undecidable, ArithmeticError, ValueError):
-            continue
-        if left is not None and right is not None and abs(left - right) > MARGIN * max(abs(left), abs(right)):
-            return True
+        for zero in zeros(one, name, seed):
+            try:
+                values = [evaluate(substituted(other, Name(name), exact), seed) for exact in bounds(zero)]
+            except (Undecidable, ArithmeticError, ValueError):
+                continue
+            size = max(abs(ball.middle) for ball in values)
+            change = abs(values[0].middle - values[1].middle)
+            if size > MARGIN + sum(ball.radius for ball in values) + 1e3 * change:
+                return True
     return False
 
 
-def root(equation: Expression, name: str, seed: int) -> complex | None:
-    """Return the zero of an expression that is linear in `name`; None if it is not linear."""
-    first, second, third = (
-        evaluate(substituted(equation, Name(name), Number(Fraction(value))), seed) for value in (1, 2, 3)
-    )
-    slope = second.middle - first.middle
-    size = max(abs(first.middle), abs(second.middle), abs(third.middle))
-    if abs(third.middle - second.middle - slope) > MARGIN * size or abs(slope) < MARGIN * size:
-        return None
-    return 1 - first.middle / slope
+def bounds(zero: float) -> tuple[Expression, Expression]:
+    """Return numbers just below and above a zero that was found by bisection."""
+    step = max(abs(zero), 1.0) * 1e-9
+    return Number(Fraction(zero - step)), Number(Fraction(zero + step))
+
+
+def zeros(equation: Expression, name: str, seed: int) -> Iterator[float]:
+    """Yield real zeros of an expression in one unknown: of each change of sign on a grid, the place by bisection."""
+
+    def value(x: float) -> float:
+        try:
+            ball = evaluate(substituted(equation, Name(name), Number(Fraction(x))), seed)
+        except (Undecidable, ArithmeticError, ValueError):
+            return math.nan
+        return ball.middle.real if abs(ball.middle.imag) <= MARGIN else math.nan
+
+    heights = [value(x) for x in GRID]
+    for start, end, low, high in zip(GRID, GRID[1:], heights, heights[1:], strict=False):
+        if not low * high < 0:
+            continue
+        left, right = start, end
+        for _ in range(BISECTIONS):
+            middle = (left + right) / 2
+            left, right = (middle, right) if value(middle) * low > 0 else (left, middle)
+        if abs(value(left)) < MARGIN:
+            yield (left + right) / 2

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 
 from filters.mathematics.expressions import Sequence, Words
-from filters.mathematics.parser import read_answer
-from filters.mathematics.tokens import Unreadable
+from filters.mathematics.reading.parser import read_answer
+from filters.mathematics.reading.tokens import Unreadable
 
 # pattern -> what a match says about the text
 DAMAGE = {
@@ -13,6 +13,7 @@ DAMAGE = {
     re.compile(r"&(?:lt|gt|amp|nbsp|quot);"): "holds HTML entities",
     re.compile(r"\\\\[a-z]{3,}"): "holds doubled backslashes",
     re.compile(r"\\(?:frac|sqrt|text|binom)\s*(?:\{[^{}]*\})?\s*\{\s*\}|^\s*[\^_]|[\^_]\s*$|\(\s*\)"): "lacks a part",
+    re.compile(r"\\[dt]?frac\s*(?:\{[^{}]*\}|\d)\s*(?:\{\s*0+(?:\.0*)?\s*\}|0)|/\s*0+(?:\.0*)?\s*$"): "divides by zero",
     re.compile(r"\d\.\d+\.\d"): "has two decimal points in one number",
     re.compile(r"\\(?:frac|sqrt|text|boxed)?$"): "ends within a command",
     re.compile(r"\\(?:alpha|beta|gamma|theta|lambda|omega|sigma|rho|zeta|pi)[A-Za-z]|[A-Za-z]{20}"): "lost its blanks",

@@ -1,6 +1,7 @@
 """Math-Verify (huggingface/Math-Verify 0.9), for comparisons that exact arithmetic leaves undecided.
 
-It parses both sides into sympy and compares them. Its own time-outs use signals and fail outside the main thread; they
+It gets no text, only trees that were read in full and are written out again: so it can leave out no part. It parses
+them into sympy and compares them. Its own time-outs use signals and fail outside the main thread; they
 are off here, because the pool enforces the deadline. Input that would only burn that deadline (power towers, thousands
 of digits) is rejected by `too_large` before parsing. The library is imported on first use: most verdicts need no sympy.
 """
@@ -8,70 +9,102 @@ of digits) is rejected by `too_large` before parsing. The library is imported on
 import logging
 import math
 import re
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from filters.verification.verdicts import Judgement, broken, correct, unparseable, wrong
+from filters.mathematics.exact_values import flat
+from filters.mathematics.expressions import LOG_BASE, Call, Expression, Name, Number, Power, Product, Relation, Sum
+from filters.mathematics.quantities import Comparison
 
 DELIMITER = re.compile(r"(?<!\\)(?:\$|\\[()\[\]])")
 PROSE = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or)\b)[A-Za-z]{2,}")
-NOT_UNITS = r"(?:sin|cos|tan|cot|sec|csc|log|exp|sqrt|and|hundred|thousand|million|billion|trillion|dozen)\b"
-QUANTITY = re.compile(rf"([-+]?[\d.,/]*\d)\s+((?!{NOT_UNITS})[A-Za-z]{{3,}}[A-Za-z ]*)\.?")
+NAME = re.compile(r"[A-Za-z](?:_[A-Za-z\d])?")
+GREEK = "alpha beta gamma theta lambda mu omega phi rho sigma tau"
+NAMED = {"π": r"\pi", "∞": r"\infty"} | {name: f"\\{name}" for name in GREEK.split()}
+FUNCTION_NAMES = "sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh"
+WRITTEN = frozenset(FUNCTION_NAMES.split())
+SIGNS = {"=": "=", "<": "<", ">": ">", "<=": r"\le", ">=": r"\ge"}
 MANY_DIGITS = re.compile(r"\d{200}")
 HUGE_POWER = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*\d{5}")
 POWER_IN_EXPONENT = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*(\d+)\s*(?:\^|\*\*)\s*[{(]*\s*(\d+)")
 SHOWN_CHARS = 80
 
 
-def by_math_verify(said: str, reference: str, *, whole: bool) -> Judgement:
-    """Return Math-Verify's verdict, quoting both sides; `whole` says that all of `said` is the answer."""
+def equal_by_math_verify(reference: Expression, said: Expression) -> Comparison:
+    """Return Math-Verify's verdict on two trees; both are written out in full, so that it can leave out no part.
+
+    Only single values, equations and inequalities go there: it compares lists without their order, labels and repeats.
+    """
+    try:
+        texts = latex(reference), latex(said)
+    except Unwritable:
+        return Comparison.UNDECIDED
     from math_verify import parse
     from math_verify import verify as equivalent
 
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns that its time-outs are off
-    expected = parsed_reference(reference)
-    if not expected:
-        return broken(f"the reference {shown(reference)} could not be read as mathematics")
-    values = parse(as_box(said) if whole else said, parsing_timeout=None)
-    if not values:
-        return unparseable("no answer found")
-    text = shown(str(values[-1]))
-    if equivalent(list(expected), values, allow_set_relation_comp=True, timeout_seconds=None):
-        return correct(f"{text} equals the reference {shown(reference)}")
-    if all(isinstance(value, str) for value in values):
-        return unparseable(f"{text} could not be read as mathematics")
-    return wrong(f"got {text}, reference {shown(reference)}")
+    expected = parsed(texts[0])
+    values = parse(f"\\boxed{{{texts[1]}}}", parsing_timeout=None)
+    if not expected or not values or all(isinstance(value, str) for value in values):
+        return Comparison.UNDECIDED
+    same = equivalent(list(expected), values, allow_set_relation_comp=True, timeout_seconds=None)
+    return Comparison.EQUAL if same else Comparison.DIFFERENT
 
 
 @lru_cache(maxsize=256)
-def parsed_reference(reference: str) -> tuple[Any, ...]:
-    """Return Math-Verify's reading of a bare reference answer; cached, as the samples of a prompt share it."""
+def parsed(text: str) -> tuple[Any, ...]:
+    """Return Math-Verify's reading of a reference answer; cached, as the samples of a prompt share it."""
     from math_verify import parse
 
-    helped = QUANTITY.fullmatch(reference) or delimited(reference)
-    return tuple(parse(as_box(reference) if helped else f"${reference}$", parsing_timeout=None))
+    return tuple(parse(f"\\boxed{{{text}}}", parsing_timeout=None))
 
 
-def as_box(marked: str) -> str:
-    """Return a mark's contents in the form that Math-Verify reads as one formula; prose with formulas is kept."""
-    if quantity := QUANTITY.fullmatch(marked):
-        marked = f"{quantity.group(1)} \\text{{ {quantity.group(2)}}}"
-    elif delimited(marked):
-        formula = without_delimiters(marked)
-        if "\\boxed" in formula or PROSE.search(formula):
-            return marked
-        marked = formula
-    return f"\\boxed{{{marked}}}"
+class Unwritable(Exception):
+    """A tree that holds what Math-Verify compares in another way, or not at all."""
 
 
-def without_delimiters(text: str) -> str:
-    """Return the text without dollars and `\\(`, and with every run of white space as one space."""
-    return " ".join(DELIMITER.sub("", text).split())
+def latex(node: Expression) -> str:
+    """Return a tree as LaTeX with every bracket and sign written out; raise Unwritable for lists, units and words."""
+    match node:
+        case Number(value):
+            return str(value) if value.denominator == 1 else f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
+        case Name(text):
+            return NAMED.get(text) or (text if NAME.fullmatch(text) else unwritable(text))
+        case Sum(terms):
+            return "+".join(f"({latex(term)})" for term in terms)
+        case Product(factors):
+            return r" \cdot ".join(f"({latex(factor)})" for factor in factors)
+        case Power(base, exponent):
+            return f"({latex(base)})^{{{latex(exponent)}}}"
+        case Call("abs", (argument,)):
+            return f"|{latex(argument)}|"
+        case Call("log", (base, argument)):
+            below = "" if base == LOG_BASE else f"_{{{latex(base)}}}"
+            return f"\\log{below}({latex(argument)})"
+        case Call("factorial", (argument,)):
+            return f"({latex(argument)})!"
+        case Call(r"\sum" | r"\prod" as sign, (name, low, high, term)):
+            return f"{sign}_{{{latex(name)}={latex(low)}}}^{{{latex(high)}}}({latex(term)})"
+        case Call(r"\int", (low, high, Product() as integrand)):
+            return integral(latex(low), latex(high), flat(integrand))
+        case Call(function, (argument,)) if function in WRITTEN:
+            return f"\\{function}({latex(argument)})"
+        case Relation((sign,), (left, right)) if sign in SIGNS:
+            return f"{latex(left)} {SIGNS[sign]} {latex(right)}"
+    return unwritable(type(node).__name__)
 
 
-def delimited(text: str) -> bool:
-    """Return whether Math-Verify will find formulas in the text without help."""
-    return any(mark in text for mark in ("$", "\\(", "\\[", "\\boxed"))
+def integral(low: str, high: str, factors: list[Expression]) -> str:
+    """Return a definite integral, whose last factors are d and the name of its variable."""
+    match factors:
+        case [*rest, Name("d"), Name(name)]:
+            return f"\\int_{{{low}}}^{{{high}}}({latex(Product((Number(Fraction(1)), *rest)))})d{name}"
+    return unwritable("an integral")
+
+
+def unwritable(what: str) -> str:
+    raise Unwritable(what)
 
 
 def too_large(text: str) -> str | None:

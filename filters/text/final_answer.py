@@ -6,25 +6,34 @@ Every pass over the text takes linear time, whatever the text contains.
 import re
 from dataclasses import dataclass
 
+from filters.text.boxes import box_places, boxed, joined_boxes, separate_boxes, with_braces
+from filters.text.commitment import committed, is_denied
 from filters.verification.verdicts import Item, Judgement, unparseable
 
 OPEN, CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
-BRACES = re.compile(r"\\f?boxed\s*\{|\\.|[{}]", re.DOTALL)
-STATED = re.compile(r"\b(final\s+)?answer\W{0,3}(?:is\b\s*:?|:)|^A:", re.IGNORECASE | re.MULTILINE)
-SENTENCE = re.compile(r"\.(?=\s|$)|\n|<\||</")
-# Text that may stand between two boxes of one answer: signs and blanks, or a few words with `and` or `or`.
-LINK = re.compile(
-    r"(?:[\s$,;.&]|\\[,;: ()\[\]]|\\q?quad|and|or|\\(?:text|mathrm)\s*\{\s*(?:,|and|or)*\s*\})*"
-    r"|(?:_\{?\d|[^.\n\d]){0,30}\b(?:and|or)\b(?:_\{?\d|[^.\n\d]){0,20}"
+# Every model's marks of its thinking: the closing ones, then those that open.
+CLOSED = re.compile(
+    r"</think\s*>|<\|end_of_thought\|>|</(?:thinking|thought|thoughts|reasoning|seed:think)>|\[/THINK\]|◁/think▷|<\|/think\|>"
+    r"|<\|channel\|>final<\|message\|>"
 )
+OPENED = re.compile(
+    r"<think\s*>|<\|begin_of_thought\|>|<(?:thinking|thought|thoughts|seed:think)>|\[THINK\]|◁think▷|<\|think\|>"
+)
+STATED = re.compile(
+    r"\b(final\s+)?(?:answer|antwort|réponse|respuesta|ответ)\W{0,3}(?:(?:is|ist|est|es)\b\s*:?|:)|(最终)?答案(?:是|为)?\s*[:\uff1a]?|^A:",
+    re.IGNORECASE | re.MULTILINE,
+)
+SENTENCE = re.compile(r"\.(?=\s|$)|[\n。]|<\||</")
 # Endings of a text that was cut off: inside a box, after an operator, inside \( or \[.
 CUT_OFF = re.compile(r"\\f?boxed\s*\{[^}]*$|[=+/^_({\[\\-]$|\\\((?:(?!\\\)).)*$|\\\[(?:(?!\\\]).)*$", re.DOTALL)
-AFTER_WORD = re.compile(r"}[\s$]*(?:\\[)\]])?\s*(?:\\?%|percent|pct|degrees)")
+# Prose in parentheses behind an answer: "5 (see step 3)".
+REMARK = re.compile(r"\s*\((?=[^()]*[A-Za-z]{2})[^()]*\)\s*$")
+BOLD = re.compile(r"[\s:]*\*\*([^*\n]+)\*\*")
 AFTER_BOX = re.compile(r"[\s$]*(?:\\[)\]])?\s*(\\?%|percent|pct|degrees)")
-LINK_CHARS = 60
 SENTENCE_WORDS = re.compile(r"(?:(?<![\\A-Za-z])[A-Za-z]{2,}[,\s]+){3}")  # three words in a row
 STATED_CHARS = 200
+AFTER_CHARS = 40
 SEARCHED_CHARS = 20_000  # from the end
 LOOP_CHARS = 100  # a text is a loop if its last LOOP_CHARS occur LOOP_TIMES
 LOOP_TIMES = 5
@@ -39,9 +48,11 @@ PLAIN |= dict.fromkeys((0x200B, 0x200C, 0x200D, 0x2060, 0xFEFF))
 class Answer:
     """The text after the thinking, the contents of its last mark (None if it has no mark), and the number of boxes.
 
-    `joined`: the last boxes, separated by commas, if several make up the answer. `stated`: the text after "the final
-    answer is" if that follows the last box, or after "answer is" if there is no mark. `unit`: the % or degrees right
-    after the last box.
+    `joined`: the last boxes as one list or equation, if they make up the answer. `separate`: the last boxes if prose
+    parts them: either all of them or the last one may be meant. `stated`: the text after "the final answer is" if that
+    follows the last box, or after "answer is" if there is no mark. `said`: without any of these, the readings of the
+    last number or formula. `after`: the text right after the last box, where its unit may stand. `denied`: the text
+    around the last box takes it back.
     """
 
     text: str
@@ -49,23 +60,46 @@ class Answer:
     boxes: int = 0
     joined: str | None = None
     stated: str | None = None
-    unit: str = ""
+    separate: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    after: str = ""
+    denied: bool = False
+
+    @property
+    def unit(self) -> str:
+        """The % or degrees right after the last box."""
+        match = AFTER_BOX.match(self.after)
+        return f" {match.group(1)}" if match else ""
 
 
 def final_answer(item: Item) -> Answer | Judgement:
     """Return the answer, or why there is none: unfinished thinking, a cut-off, a loop, an empty completion."""
-    text = item.answer.rpartition(CLOSE)[2]
+    text = after_thinking(item.answer)
     text = (text if text.isascii() else text.translate(PLAIN)).strip()
-    if not text or OPEN in text:
+    if not text or OPENED.search(text):
         return unparseable("thinking never ended" if item.reasoning or text else "the answer is empty")
+    text = with_braces(text)
     marked, boxes = marked_answer(text)
-    joined, stated = joined_boxes(text) if boxes > 1 else None, stated_answer(text, marked, boxes)
-    unit = AFTER_BOX.match(text, box_places(text)[-1][2] + 1) if boxes and AFTER_WORD.search(text) else None
+    stated = stated_answer(text, marked, boxes)
     if item.bare and marked is None:
         marked = text
     if marked is None and (reason := unfinished(text, item.finish_reason, stated)):
         return unparseable(reason)
-    return Answer(text, marked, boxes, joined, stated, f" {unit.group(1)}" if unit else "")
+    if not boxes:
+        said = committed(text) if marked is None and stated is None else ()
+        return Answer(text, marked, stated=stated, said=said)
+    start, _, end = box_places(text)[-1]
+    after = text[end + 1 : end + 1 + AFTER_CHARS].partition("\n")[0]
+    several = (joined_boxes(scope(text)), separate_boxes(scope(text))) if boxes > 1 else (None, ())
+    return Answer(
+        text, marked, boxes, several[0], stated, several[1], after=after, denied=is_denied(text, start, end + 1)
+    )
+
+
+def after_thinking(text: str) -> str:
+    """Return the text after the last mark that closes a model's thinking."""
+    last = max((match.end() for match in CLOSED.finditer(text)), default=0)
+    return text[last:]
 
 
 def unfinished(text: str, finish_reason: str, stated: str | None) -> str | None:
@@ -92,8 +126,7 @@ def marked_answer(text: str) -> tuple[str | None, int]:
     Boxes inside an `<answer>` tag take precedence over those outside it.
     """
     within_tag = last_tag(text)
-    scope = text if within_tag is None else within_tag
-    if boxes := boxed(scope):
+    if boxes := boxed(scope(text)):
         return boxes[-1], len(boxes)
     if within_tag is not None:
         return within_tag.strip(), 0
@@ -111,45 +144,10 @@ def last_tag(text: str) -> str | None:
     return text[start + len(ANSWER_OPEN) : end] if start >= 0 else None
 
 
-def boxed(text: str) -> list[str]:
-    """Return the contents of every `\\boxed{}` whose brace is closed, in order; only the outermost of nested boxes."""
-    return [text[start:end].strip() for _, start, end in box_places(text)]
-
-
-def box_places(text: str) -> list[tuple[int, int, int]]:
-    """Return (start of the command, start of the contents, end of the contents) of each box."""
-    first = text.find("boxed")
-    opened: list[tuple[int, int] | None] = []
-    found: list[tuple[int, int, int]] = []
-    for match in BRACES.finditer(text, max(0, first - 2)) if first >= 0 else ():
-        token = match.group()
-        if token == "{":
-            opened.append(None)
-        elif token == "}":
-            place = opened.pop() if opened else None
-            if place:
-                while found and found[-1][0] > place[0]:
-                    found.pop()
-                found.append((*place, match.start()))
-        elif "boxed" in token:
-            opened.append((match.start(), match.end()))
-    return found
-
-
-def joined_boxes(text: str) -> str | None:
-    """Return the last boxes, comma-separated, if at most an `and` parts them; None if the last stands alone."""
-    text = last_tag(text) or text
-    places = box_places(text)
-    first = len(places) - 1
-    while first and linked(text[places[first - 1][2] + 1 : places[first][0]]):
-        first -= 1
-    contents = [text[start:end].strip() for _, start, end in places[first:]]
-    return ", ".join(contents) if len(contents) > 1 else None
-
-
-def linked(gap: str) -> bool:
-    """Return whether the text between two boxes makes them one answer."""
-    return len(gap) <= LINK_CHARS and LINK.fullmatch(gap) is not None
+def scope(text: str) -> str:
+    """Return the part of a text in which boxes count: the last `<answer>` if there is one."""
+    within_tag = last_tag(text)
+    return text if within_tag is None else within_tag
 
 
 def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
@@ -158,10 +156,14 @@ def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
         return None
     after = text.rfind("boxed") if boxes else 0
     said = max(STATED.finditer(text, max(after, len(text) - SEARCHED_CHARS)), key=re.Match.end, default=None)
-    if said is None or (boxes and not said.group(1)):
+    if said is None or (boxes and not (said.group(1) or said.group(2))):
         return None
-    tail = text[said.end() : said.end() + STATED_CHARS].lstrip(" *:\n")
+    tail = text[said.end() : said.end() + STATED_CHARS]
+    if bold := BOLD.match(tail):
+        return bold[1].strip()
+    tail = tail.lstrip(" *:\n")
     if tail.startswith(("\\[", "$$")):
         tail = tail[2:].lstrip()
     sentence = SENTENCE.split(tail, maxsplit=1)[0].replace('\\"', "").strip(" *\"'")
+    sentence = REMARK.sub("", sentence)
     return sentence if sentence and not SENTENCE_WORDS.search(sentence) else None

@@ -1,7 +1,8 @@
 """Mathematical answers, compared by our own exact arithmetic, or by Math-Verify where that cannot decide.
 
-No text is evaluated as code: it is parsed into a tree (filters.mathematics.parser), and two trees are compared by exact
-and modular arithmetic (filters.mathematics.compare). About six in a thousand answers go to Math-Verify.
+No text is evaluated as code: it is parsed into a tree (filters.mathematics.reading.parser), and two trees are compared
+by exact and modular arithmetic (filters.mathematics.compare). Where these cannot decide, Math-Verify gets the trees,
+written out again; an answer that cannot be read as a whole is never accepted.
 """
 
 import re
@@ -10,29 +11,51 @@ from fractions import Fraction
 from typing import Any
 
 from filters.mathematics.compare import LENIENCIES, Comparer, Comparison, leniencies_needed
-from filters.mathematics.expressions import LETTERS, Call, Expression, Words, nodes
-from filters.mathematics.parser import read_answer
+from filters.mathematics.expressions import Expression, Quantity, Sequence, Words, nodes
+from filters.mathematics.quantities import DEFAULT_LENIENCIES
+from filters.mathematics.reading.parser import read_answer
+from filters.mathematics.reading.surface import plain
+from filters.mathematics.reading.tokens import Unreadable
+from filters.mathematics.reading.words import (
+    date,
+    is_code,
+    number_in_words,
+    phrase,
+    qualifiers_conflict,
+    same_phrase,
+    without_qualifier,
+)
 from filters.mathematics.references import defects
-from filters.mathematics.symbolic import DELIMITER, PROSE, SHOWN_CHARS, by_math_verify, shown, too_large
-from filters.mathematics.tokens import Unreadable
-from filters.text.final_answer import Answer, boxed, final_answer, joined_boxes
+from filters.mathematics.symbolic import DELIMITER, PROSE, SHOWN_CHARS, equal_by_math_verify, shown, too_large
+from filters.mathematics.units import read_unit
+from filters.text.boxes import boxed, joined_boxes
+from filters.text.commitment import committed
+from filters.text.final_answer import Answer, final_answer, stated_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
-SEARCHED_CHARS = 20_000  # at the end of an answer without a mark; Math-Verify takes the rightmost match anyway
 MARKED_CHARS = 4_000
 SHORT_CHARS = 200
+FORMAL = re.compile(r"[\\$=]")
+TEXT = re.compile(r"\\(?:text|mathrm)\s*\{[^{}]*\}")
 
 NUMBER = re.compile(
     r"([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:[eE]([+-]?\d{1,3})|\\(?:times|cdot)10\^\{?([+-]?\d{1,3})\}?)?"
 )
 FRACTION = re.compile(r"([+-]?)\\[dt]?frac\{(\d+)\}\{(\d+)\}|([+-]?)(\d+)/(\d+)")
 MARKUP = re.compile(r"\\[,!;: ]|\\left|\\right|[\s$]|\\text\{\s*\}")
-LAYOUT = re.compile(r"\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,!;: ]|\s")
+PARTED = re.compile(r"[\d.,](?:\s|\\[,!;: ])+[\d.,]")  # blanks that part digits
+LAYOUT = re.compile(r"\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,!;: ]|\s+")
+BLANK = re.compile(r"(?<![\w.,_]) | (?![\w.,])")
 SIZED_FRACTION = re.compile(r"\\[dt]frac(?![A-Za-z])")
 DOLLARS = re.compile(r"(\$\$?)([^$]+)\1")
 CHOICE = re.compile(r"(?:\\text(?:bf)?\s*\{)?\s*\(?([A-J])\)?\s*\}?")
 LABELLED = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*\(?([A-J])\s*[).:](?!\s*[-+*/^=,])")
+UNCLOSED_BOX = re.compile(r"^\\+boxed\{(?!.*\}$)", re.DOTALL)
 LABEL = re.compile(r"(?<![A-Za-z\\])[A-J]\s*[).]")
+PERCENT = re.compile(r"(?:[\s$]|\\[)\]])*(?:\\text\s*\{\s*)?\s*(?:\\?%|percent\b|pct\b)")
+UNIT_AFTER = re.compile(r"(?:[\s$]|\\[)\]]|\\[,;: ]|~)*((?:\\(?:text|mathrm)\s*\{)?[A-Za-z°/^\d²³.{} \\]+)")
+UNIT_WORDS = 4
+SMALL_WORDS = frozenset(("a", "in", "A", "I"))  # units that are words as well
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -61,22 +84,40 @@ def verify(item: Item) -> Judgement:
     answer = final_answer(item)
     if isinstance(answer, Judgement):
         return answer
+    if answer.denied:
+        return wrong("the text takes the answer in its box back")
     reference = bare_reference(item.reference or "")
-    leniencies = tuple(item.options.get("leniencies", ()))
-    return by_letter(answer, reference) or by_value(answer, reference, leniencies) or by_symbols(answer, reference)
+    leniencies = tuple(item.options.get("leniencies", DEFAULT_LENIENCIES))
+    return (
+        by_letter(answer, reference)
+        or by_parts(answer, reference, leniencies)
+        or by_value(answer, reference, leniencies)
+    )
 
 
 def bare_reference(reference: str) -> str:
     """Return the reference answer without `####`, `\\boxed{}` or dollars around the whole of it."""
     text = reference.rpartition("####")[2].strip()
-    boxes = boxed(text) if "boxed" in text else []
+    text = UNCLOSED_BOX.sub("", text)
+    boxes = boxed(text) if "box" in text else []
     if len(boxes) > 1:
-        text = joined_boxes(text) or text
+        text = joined_boxes(text) or boxes[-1]
     elif boxes:
         text = boxes[0]
-    text = text.replace("\\$", "")
     whole = DOLLARS.fullmatch(text)
-    return whole.group(2).strip() if whole else text
+    text = whole.group(2).strip() if whole else text
+    if len(text) > SHOWN_CHARS and (found := solution_answer(text)):  # a whole solution
+        return found
+    return text
+
+
+def solution_answer(text: str) -> str | None:
+    """Return the final answer of a solution in prose; None if the text is no prose."""
+    try:
+        prose = isinstance(read_answer(text), Words)
+    except (Unreadable, RecursionError):
+        prose = " is " in text
+    return (stated_answer(text, None, 0) or next(iter(committed(text)), None)) if prose else None
 
 
 def by_letter(answer: Answer, reference: str) -> Judgement | None:
@@ -90,59 +131,167 @@ def by_letter(answer: Answer, reference: str) -> Judgement | None:
     return wrong(f"got {said.group(1)}, reference {expected.group(1)}")
 
 
-def by_value(answer: Answer, reference: str, leniencies: tuple[str, ...] = ()) -> Judgement | None:
-    """Judge the first readable candidate by exact comparison; None leaves the answer to Math-Verify."""
-    judgement = None
-    for said in candidates(answer):
-        judgement = compared(said, reference, leniencies)
-        if judgement and judgement.status != "unparseable":
-            return judgement
-    return judgement if answer.marked is not None else None  # a formula may follow the sentence that holds none
-
-
-def candidates(answer: Answer) -> Iterator[str]:
-    """Yield the possible readings of the final answer, the last committed one first."""
-    marked = f"{answer.marked}{answer.unit}" if answer.marked and answer.unit else answer.marked
-    for text in (answer.stated, answer.joined, marked, None if answer.marked else formula(answer.text)):
-        if text and len(text) <= MARKED_CHARS:
-            yield text.replace("\\$", "")
-
-
-def formula(text: str) -> str | None:
-    """Return a text without a mark if it is nothing but a number or a delimited formula."""
-    if len(text) > SHORT_CHARS or PROSE.search(text):
+def by_parts(answer: Answer, reference: str, leniencies: tuple[str, ...]) -> Judgement | None:
+    """Judge boxes that prose parts as a list if the reference is a list of as many values, in its order; else None."""
+    if not answer.separate or answer.joined:
         return None
-    return text if DELIMITER.match(text) or exact_number(text) is not None else None
+    try:
+        expected = read_answer(reference)
+        items = expected.items if isinstance(expected, Sequence) and expected.brackets in ("", "()") else ()
+        if len(items) != len(answer.separate):
+            return None
+        found = [
+            Comparer(defaults(leniencies)).compare(*pair)
+            for pair in zip(items, map(read_answer, answer.separate), strict=True)
+        ]
+    except (Unreadable, RecursionError):
+        return None
+    said = ", ".join(answer.separate)
+    if set(found) == {Comparison.EQUAL}:
+        return correct(f"{shown(said)} equals the reference {shown(reference)}")
+    return wrong(f"got {shown(said)}, reference {shown(reference)}")
 
 
-def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgement | None:
-    """Return a judgement by value; None if a side cannot be read or the comparison is undecided."""
+def by_value(answer: Answer, reference: str, leniencies: tuple[str, ...] = ()) -> Judgement:
+    """Judge the first readable candidate; several readings of one value count if they are equal."""
+    judgement = None
+    readings = list(candidates(answer, reference))
+    for said in readings:
+        judgement = compared(said, reference, leniencies)
+        if judgement.status != "unparseable":
+            break
+    if judgement is None:
+        return unparseable("no answer found")
+    if (
+        judgement.status == "wrong"
+        and len(answer.said) > 1
+        and compared(answer.said[1], answer.said[0], leniencies).score
+    ):
+        return compared(answer.said[1], reference, leniencies)
+    return judgement
+
+
+def candidates(answer: Answer, reference: str) -> Iterator[str]:
+    """Yield the possible readings of the final answer, the last committed one first."""
+    if answer.stated:
+        yield answer.stated
+    elif answer.marked is None and is_formula(answer.text):
+        yield answer.text
+    if answer.joined:
+        yield answer.joined
+    elif answer.marked is not None:
+        yield with_unit(answer.marked, answer.after, reference)
+    yield from answer.said
+    if answer.marked is None and not answer.said:
+        yield from committed(answer.text)
+
+
+def is_formula(text: str) -> bool:
+    """Return whether a text without a mark is a short answer and nothing else: LaTeX, an equation, or no letters."""
+    if len(text) > SHORT_CHARS or PROSE.search(TEXT.sub("", plain(text))):
+        return False
+    return FORMAL.search(text) is not None or not re.search(r"[A-Za-z]", text)
+
+
+def with_unit(marked: str, after: str, reference: str) -> str:
+    """Return the contents of a box with the unit that stands right after it, if the reference has a unit.
+
+    A percentage whose sign is outside the box is a share.
+    """
+    if PERCENT.match(after) and not marked.rstrip().endswith("%"):
+        return f"{marked}\\%" if has_unit(reference) else f"({marked})/100"
+    if after and (unit := unit_after(after)) and has_unit(reference):
+        return f"{marked}\\text{{ {unit}}}"
+    return marked
+
+
+def has_unit(reference: str) -> bool:
+    """Return whether the reference is a value with a unit."""
+    try:
+        return any(isinstance(node, Quantity) for node in nodes(read_answer(reference)))
+    except (Unreadable, RecursionError):
+        return False
+
+
+def unit_after(after: str) -> str:
+    """Return the unit that a text begins with: `cm` of `cm long`, `square feet`; the empty string if there is none."""
+    match = UNIT_AFTER.match(after)
+    if match is None:
+        return ""
+    words = re.sub(r"\\(?:text|mathrm)\s*\{|[{}\\]", " ", match[1]).rstrip(". ").split()
+    for length in range(min(len(words), UNIT_WORDS), 0, -1):
+        unit = read_unit(" ".join(words[:length]))
+        if unit.dimension and not unit.nouns and not (words[0] in SMALL_WORDS and len(words) > 1):
+            return " ".join(words[:length])
+    return ""
+
+
+def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgement:
+    """Return a judgement on one reading of the answer."""
+    if len(said) > MARKED_CHARS:
+        return unparseable(f"the answer has {len(said)} characters; at most {MARKED_CHARS} are read")
     number, expected = exact_number(said), exact_number(reference)
     if number is not None and number == expected:
         return correct(f"{said} equals the reference {reference}")
     if spelled(said) == spelled(reference):
         return correct(f"{shown(said)} is the reference")
+    if (judgement := by_words(said, reference)) is not None:
+        return judgement
+    (core, qualifier), (expected_core, expected_qualifier) = without_qualifier(said), without_qualifier(reference)
+    if qualifiers_conflict(qualifier, expected_qualifier):
+        return wrong(f"got {shown(said)}, reference {shown(reference)}")
+    return by_trees(core, expected_core, leniencies, said, reference)
+
+
+def by_words(said: str, reference: str) -> Judgement | None:
+    """Judge dates, numbers in words, words and codes; None if the answers are mathematics."""
+    one, other = plain(said), plain(reference)
+    dates = date(one), date(other)
+    words, expected = phrase(one), phrase(other)
+    if None not in dates:
+        same = dates[0] == dates[1]
+    elif words is not None and expected is not None:
+        same = same_phrase(words, expected)
+        if not same and not (is_code(one) or is_code(other)):
+            return None
+    else:
+        number, wanted = (number_in_words(text or "") for text in (words, expected))
+        number, wanted = number or exact_number(one), wanted or exact_number(other)
+        if (words is None and expected is None) or number is None or number != wanted:
+            return None
+        same = True
+    if same:
+        return correct(f"{shown(said)} is the reference")
+    return wrong(f"got {shown(said)}, reference {shown(reference)}")
+
+
+def by_trees(core: str, expected_core: str, leniencies: tuple[str, ...], said: str, reference: str) -> Judgement:
+    """Return the judgement on the two sides as parsed trees, by Math-Verify if they do not decide."""
     try:
-        return by_trees(said, reference, leniencies)
+        expected = read_answer(expected_core)
     except (Unreadable, RecursionError):
-        return None
-
-
-def by_trees(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgement | None:
-    """Return the judgement on the two sides as parsed trees."""
-    expected, got = read_answer(reference), read_answer(said)
-    if isinstance(expected, Words) and len(expected.text) > SHOWN_CHARS:  # a whole solution, not an answer
-        return None
-    found = Comparer().compare(expected, got)
-    if found is not Comparison.DIFFERENT and any(map(is_letters, (*nodes(expected), *nodes(got)))):
-        return None  # they are equal as products, but may be different words
+        return broken(f"the reference {shown(reference)} could not be read as mathematics")
+    if excess := too_large(core):
+        undecided: Judgement | None = unparseable(f"the answer {excess}")
+    else:
+        undecided = None
+    try:
+        got = read_answer(core)
+    except (Unreadable, RecursionError):
+        return undecided or unparseable(f"{shown(said)} could not be read as mathematics")
+    found = Comparer(defaults(leniencies)).compare(expected, got)
+    if found is Comparison.UNDECIDED and undecided is None:
+        found = equal_by_math_verify(expected, got)
     if found is Comparison.EQUAL:
         return correct(f"{shown(said)} equals the reference {shown(reference)}")
-    return None if found is Comparison.UNDECIDED else not_equal(got, expected, said, reference, leniencies)
+    if found is Comparison.UNDECIDED and undecided is not None:
+        return undecided
+    return not_equal(got, expected, said, reference, leniencies)
 
 
-def is_letters(node: Expression) -> bool:
-    return isinstance(node, Call) and node.function == LETTERS
+def defaults(leniencies: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of the leniencies that are on by default; the others are tried where these find no equality."""
+    return tuple(name for name in DEFAULT_LENIENCIES if name in leniencies)
 
 
 def not_equal(
@@ -160,7 +309,10 @@ def not_equal(
 
 def exact_number(text: str) -> Fraction | None:
     """Return the value of an integer, decimal (1,234.5; 2e-3; 2\\times10^{-3}) or fraction of integers; else None."""
-    text = MARKUP.sub("", text).removesuffix(".")
+    text = text.strip(" $").removesuffix(".")
+    if len(text) > 1 and PARTED.search(text):
+        return None
+    text = MARKUP.sub("", text)
     if match := NUMBER.fullmatch(text):
         sign, whole, decimals, *exponents = match.groups()
         if whole or decimals:
@@ -172,17 +324,7 @@ def exact_number(text: str) -> Fraction | None:
     return None
 
 
-def by_symbols(answer: Answer, reference: str) -> Judgement:
-    """Return Math-Verify's judgement on the mark's contents; on the end of the text if it has several boxes or none."""
-    whole = answer.marked is not None and answer.boxes <= 1
-    said = (answer.marked if whole and answer.marked else answer.text[-SEARCHED_CHARS:]).replace("\\$", "")
-    if whole and len(said) > MARKED_CHARS:
-        return unparseable(f"the answer has {len(said)} characters; at most {MARKED_CHARS} are read")
-    if excess := too_large(said):
-        return unparseable(f"the answer {excess}")
-    return by_math_verify(said, reference, whole=whole)
-
-
 def spelled(text: str) -> str:
     """Return the text without mere layout; formulas that differ in nothing else are equal, parsable or not."""
-    return LAYOUT.sub("", SIZED_FRACTION.sub(r"\\frac", DELIMITER.sub("", text))).removesuffix(".")
+    bare = LAYOUT.sub(" ", SIZED_FRACTION.sub(r"\\frac", DELIMITER.sub("", text))).strip()
+    return BLANK.sub("", bare).removesuffix(".")

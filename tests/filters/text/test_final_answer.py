@@ -58,7 +58,7 @@ def test_stated_answer(text: str, stated: str | None) -> None:
     [
         ("\\boxed{1} and \\boxed{2}", "1, 2"),
         ("$\\boxed{1}, \\boxed{2}, \\boxed{3}$", "1, 2, 3"),
-        ("$y_1 = \\boxed{a} \\) and \\( y_2 = \\boxed{b}$", "a, b"),
+        ("$y_1 = \\boxed{a} \\) and \\( y_2 = \\boxed{b}$", "y_1 = a, y_2 = b"),
         ("\\boxed{1} no no no \\boxed{2}", None),
         ("\\boxed{1}\n\nNow the second part of the question: \\boxed{2}", None),
     ],

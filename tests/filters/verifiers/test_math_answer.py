@@ -110,17 +110,19 @@ def test_pairs_of_the_math_verify_tests(shared_data: Path) -> None:
         ("$9$", "Answer \\( \n 9 \n \\)"),  # match_types latex alone: what looks for formulas must not see the number
         ("$f(x)$", "$f(y)$"),  # strict=False: one unknown stands for any other. To us f(y) is another answer
         ("$1 - \\frac{1}{\\mathrm{e}}$", "$1 + \\frac{1}{\\mathrm{e}}$"),  # they expect equal: 0.63 and 1.37 are not
+        ("$x = 11$", "$x = 5+5+1 = 7 =11$"),  # to us a false equation is no answer: 11 is not 7
+        ("$z = 1 + 1 = 2$", "$z = 3+3 = 2$"),  # likewise: 6 is not 2
     }
 
 
-def test_two_leniencies_judge_132_of_the_134_pairs_as_expected(shared_data: Path) -> None:
+def test_two_leniencies_judge_129_of_the_134_pairs_as_expected(shared_data: Path) -> None:
     pairs = [json.loads(line) for line in (shared_data / "verifier_pairs_dev.jsonl").read_text().splitlines()]
     options = {"leniencies": ["decimal_comma", "renamed"]}
     with Pool(1) as pool:
         tasks = [("math_answer", Item(pair["prediction"], pair["gold"], options=options)) for pair in pairs]
         verdicts = pool.run(tasks)
     agree = [(verdict.status == "correct") == pair["expected"] for verdict, pair in zip(verdicts, pairs, strict=True)]
-    assert sum(agree) == 132
+    assert sum(agree) == 129  # three state false equations
 
 
 def test_adversarial_answers_neither_hang_nor_crash(shared_data: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 from unicodedata import lookup
 
-from filters.mathematics.units import KNOWN
+from filters.mathematics.units import is_unit
 
 MAX_TOKENS = 1000
 
@@ -19,6 +19,7 @@ class Token(NamedTuple):
     kind: str
     text: str
     spaced: bool = False  # whether white space precedes it
+    upright: bool = False  # a single letter in \\text{} or \\mathrm{}, as units are set
 
 
 END = Token("end", "")
@@ -42,7 +43,11 @@ SIGNS = {
     **dict.fromkeys((r"\colon", "\N{FULLWIDTH COLON}"), ":"),
     **dict.fromkeys((r"\circ", r"\degree", "°", r"\textdegree"), "°"),
     **dict.fromkeys((r"\%", r"\percent"), "%"),
-    **dict.fromkeys((r"\land", r"\wedge", "and", r"\vee", r"\lor", "or"), ","),
+    **dict.fromkeys((r"\cap", "\N{INTERSECTION}"), "cap"),
+    **dict.fromkeys((r"\setminus", r"\backslash"), "setminus"),
+    **dict.fromkeys((r"\land", r"\wedge", "and"), "and"),
+    **dict.fromkeys((r"\vee", r"\lor", "or"), "or"),
+    r"\money": "$",
     **{mark: mark for mark in (r"\lfloor", r"\rfloor", r"\lceil", r"\rceil", r"\sqrt", r"\frac", r"\binom")},
     **dict.fromkeys((r"\dfrac", r"\tfrac", r"\cfrac"), r"\frac"),
     **dict.fromkeys((r"\dbinom", r"\tbinom"), r"\binom"),
@@ -57,6 +62,7 @@ NAMES = {
     **dict.fromkeys((r"\infty", "∞", "infty", "infinity", "inf", "oo"), "∞"),
     **dict.fromkeys((r"\emptyset", r"\varnothing", "∅"), "∅"),
     **dict.fromkeys((r"\imath",), "i"),
+    **dict.fromkeys((r"\ldots", r"\dots", r"\cdots", r"\dotsc", r"\dotsb", "...", "…", "⋯"), "…"),
     **{rf"\{letter}": letter for letter in ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta")},
     **{rf"\{letter}": letter for letter in ("iota", "kappa", "lambda", "mu", "nu", "xi", "rho", "sigma", "tau")},
     **{rf"\{letter}": letter for letter in ("upsilon", "phi", "chi", "psi", "omega", "ell", "hbar")},
@@ -88,15 +94,37 @@ FUNCTIONS = frozenset(
         "min",
         "deg",
         "det",
+        "cis",
     ]
 )
-HIGH = {"⁰": "0", "¹": "1", "²": "2", "³": "3", "⁴": "4", "⁵": "5", "⁶": "6", "⁷": "7", "⁸": "8", "⁹": "9", "⁻": "-"}
+HIGH = {
+    "⁰": "0",
+    "¹": "1",
+    "²": "2",
+    "³": "3",
+    "⁴": "4",
+    "⁵": "5",
+    "⁶": "6",
+    "⁷": "7",
+    "⁸": "8",
+    "⁹": "9",
+    "⁻": "-",
+    "⁺": "+",
+    "ⁿ": "n",
+    "ˣ": "x",
+    "ᵏ": "k",
+}
+LOW = {chr(0x2080 + digit): str(digit) for digit in range(10)} | {"ₙ": "n", "ₖ": "k"}
 
 TOKEN = re.compile(
     r"""
-      (?P<skip>\s+|~|\\[,;:!\ ]|\\?\$|\\[()\[\]]
-        |\\(?:left|right)\s*\.|\\(?:left|right|[Bb]igg?[lrm]?|displaystyle|textstyle|q?quad|limits|small)(?![A-Za-z]))
-    | (?P<number>(?:[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!|\\,|,\\,|,\\!\s|\\!,|\ )\d{3})+(?!\d)|\d+)
+      (?P<skip>\s+|~|\\[,;:!\ ]|\\?\$|\\[()\[\]]|\\q?quad
+        |\\(?:left|right)\s*\.
+        |\\(?:left|right|[Bb]igg?[lrm]?|displaystyle|textstyle|limits|small|mathrm|mathbf|boldsymbol)(?![A-Za-z{]))
+    | (?P<dots>\.\.\.|…|⋯)
+    | \\mathbb\s*\{?\s*(?P<set>[ZNQRC])\s*\}?
+    | (?P<number>(?:[1-9]\d{0,2}(?:,\ 0\d\d)+(?!\d)
+          |[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!|\\,|,\\,|,\\!\s|\\!,|\ )\d{3})+(?!\d)|\d+)
           (?:\.\d+)?(?:[eE][+-]?\d{1,4}(?!\d))?
         |\.\d+(?:[eE][+-]?\d{1,4}(?!\d))?)
     | \\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf|cal|bb)|mbox|operatorname|rm|bf)\*?\s*
@@ -106,13 +134,26 @@ TOKEN = re.compile(
     | \\(?P<edge>begin|end)\s*\{(?P<environment>[A-Za-z]+)\*?\}(?:\{[lcr|\ ]*\})?
     | (?P<command>\\(?:[A-Za-z]+|[{}%\\]))
     | (?P<letters>[A-Za-z]+)
-    | (?P<high>[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)
-    | (?P<sign>\*\*|<=|>=|!=|==|=<|=>|[^\sA-Za-z\d\\])
+    | (?P<high>[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿˣᵏ]+)
+    | (?P<low>[₀-₉ₙₖ]+)
+    | (?P<circled>[①-⑳])
+    | (?P<han>[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)
+    | (?P<sign>\*\*|<=|>=|!=|==|=<|=>|[^\sA-Za-z\d\\\u3040-\ud7af])
     """,
     re.VERBOSE,
 )
+MEASURED = re.compile(r"-?[\d.,:/]*\d(?:\s*[A-Za-z°%$][\w .%/^°]*)?")
 PLAIN_TEXT = re.compile(r"[\s\d.,+\-*/^=<>()]+|\s*[A-Za-z]\s*")
-LINKS = frozenset(("and", "or", ", and", ", or", ",", "and/or"))
+LINKS = {
+    "and": "and",
+    "or": "or",
+    ", and": "and",
+    ", or": "or",
+    ",": ",",
+    "and/or": "or",
+    ";": ",",
+    "or equivalently": "or",
+}
 
 
 def tokens(text: str) -> list[Token]:
@@ -151,15 +192,17 @@ def read(match: re.Match[str], spaced: bool) -> list[Token]:
         case "environment":
             return [Token(match["edge"], match["environment"])]
         case "high":
-            digits = "".join(HIGH[character] for character in word)
-            minus = [Token("sign", "-")] * digits.startswith("-")
-            return [
-                Token("sign", "^"),
-                Token("sign", "{"),
-                *minus,
-                Token("number", digits.lstrip("-")),
-                Token("sign", "}"),
-            ]
+            return raised("".join(HIGH[character] for character in word))
+        case "low":
+            return [Token("sign", "_"), Token("number", "".join(LOW[character] for character in word))]
+        case "set":
+            return [Token("name", f"set({match['set']})", spaced)]
+        case "dots":
+            return [Token("name", "…", spaced)]
+        case "circled":
+            return [Token("name", word, spaced)]
+        case "han":
+            return [Token("text", word, spaced)]
     if word in NAMES:
         return [Token("name", NAMES[word], spaced)]
     if word in SIGNS:
@@ -171,6 +214,12 @@ def read(match: re.Match[str], spaced: bool) -> list[Token]:
     return [Token("command" if kind == "command" else "sign", word, spaced)]
 
 
+def raised(exponent: str) -> list[Token]:
+    """Return the tokens of an exponent in Unicode superscripts."""
+    inner = tokens(exponent)
+    return [Token("sign", "^"), Token("sign", "{"), *inner, Token("sign", "}")]
+
+
 def split_command(word: str, spaced: bool) -> list[Token]:
     """Return the tokens of a command that lost its space: `\\piG` is a named letter and a letter."""
     return [Token("name", NAMES[word[:-1]], spaced), *letters(word[-1], False)] if word[:-1] in NAMES else []
@@ -180,7 +229,7 @@ def letters(word: str, spaced: bool) -> list[Token]:
     """Return the tokens of adjacent letters: a link, a function, a name, or a word to be read in context."""
     if word in SIGNS:
         return [Token("sign", SIGNS[word], spaced)]
-    if word in FUNCTIONS and word not in KNOWN:  # without a backslash, min and sec are units
+    if word in FUNCTIONS and not is_unit(word):  # without a backslash, min and sec are units
         return [Token("function", word, spaced)]
     if word in NAMES:
         return [Token("name", NAMES[word], spaced)]
@@ -193,9 +242,13 @@ def text_tokens(content: str, spaced: bool) -> list[Token]:
     if not words:
         return []
     if words.lower() in LINKS:
-        return [Token("sign", ",")]
-    if PLAIN_TEXT.fullmatch(words) and words not in KNOWN:
+        return [Token("sign", LINKS[words.lower()])]
+    if len(words) == 1 and words.isalpha():
+        return [token._replace(upright=True) for token in letters(words, spaced)] if words.isascii() else tokens(words)
+    if is_unit(words):
+        return [Token("text", words, spaced)]
+    if PLAIN_TEXT.fullmatch(words) or MEASURED.fullmatch(words):
         return tokens(words)
-    if words in FUNCTIONS and words not in KNOWN:
+    if words in FUNCTIONS:
         return [Token("function", words)]
     return [Token("text", words, spaced)]

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from filters.mathematics.expressions import (
+    CONSTANTS,
     INFINITY,
-    LETTERS,
     LOG_BASE,
     Call,
     Expression,
@@ -19,10 +19,11 @@ from filters.mathematics.expressions import (
     Quantity,
     Relation,
     Sequence,
+    Sum,
     negated,
     quotient,
 )
-from filters.mathematics.tokens import END, Token, Unreadable
+from filters.mathematics.reading.tokens import END, Token, Unreadable
 
 MAX_DEPTH = 40
 MAX_DIGITS = 1000
@@ -47,6 +48,9 @@ class FactorParser(ABC):
 
     @abstractmethod
     def elements(self) -> list[Expression]: ...
+
+    @abstractmethod
+    def listed(self) -> Expression: ...
 
     @abstractmethod
     def side(self) -> Expression: ...
@@ -90,6 +94,8 @@ class FactorParser(ABC):
     def factor(self) -> Expression:
         """Parse a primary with its power, factorials, percent and degree signs."""
         value = self.primary()
+        if self.tokens[self.place - 1].text == ")" and isinstance(value, Number) and self.accept("_"):
+            return Quantity(value, f"_{self.index()}")
         while self.at("!", "%", "°", "^", "'", "\N{PRIME}"):
             value = self.postfix(value, self.take().text)
         return value
@@ -171,7 +177,7 @@ class FactorParser(ABC):
             text += f"_{self.index()}"
         if text == "∞":
             return INFINITY
-        if text[0] in CALLED and self.accept("("):
+        if text[0] in CALLED and len(text.rstrip("'").partition("_")[0]) == 1 and self.accept("("):
             arguments = self.elements()
             self.expect(")")
             return Call(f"{text}()", tuple(arguments))
@@ -196,9 +202,13 @@ class FactorParser(ABC):
         return self.tokens[start : self.place - 1]
 
     def word(self, text: str) -> Expression:
-        """Parse adjacent letters as a product, the last with a subscript perhaps; three or more may be a word."""
-        factors = (*map(Name, text[:-1]), self.name(text[-1]))
-        return Product(factors) if len(factors) < 3 else Call(LETTERS, factors)
+        """Parse adjacent letters as a product, the last with a subscript perhaps.
+
+        Three or more with e or i among them, the names of constants, are rather a word: one name.
+        """
+        if len(text) > 2 and set(text) & CONSTANTS:
+            return self.name(text)
+        return Product((*map(Name, text[:-1]), self.name(text[-1])))
 
     def function(self, name: str) -> Expression:
         """Parse `\\sin^2 x`, `\\log_{10}(2)`, `\\max(1, 2)`; an argument without brackets extends to the next sign."""
@@ -211,6 +221,8 @@ class FactorParser(ABC):
             arguments = (self.bare_argument(),)
         if power is None:
             return call(name, base, arguments)
+        if power == Number(Fraction(-1)) and name in ("sin", "cos", "tan") and base is None:
+            return Call(f"arc{name}", arguments)
         if not isinstance(power, Number) or power.value <= 0:
             raise Unreadable("an inverse function")
         return Power(call(name, base, arguments), power)
@@ -295,14 +307,16 @@ class FactorParser(ABC):
         """Parse a LaTeX group: its single element, or a list."""
         if self.accept("}"):
             raise Unreadable("an empty group")
-        items = self.elements()
+        value = self.listed()
         self.expect("}")
-        return items[0] if len(items) == 1 else Sequence("", tuple(items))
+        return value
 
     def brackets(self, sign: str) -> Expression:
         """Parse a value in brackets, or a point, an interval, a set."""
         if sign == "{set" and self.accept("set}"):
             return Name("∅")
+        if sign == "{set" and self.next.kind == "name" and (condition := self.set_builder()) is not None:
+            return condition
         fences, self.fences = self.fences, 0
         items = self.elements()
         self.fences = fences
@@ -315,15 +329,28 @@ class FactorParser(ABC):
             return items[0]
         return Sequence(sign + closing, tuple(items))
 
+    def set_builder(self) -> Expression | None:
+        """Parse the rest of `{x | 1 < x < 3}` as its condition; None if it is a set of values."""
+        start = self.place
+        self.take()
+        if self.accept("in"):
+            self.primary()
+        if self.accept("|", ":") is None:
+            self.place = start
+            return None
+        condition = self.listed()
+        self.expect("set}")
+        return condition
+
     def matrix(self, environment: str) -> Expression:
         """Parse cells separated by & and rows separated by \\\\."""
         if environment not in MATRICES:
             raise Unreadable(environment)
         rows: list[tuple[Expression, ...]] = []
         while self.next.kind != "end":
-            cells = [self.sum()]
+            cells = [self.side()]
             while self.accept("&"):
-                cells.append(self.sum())
+                cells.append(self.listed())
             rows.append(tuple(cells))
             if not self.accept("row"):
                 break
@@ -340,6 +367,8 @@ def times(left: Expression, right: Expression) -> Expression:
 
 def call(name: str, base: Expression | None, arguments: tuple[Expression, ...]) -> Expression:
     """Return a logarithm as (base, argument), exp as a power of e, any other function by name."""
+    if name == "cis" and len(arguments) == 1:
+        return Sum((Call("cos", arguments), Product((Name("i"), Call("sin", arguments)))))
     if name == "exp" and len(arguments) == 1:
         return Power(Name("e"), arguments[0])
     if name in ("log", "ln", "lg") and len(arguments) == 1:

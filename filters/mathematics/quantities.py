@@ -1,0 +1,264 @@
+"""Comparison of single values: numbers with units, percentages, angles, times of day, ratios and decimals."""
+
+from collections.abc import Sequence as Items
+from enum import Enum
+from fractions import Fraction
+
+from filters.mathematics import numeric
+from filters.mathematics.exact_values import evaluated
+from filters.mathematics.expressions import (
+    Expression,
+    Name,
+    Number,
+    Product,
+    Quantity,
+    Ratio,
+    Sum,
+    quotient,
+    substituted,
+    unknowns,
+)
+from filters.mathematics.modular import ANGLE, rational, same_value
+from filters.mathematics.units import NOTATION, Unit, known, read_unit
+
+LENIENCIES = {
+    "percent": "a number that is 100 times the reference, or a hundredth of it",
+    "tolerance": "a number within 1e-4 of the reference, relative to it",
+    "units": "an answer without the unit that the reference has",
+    "decimal_comma": "1,22 for 1.22",
+    "renamed": "another name for the only unknown: f(y) for f(x)",
+    "conversion": "an equal value in another unit: 10 m/s for 36 km/h; on unless the option `leniencies` leaves it out",
+}
+DEFAULT_LENIENCIES = ("conversion",)
+TOLERANCE = Fraction(1, 10_000)
+DECIMALS = 6  # a decimal with at least so many places stands for the number it was rounded from ...
+SIGNIFICANT = 10**3  # ... if its digits, read as an integer, are at least this: 0.000001 is no rounded 1/1500000
+HUNDRED = Fraction(100)
+CONSTANT_LETTERS = ("c", "C")  # an arbitrary constant may be written in either case
+
+
+class Comparison(Enum):
+    """The result of a comparison."""
+
+    EQUAL = "equal"
+    DIFFERENT = "different"
+    UNDECIDED = "undecided"
+
+
+EQUAL, DIFFERENT, UNDECIDED = Comparison
+
+
+def comparison_of(same: bool | None) -> Comparison:
+    """Return the comparison for a question answered yes, no or not at all."""
+    return UNDECIDED if same is None else EQUAL if same else DIFFERENT
+
+
+def all_of(comparisons: Items[Comparison]) -> Comparison:
+    """Return EQUAL if all are equal, DIFFERENT if one is different, else UNDECIDED."""
+    return next((kind for kind in (DIFFERENT, UNDECIDED) if kind in comparisons), EQUAL)
+
+
+class QuantityComparer:
+    """The part of the comparer that compares single values."""
+
+    def __init__(self, leniencies: Items[str] | dict[str, str] = DEFAULT_LENIENCIES) -> None:
+        self.percent, self.tolerance, self.units = (name in leniencies for name in ("percent", "tolerance", "units"))
+        self.comma, self.renamed = "decimal_comma" in leniencies, "renamed" in leniencies
+        self.conversion = "conversion" in leniencies
+
+    def quantities(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare values with units. A reference without a unit accepts any; % and ° are also numbers."""
+        if Ratio in (kind_of_value(reference), kind_of_value(said)):
+            return self.ratios(reference, said)
+        reference, said = with_unit(reference, said), with_unit(said, reference)
+        if not isinstance(reference, Quantity):
+            if not isinstance(said, Quantity):
+                return self.without_degrees(reference, said)
+            found = self.scalars(reference, said.value)
+            return self.scalars(reference, said) if found is DIFFERENT and said.unit in "%°" else found
+        if not isinstance(said, Quantity):
+            return self.without_unit(reference, said)
+        if "_" in (reference.unit[0], said.unit[0]):
+            return self.scalars(reference.value, said.value) if reference.unit == said.unit else DIFFERENT
+        return self.with_units(reference, said)
+
+    def with_units(self, reference: Quantity, said: Quantity) -> Comparison:
+        """Compare two values with units of measurement, or with nouns for what is counted."""
+        expected, got = read_unit(reference.unit), read_unit(said.unit)
+        if expected.dimension and not got.dimension:
+            return self.without_unit(reference, said.value)
+        if expected.dimension != got.dimension or nouns_differ(expected, got):
+            return DIFFERENT
+        if expected.factor == got.factor:
+            return self.scalars(reference.value, said.value)
+        if not self.conversion:
+            return DIFFERENT
+        return self.scalars(scaled(reference.value, expected.factor), scaled(said.value, got.factor))
+
+    def without_unit(self, reference: Quantity, said: Expression) -> Comparison:
+        """Compare a number with a reference that has a unit; a base may be left out, as the question names it."""
+        base = read_unit(reference.unit).base
+        if reference.unit == "%":
+            found = self.scalars(reference, said)
+        elif base == "angle" and self.scalars(Product((reference.value, ANGLE)), said) is EQUAL:
+            return EQUAL
+        else:
+            optional = base in NOTATION or reference.unit.startswith("_")
+            found = self.scalars(reference.value, said) if optional else DIFFERENT
+        if found is DIFFERENT and self.units:
+            return self.scalars(reference.value, said)
+        return found
+
+    def without_degrees(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare values, again without degree signs if only one side has them: 180 - 2x for 180° - 2x."""
+        found = self.scalars(reference, said)
+        if found is EQUAL:
+            return found
+        one, other = plain_degrees(reference), plain_degrees(said)
+        if (one == reference) != (other == said):
+            return self.scalars(one, other)
+        return found
+
+    def ratios(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare times of day part by part, ratios by proportion; 3:15 is no ratio, unless the other side is one."""
+        one, other = time_of(reference), time_of(said)
+        if one and other:
+            return comparison_of(same_time(one, other))
+        if one and isinstance(said, Ratio):
+            return DIFFERENT
+        if not isinstance(reference, Ratio) or not isinstance(said, Ratio):
+            sides = [as_quotient(reference), as_quotient(said)]
+            if any(rational(side) is None for side in sides):
+                return DIFFERENT
+            return self.scalars(*sides)
+        if len(reference.parts) != len(said.parts):
+            return DIFFERENT
+        first, start = reference.parts[0], said.parts[0]
+        pairs = zip(reference.parts[1:], said.parts[1:], strict=True)
+        return all_of([self.scalars(Product((one, start)), Product((other, first))) for one, other in pairs])
+
+    def scalars(self, reference: Expression, said: Expression) -> Comparison:
+        """Compare two values without units."""
+        if reference == said:
+            return EQUAL
+        one, other = rational(reference), rational(said)
+        if one is not None and other is not None:
+            return comparison_of(
+                one == other or self.nearly(one, other) or rounds_to(one, said) or rounds_to(other, reference)
+            )
+        reference, said = evaluated(reference), evaluated(said)
+        said = same_constant(reference, said)
+        same = same_value(reference, said)
+        apart = numeric.differ(reference, said) if same is not False else True
+        if same and not apart:
+            return EQUAL
+        if not apart:
+            return UNDECIDED
+        return EQUAL if self.near_values(reference, said) else DIFFERENT
+
+    def near_values(self, reference: Expression, said: Expression) -> bool:
+        """Return whether a decimal on one side stands for the value on the other."""
+        if unknowns(reference) or unknowns(said):
+            return False
+        one, other = numeric.real_value(reference), numeric.real_value(said)
+        if one is None or other is None:
+            return False
+        left, right = Fraction(one.middle.real), Fraction(other.middle.real)
+        return self.nearly(left, right) or rounds_to(left, said) or rounds_to(right, reference)
+
+    def nearly(self, reference: Fraction, said: Fraction) -> bool:
+        """Return whether the leniencies for numbers make them equal."""
+        if self.percent and reference and said / reference in (HUNDRED, 1 / HUNDRED):
+            return True
+        return self.tolerance and abs(reference - said) <= TOLERANCE * abs(reference)
+
+
+def kind_of_value(value: Expression) -> type:
+    """Return the type of a value, of the inner value if it has a unit; Ratio for a time of day such as 5 pm."""
+    return Ratio if time_of(value) else type(value.value if isinstance(value, Quantity) else value)
+
+
+def as_quotient(value: Expression) -> Expression:
+    """Return 3 : 4 as 3/4; any other value as it is."""
+    return quotient(*value.parts) if isinstance(value, Ratio) and len(value.parts) == 2 else value
+
+
+def time_of(value: Expression) -> tuple[tuple[int, ...], str] | None:
+    """Return hours, minutes and seconds of a time of day, with `am`, `pm` or no mark; None if it is none."""
+    unit = ""
+    if isinstance(value, Quantity):
+        unit = read_unit(value.unit).base or value.unit
+        value = value.value
+    if isinstance(value, Ratio) and value.clock:
+        found = [rational(part) for part in value.parts]
+        return tuple(int(part) for part in found if part is not None) + (0,) * (3 - len(found)), unit
+    if isinstance(value, Number) and unit in ("am", "pm") and value.value in range(1, 13):
+        return (int(value.value), 0, 0), unit
+    return None
+
+
+def same_time(one: tuple[tuple[int, ...], str], other: tuple[tuple[int, ...], str]) -> bool:
+    """Return whether two times of day are one; 15:00 is 3:00 pm, and a reference without a mark accepts either."""
+    (parts, mark), (said, said_mark) = one, other
+    if mark not in ("am", "pm", "") or said_mark not in ("am", "pm", ""):
+        return parts == said and (mark == said_mark or not mark)
+    return of_day(parts, mark) == of_day(said, said_mark) or (not mark and parts == said)
+
+
+def of_day(parts: tuple[int, ...], mark: str) -> tuple[int, ...]:
+    """Return a time on the clock of 24 hours."""
+    return (parts[0] % 12 + 12 * (mark == "pm") if mark else parts[0], *parts[1:])
+
+
+def nouns_differ(one: Unit, other: Unit) -> bool:
+    """Return whether neither names what the other names: boys and girls differ, eggs and brown eggs do not."""
+    return not (one.nouns <= other.nouns or other.nouns <= one.nouns)
+
+
+def with_unit(value: Expression, other: Expression) -> Expression:
+    """Return `5 J`, read as a product of a number and names, as a quantity if the other side has a unit."""
+    if not isinstance(other, Quantity) or not read_unit(other.unit).dimension or not isinstance(value, Product):
+        return value
+    number, *names = value.factors
+    texts = [name.text for name in names if isinstance(name, Name)]
+    if not isinstance(number, Number) or len(texts) < len(names) or not all(known(text) for text in texts):
+        return value
+    return Quantity(number, " ".join(texts))
+
+
+def plain_degrees(node: Expression) -> Expression:
+    """Return a value without the degree signs of its terms; those in arguments of functions stay."""
+    match node:
+        case Quantity(value, "°"):
+            return value
+        case Sum(parts) | Product(parts):
+            return type(node)(tuple(plain_degrees(part) for part in parts))
+    return node
+
+
+def same_constant(reference: Expression, said: Expression) -> Expression:
+    """Return the answer with an arbitrary constant in the reference's case: C for c."""
+    own, others = unknowns(said), unknowns(reference)
+    for name in own - others:
+        turned = name[0].swapcase() + name[1:]
+        if name[0] in CONSTANT_LETTERS and turned in others - own:
+            said = substituted(said, Name(name), Name(turned))
+    return said
+
+
+def rounds_to(value: Fraction, written: Expression) -> bool:
+    """Return whether `written` is a decimal of six or more places to which the value rounds."""
+    number = written.value if isinstance(written, Quantity) else written
+    if not isinstance(number, Number) or number.places is None or number.places < DECIMALS:
+        return False
+    if abs(number.value) * 10**number.places < SIGNIFICANT:
+        return False
+    return abs(value - number.value) <= Fraction(1, 2 * 10**number.places)
+
+
+def scaled(value: Expression, factor: Fraction) -> Expression:
+    return value if factor == 1 else Product((value, Number(factor)))
+
+
+def is_number(value: Expression) -> bool:
+    return isinstance(value, Number) or rational(value) is not None

@@ -1,0 +1,189 @@
+"""One spelling for the many ways to write the same answer: Unicode, Chinese, layout commands, environments.
+
+Nothing here changes a value: blanks between digits stay, and what has no known meaning is left for the tokenizer to
+reject.
+"""
+
+import re
+import unicodedata
+from fractions import Fraction
+from functools import lru_cache
+
+FRACTIONS = {
+    character: f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
+    for character in "½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒"
+    for value in [Fraction(unicodedata.numeric(character)).limit_denominator(10)]
+}
+CHARACTERS = {
+    **FRACTIONS,
+    **dict.fromkeys("\u2010\u2011\u2012\u2013—―\u2212﹣", "-"),
+    **dict.fromkeys("⟨〈", "("),
+    **dict.fromkeys("⟩〉", ")"),
+    **dict.fromkeys("\uff0c、", ", "),
+    **dict.fromkeys("\uff1b", ";"),
+    **dict.fromkeys("∠△▵", ""),
+    "\u2223": "|",
+    "\u2044": "/",
+    "\u211d": "\\mathbb{R}",
+    "\u2124": "\\mathbb{Z}",
+    "\u2115": "\\mathbb{N}",
+    "\u211a": "\\mathbb{Q}",
+    "\u2102": "\\mathbb{C}",
+    "∛": "\\sqrt[3]",
+    "∜": "\\sqrt[4]",
+    "∩": "\\cap ",
+    "\u2216": "\\setminus ",
+    "¥": "元",
+    "℃": "°C",
+    "\u2032": "'",
+    "\u2019": "'",
+}
+LINK_WORDS = {
+    re.compile(r"\s*(?:或者|或)\s*"): " or ",
+    re.compile(r"\s*(?:和|与|以及|及|且)\s*"): " and ",
+}
+CIRCLED = re.compile(r"[①-⑳](?:\s*[①-⑳])+")
+REPEATING = re.compile(
+    r"(\d*)\.(\d*)(?:\\overline\s*\{(\d+)\}|\\overline\s*(\d)|((?:\\dot\s*\{?\d\}?)+)|((?:\\dot\s*\{?\d\}?)\d*\\dot\s*\{?\d\}?)"
+    r"|\((\d+)\)(?![\d^]))"
+)
+COLORED = re.compile(r"\\(?:text)?color(?:box)?\s*\{[^{}]*\}\s*|\\(?:h?phantom|vphantom|label|tag)\*?\s*\{[^{}]*\}")
+FRAMES = re.compile(r"\\(?:f?boxed|fbox|mathbf|boldsymbol|bm|displaystyle|textstyle)(?=\s*\{)")
+OVER = re.compile(r"\{([^{}]*?)\\over(?![a-z])([^{}]*)\}")
+MARKS = re.compile(
+    r"\\(?:checkmark|square|blacksquare|qed|triangle|angle|measuredangle|odot|bigtriangleup)(?![A-Za-z])|[✓✔✅∎□■]"
+)
+ENVIRONMENT = re.compile(
+    r"\\begin\{(aligned|align|align\*|gathered|gather|split|equation|equation\*|cases|array)\}(?:\{[lcr|\s]*\})?"
+    r"(.*)\\end\{\1\}",
+    re.DOTALL,
+)
+ROWS = re.compile(r"\s*\\\\(?:\[[^\]]*\])?\s*")
+ALIGNED = re.compile(r"&\s*(?==|<|>|\\[lg]e|\\approx|\\text\{\s*(?:and|or)\s*\})|(?<==)\s*&")
+ANSWER = re.compile(
+    r"(?:\\(?:text|textbf|mathrm)\s*\{\s*)?(?:so\s+|thus,?\s+|therefore,?\s+|hence,?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?"
+    r"answers?\b(?:\s*(?:is|are)\b\s*:?|\s*[:=\uff1a])\s*(?:\}\s*)?(?=\S)|(?:答案|答)(?:是|为|\uff1a|:)\s*(?=\S)",
+    re.IGNORECASE,
+)
+BOLD = re.compile(r"(\*\*|__|`+|\*)(?=[^*`_\s])(.*[^*`_\s])\1", re.DOTALL)
+ORDINAL = re.compile(
+    r"(?<![\d.])(\d+)\s*(?:\^\s*)?(?:\{\s*)?(?:\\(?:text|mathrm|textsuperscript)\s*\{)?(st|nd|rd|th)\b\s*\}?(?:\s*\})?"
+)
+ORDINAL_ENDS = {"1": "st", "2": "nd", "3": "rd"}
+DAYTIME = re.compile(r"(?<=[\d\s{~])([ap])\.?\s?m\b\.?(?!\w|/)", re.IGNORECASE)
+MONEY = re.compile(r"\\?\\\$\s*(?=[-+]?[\d.])|\\text\s*\{\s*\\?\$\s*\}\s*(?=[-+]?[\d.])")
+LONE_DOLLAR = re.compile(r"([-+]?)\$\s*([\d.][^$]*)")
+LEFTOVER = re.compile(r"\\\$")
+EQUAL_WORDS = re.compile(
+    r"(?:[,(\s]|\\[,;: ])*(?:\\text\s*\{\s*\(?)?\s*(?<![A-Za-z])"
+    r"(?:is\s+equal\s+to|equals|(?:or\s+)?equivalently|i\.e\.|that\s+is)[,:]?\s*(?:\}\s*)?(?=[^\s)}])"
+)
+GLUED = re.compile(r"(?<=[\d)])(or|and)(?=[A-Z(\\])")
+POINT = re.compile(r"(?:(?<=[(\[])|(?<=\\\{))\s*[-+]?\d+(?:\s*,\s*[-+]?\d+)+\s*(?=(?:\\right\s*)?\\?[)\]}])")
+TAIL = re.compile(r"(?:\\+|[\s,;:]|(?<!\.)\.|。)+$")
+DOUBLED = re.compile(r"\\\\(?=(?:[dt]?frac|left|right|sqrt|text|infty|le|ge|pi|boxed|cup|in)(?![a-z]))")
+
+
+def plain(text: str) -> str:
+    """Return the text in the spelling that the tokenizer reads."""
+    if not text.isascii():
+        text = ascii_form(text)
+    if "\\" in text:
+        text = without_layout(text)
+    text = unwrapped(text)
+    if "." in text and ("\\" in text or "(" in text):
+        text = REPEATING.sub(repeating, text)
+    if "m" in text or "M" in text:
+        text = DAYTIME.sub(lambda match: f"{match[1].lower()}m", text)
+    if "$" in text:
+        text = with_money(text)
+    if "or" in text or "and" in text:
+        text = GLUED.sub(r" \1 ", text)
+    if "," in text:  # (45,135) is a point, no number in brackets
+        text = POINT.sub(lambda match: match[0].replace(",", ", "), text)
+    if EQUAL_WORDS.search(text, 1):
+        text = with_equal_signs(text)
+    return ORDINAL.sub(ordinal, text)
+
+
+def ascii_form(text: str) -> str:
+    """Return the text with Unicode digits, fractions, dashes and Chinese links in the form that is read further on."""
+    text = CIRCLED.sub(lambda match: ",".join(match[0].replace(" ", "")), text)
+    if re.search(r"[0-9A-Za-z①-⑳]", text):
+        for pattern, link in LINK_WORDS.items():
+            text = pattern.sub(link, text)
+    return "".join(map(spelling, text))
+
+
+@lru_cache(maxsize=4096)
+def spelling(character: str) -> str:
+    """Return one character's usual spelling; digits of any script become ASCII digits."""
+    if character in CHARACTERS:
+        return CHARACTERS[character]
+    if unicodedata.category(character) == "Nd":
+        return str(unicodedata.digit(character))
+    if "\U0001d400" <= character <= "\U0001d7ff":  # mathematical letters
+        return unicodedata.normalize("NFKC", character)
+    return " " if unicodedata.category(character) == "Zs" else character
+
+
+def without_layout(text: str) -> str:
+    """Return LaTeX without colors, frames, check marks and environments that only arrange lines."""
+    text = DOUBLED.sub(r"\\", text)
+    text = FRAMES.sub("", MARKS.sub("", COLORED.sub("", text)))
+    text = OVER.sub(r"\\frac{\1}{\2}", text)
+    text = text.replace("\\langle", "(").replace("\\rangle", ")")
+    match = ENVIRONMENT.fullmatch(text.strip(" $\n"))
+    return lines(match[1], match[2]) if match and "\\begin" not in match[2] else text
+
+
+def lines(environment: str, content: str) -> str:
+    """Return the rows of `cases`, `aligned` and the like as a list; rows with conditions stay a table."""
+    rows = [row for row in ROWS.split(ALIGNED.sub("", content).strip()) if row]
+    if environment == "array" or (environment == "cases" and any("&" in row for row in rows)):
+        return "\\begin{matrix}" + r" \\ ".join(rows) + "\\end{matrix}"
+    rows = [row.strip(" ,;").removeprefix("&") for row in rows]
+    if all(row.lstrip("& ").startswith("=") for row in rows[1:]):
+        return " ".join(row.replace("&", " ") for row in rows)
+    return ", ".join(row.replace("&", " ") for row in rows)
+
+
+def unwrapped(text: str) -> str:
+    """Return the text without bold marks around it, "the answer is" before it and punctuation after it."""
+    text = text.strip()
+    if match := ANSWER.match(text):
+        rest = text[match.end() :]
+        text = rest.replace("}", "", 1) if match[0].count("{") > match[0].count("}") else rest
+    bold = BOLD.fullmatch(text)
+    text = bold[2] if bold and bold[1] not in bold[2] else text
+    return TAIL.sub("", text).strip()
+
+
+def repeating(match: re.Match[str]) -> str:
+    """Return a repeating decimal as a fraction."""
+    whole, start, *blocks = match.groups()
+    block = "".join(re.findall(r"\d", next(block for block in blocks if block)))
+    scale = 10 ** len(start)
+    value = Fraction(int(f"{whole}{start}" or "0"), scale) + Fraction(int(block), scale * (10 ** len(block) - 1))
+    return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
+
+
+def with_equal_signs(text: str) -> str:
+    """Return the text with `i.e.`, `equals` and `or equivalently` as equal signs."""
+    found = EQUAL_WORDS.sub(" = ", text)
+    return found.removesuffix(")") if found.count(")") > found.count("(") else found
+
+
+def ordinal(match: re.Match[str]) -> str:
+    """Return 6 for 6th; what is no ordinal, such as 6st, stays."""
+    digits, end = match.groups()
+    expected = "th" if digits[-2:-1] == "1" else ORDINAL_ENDS.get(digits[-1], "th")
+    return digits if end == expected else match[0]
+
+
+def with_money(text: str) -> str:
+    """Return the text with a dollar sign of money as `\\money`; dollars around formulas stay."""
+    text = MONEY.sub(r"\\money ", text)
+    if text.count("$") == 1:
+        text = LONE_DOLLAR.sub(r"\1\\money \2", text) if LONE_DOLLAR.fullmatch(text) else text
+    return LEFTOVER.sub("", text)

@@ -1,0 +1,119 @@
+"""The number or formula that a text without a mark commits to, unless it is denied, hedged or only mentioned.
+
+Every pass over the text takes linear time, whatever the text contains.
+"""
+
+import re
+
+TAIL_CHARS = 600  # the last sentences; a text that commits to an answer does so at its end
+SENTENCE_END = re.compile(r"(?<!\d)[.!?]+(?=\s|$)|(?<=\d)[.!?](?=\s|$)|[。\uff01\uff1f\n]+|<\|[^|>]*\|>\w*")
+FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+DENIED_NUMBER = re.compile(
+    r"\b(?:not|isn't|never|n't|rather than|instead of)\s+(?:it'?s\s+not\s+)?(?:\$|\\\()?-?\d[\d.,/]*(?:\\?%|\$|\\\))?"
+)
+# A sentence with one of these commits to nothing.
+HEDGE = re.compile(
+    r"\b(?:cannot|can't|could|unable|unsure|(?:not|n't)\s+(?:sure|certain|know|be|equal|determine|find)|guess\w*|maybe|perhaps|"
+    r"possibly|probably\s+not|might|may\s+be|ran\s+out|either|between|at\s+least|at\s+most|(?:more|less|greater|smaller|fewer|larger)"
+    r"\s+than|or\s+(?:more|less|fewer)|if|unless|no\s+(?:answer|solution\s+found)|do(?:es)?\s+not|don't|doesn't|wrong|incorrect|not)\b|不是|可能|也许|不确定",
+    re.IGNORECASE,
+)
+# A number behind one of these is mentioned, not stated.
+MENTION = re.compile(
+    r"(?:\b(?:in|at|by|for|from|within|after|before|per|than|every|each|step|steps|section|page|chapter|case|line|part|question|problem|"
+    r"equation|with|until|d'ici|dans|en|pour|sur)\s+(?:the\s+|about\s+|all\s+)?|第)$",
+    re.IGNORECASE,
+)
+CALCULATED = re.compile(r"[\w)\]}]\s*[-+*/\u00d7÷^<>≤≥]\s*$")  # before a number that is a part of a calculation
+CALCULATING = re.compile(r"\s*[*/+\u00d7÷^=<>_]|\s+-\s*\d")
+LATEX = re.compile(r"[\\^_{}]")
+EQUATION = re.compile(r"[-+]?[\d(][\d\s.,+\-*/\u00d7·÷^()%]*(?:=\s*[-+]?[\d(][\d\s.,+\-*/\u00d7·÷^()%]*)+")
+NUMBER = re.compile(
+    r"(?<![A-Za-z0-9_.])[-\u2212]?(?:[$€£]\s?)?(?:(?:\d{1,3}(?:[,\s]\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:/\d+)?(?:\s?\\?%|(?:e[+-]?\d+)\b)?"
+)
+PARENTHESES = re.compile(r"\([^()]*\)")
+UNIT = re.compile(r"\s?[A-Za-z°²³]{1,12}\b")
+RESTATED = re.compile(r",?\s*(?:which\s+is|which\s+equals|that\s+is|i\.e\.)[,\s]+(?:about\s+)?", re.IGNORECASE)
+LIST_LINK = re.compile(r"\s*(?:,|;|and|or|, and|, or|和|或|、)\s*")
+
+BEFORE = re.compile(
+    r"(?:\b(?:not|cannot|never|neither|isn't|can't|won't|doesn't|n't)\s+(?:be\s+|equal(?:\s+to)?\s+|exactly\s+|simply\s+|just\s+|necessarily\s+)?"
+    r"|(?:≠|\\neq?|\\not\s*=|不是|不等于)\s*|\b(?:more|less|greater|fewer|smaller|larger)\s+than\s+)"
+    r"(?:[\s$*(]|\\[(\[])*$",
+    re.IGNORECASE,
+)
+AFTER = re.compile(
+    r"(?:[\s$*.)\]}]|\\[)\]])*(?:\?|(?:,?\s*but\s+)?(?:this|that|it|which)?\s*(?:is|was|cannot\s+be|can't\s+be|would\s+be|seems)\s+"
+    r"(?:wrong|incorrect|not\b|false|impossible|(?:only|just|merely)?\s*(?:a|my)\s+guess)"
+    r"|or\s+(?:maybe\s+|perhaps\s+|possibly\s+|else\s+)?(?:more|less|fewer|[$\\(]*-?\d)|if\b|unless\b)",
+    re.IGNORECASE,
+)
+CONTEXT_CHARS = 60
+
+
+def is_denied(text: str, start: int, end: int) -> bool:
+    """Return whether the text around a mark takes it back: "it is not [5]", "[5] is wrong", "[5] or 6"."""
+    before = text[max(0, start - CONTEXT_CHARS) : start]
+    return BEFORE.search(before) is not None or AFTER.match(text, end, end + CONTEXT_CHARS) is not None
+
+
+def committed(text: str) -> tuple[str, ...]:
+    """Return the readings of the final number or formula of a text without a mark, the best first; none if it has none.
+
+    A value that is said in two ways ("60 minutes, which is 1 hour") has two readings.
+    """
+    tail = text[-TAIL_CHARS:]
+    for sentence in reversed(SENTENCE_END.split(tail)):
+        sentence = DENIED_NUMBER.sub(" ", sentence)
+        if HEDGE.search(sentence):
+            return ()
+        if re.search(r"\d", sentence) or FORMULA.search(sentence):
+            return tuple(stated_in(sentence))
+    return ()
+
+
+def stated_in(sentence: str) -> list[str]:
+    """Return the value that a sentence states: a formula, bold text, an equation of numbers, or a number."""
+    formulas = list(FORMULA.finditer(sentence))
+    if formulas:
+        return [joined(sentence, formulas)]
+    if bold := BOLD.findall(sentence):
+        return [bold[-1]]
+    if LATEX.search(sentence):  # a formula without delimiters
+        value = sentence.rpartition("=")[2].strip()
+        return [value] if NUMBER.fullmatch(value) else []
+    if "=" in sentence and (equations := EQUATION.findall(sentence)):
+        return [
+            equations[-1].strip().rstrip(")")
+            if equations[-1].count("(") < equations[-1].count(")")
+            else equations[-1].strip()
+        ]
+    parts = RESTATED.split(sentence)
+    found = [number for part in parts if (number := last_number(part))]
+    return found[::-1]
+
+
+def joined(sentence: str, formulas: list[re.Match[str]]) -> str:
+    """Return the last formulas as a list if only commas, `and` or `or` stand between them."""
+    first = len(formulas) - 1
+    while first and LIST_LINK.fullmatch(sentence, formulas[first - 1].end(), formulas[first].start()):
+        first -= 1
+    links = " or " if re.search(r"\bor\b", sentence[formulas[first].start() :]) else ", "
+    return links.join(next(filter(None, match.groups())).strip() for match in formulas[first:])
+
+
+def last_number(sentence: str) -> str | None:
+    """Return the last number that a sentence states with its unit; one that is only mentioned does not count."""
+    bare = PARENTHESES.sub("", sentence)
+    sentence = bare if NUMBER.search(bare) else sentence
+    found = None
+    for match in NUMBER.finditer(sentence):
+        before = sentence[max(0, match.start() - CONTEXT_CHARS) : match.start()]
+        part = CALCULATED.search(before) or CALCULATING.match(sentence, match.end())
+        if not part and MENTION.search(before) is None:
+            found = match
+    if found is None:
+        return None
+    unit = UNIT.match(sentence, found.end())
+    return found.group().strip() + (f"\\text{{{unit.group()}}}" if unit else "")
