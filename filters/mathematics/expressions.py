@@ -127,6 +127,8 @@ def negated(value: Expression) -> Expression:
         return Number(-value.value, value.places)
     if isinstance(value, Quantity):
         return Quantity(negated(value.value), value.unit)
+    if isinstance(value, Ratio):
+        return Ratio((negated(value.parts[0]), *value.parts[1:]), value.clock)
     return Product((MINUS_ONE, value))
 
 

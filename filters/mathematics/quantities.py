@@ -5,11 +5,12 @@ from enum import Enum
 from fractions import Fraction
 
 from filters.mathematics import numeric
-from filters.mathematics.exact_values import evaluated
+from filters.mathematics.exact_values import evaluated, flat
 from filters.mathematics.expressions import (
     Expression,
     Name,
     Number,
+    Power,
     Product,
     Quantity,
     Ratio,
@@ -27,6 +28,7 @@ LENIENCIES = {
     "units": "an answer without the unit that the reference has",
     "decimal_comma": "1,22 for 1.22",
     "renamed": "another name for the only unknown: f(y) for f(x)",
+    "constant": "an arbitrary constant in the other case: 2x + C for 2x + c; always allowed in C e^{-2t} for c e^{-2t}",
     "conversion": "an equal value in another unit: 10 m/s for 36 km/h; on unless the option `leniencies` leaves it out",
 }
 DEFAULT_LENIENCIES = ("conversion",)
@@ -64,7 +66,7 @@ class QuantityComparer:
     def __init__(self, leniencies: Items[str] | dict[str, str] = DEFAULT_LENIENCIES) -> None:
         self.percent, self.tolerance, self.units = (name in leniencies for name in ("percent", "tolerance", "units"))
         self.comma, self.renamed = "decimal_comma" in leniencies, "renamed" in leniencies
-        self.conversion = "conversion" in leniencies
+        self.conversion, self.constant = "conversion" in leniencies, "constant" in leniencies
 
     def quantities(self, reference: Expression, said: Expression) -> Comparison:
         """Compare values with units. A reference without a unit accepts any; % and ° are also numbers."""
@@ -147,7 +149,8 @@ class QuantityComparer:
                 one == other or self.nearly(one, other) or rounds_to(one, said) or rounds_to(other, reference)
             )
         reference, said = evaluated(reference), evaluated(said)
-        said = same_constant(reference, said)
+        if self.constant or is_family(reference):
+            said = same_constant(reference, said)
         same = same_value(reference, said)
         apart = numeric.differ(reference, said) if same is not False else True
         if same and not apart:
@@ -234,6 +237,13 @@ def plain_degrees(node: Expression) -> Expression:
         case Sum(parts) | Product(parts):
             return type(node)(tuple(plain_degrees(part) for part in parts))
     return node
+
+
+def is_family(value: Expression) -> bool:
+    """Return whether a value is a constant c times an exponential, the solutions of a linear equation."""
+    factors = flat(value)
+    constant = any(isinstance(factor, Name) and factor.text[0] in CONSTANT_LETTERS for factor in factors)
+    return constant and any(isinstance(factor, Power) and factor.base == Name("e") for factor in factors)
 
 
 def same_constant(reference: Expression, said: Expression) -> Expression:

@@ -250,19 +250,24 @@ def by_words(said: str, reference: str) -> Judgement | None:
     words, expected = phrase(one), phrase(other)
     if None not in dates:
         same = dates[0] == dates[1]
+    elif words is None and expected is None:
+        return None
+    elif None not in (number := value_of(one, words), wanted := value_of(other, expected)):
+        same = number == wanted
     elif words is not None and expected is not None:
         same = same_phrase(words, expected)
         if not same and not (is_code(one) or is_code(other)):
             return None
     else:
-        number, wanted = (number_in_words(text or "") for text in (words, expected))
-        number, wanted = number or exact_number(one), wanted or exact_number(other)
-        if (words is None and expected is None) or number is None or number != wanted:
-            return None
-        same = True
+        return None
     if same:
         return correct(f"{shown(said)} is the reference")
     return wrong(f"got {shown(said)}, reference {shown(reference)}")
+
+
+def value_of(text: str, words: str | None) -> Fraction | None:
+    """Return the value of a number in words or digits."""
+    return exact_number(text) if words is None else number_in_words(words)
 
 
 def by_trees(core: str, expected_core: str, leniencies: tuple[str, ...], said: str, reference: str) -> Judgement:

@@ -96,6 +96,10 @@ class FactorParser(ABC):
         value = self.primary()
         if self.tokens[self.place - 1].text == ")" and isinstance(value, Number) and self.accept("_"):
             return Quantity(value, f"_{self.index()}")
+        return self.raised(value)
+
+    def raised(self, value: Expression) -> Expression:
+        """Parse what follows a primary."""
         while self.at("!", "%", "°", "^", "'", "\N{PRIME}"):
             value = self.postfix(value, self.take().text)
         return value
@@ -206,9 +210,9 @@ class FactorParser(ABC):
 
         Three or more with e or i among them, the names of constants, are rather a word: one name.
         """
-        if len(text) > 2 and set(text) & CONSTANTS:
+        if len(text) > 2 and set(text) & CONSTANTS and not (text[-1] == "e" and self.at("^")):
             return self.name(text)
-        return Product((*map(Name, text[:-1]), self.name(text[-1])))
+        return Product((*map(Name, text[:-1]), self.raised(self.name(text[-1]))))
 
     def function(self, name: str) -> Expression:
         """Parse `\\sin^2 x`, `\\log_{10}(2)`, `\\max(1, 2)`; an argument without brackets extends to the next sign."""

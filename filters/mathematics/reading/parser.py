@@ -34,6 +34,7 @@ CLOCK = re.compile(r"([01]?\d|2[0-4])(?::[0-5]\d){1,2}")
 NAMED_SETS = dict.fromkeys(("all real numbers", "all reals", "all real", "the real numbers", "real numbers"), "set(R)")
 NAMED_SETS |= dict.fromkeys(("all integers", "the integers", "integers"), "set(Z)")
 NAMED_SETS |= dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set"), "∅")
+ARGUMENTS = frozenset(("(", "[", "{", "{set", "_", "^"))  # after max and min as functions
 LABEL_CHARS = 30
 # Words that take an answer back or leave it open; none of them is a unit.
 HEDGE_WORDS = (
@@ -156,7 +157,8 @@ class Parser(FactorParser):
         """Return whether a word with a colon, or two words and more, come before a value."""
         following = self.tokens[self.place + 1 : self.place + 2]
         if self.next.kind == "function":
-            return bool(following) and following[0].kind == "sign" and following[0].text in RELATIONS
+            named = self.next.text in ("max", "min") and following[:1] != [] and following[0].text not in ARGUMENTS
+            return named or (following[:1] != [] and following[0].kind == "sign" and following[0].text in RELATIONS)
         if self.next.kind != "word":
             return False
         return (
@@ -174,7 +176,7 @@ class Parser(FactorParser):
         if self.at(*RELATIONS):
             return name
         colon = self.accept(":") or self.tokens[self.place - 1].text.endswith(":")
-        if not colon and self.next.kind not in ("number", "sign"):
+        if not colon and self.next.kind not in ("number", "sign", "command"):
             raise Unreadable(f"the words {name.text!r}")
         return Relation(("=",), (name, self.quantity()))
 

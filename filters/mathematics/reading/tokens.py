@@ -142,7 +142,7 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
-MEASURED = re.compile(r"-?[\d.,:/]*\d(?:\s*[A-Za-z°%$][\w .%/^°]*)?")
+MEASURED = re.compile(r"(-?[\d.,:/]*\d)\s*([^\W\d_][\w\s.%/^°²³-]*|[°%])?")
 PLAIN_TEXT = re.compile(r"[\s\d.,+\-*/^=<>()]+|\s*[A-Za-z]\s*")
 LINKS = {
     "and": "and",
@@ -247,8 +247,11 @@ def text_tokens(content: str, spaced: bool) -> list[Token]:
         return [token._replace(upright=True) for token in letters(words, spaced)] if words.isascii() else tokens(words)
     if is_unit(words):
         return [Token("text", words, spaced)]
-    if PLAIN_TEXT.fullmatch(words) or MEASURED.fullmatch(words):
+    if PLAIN_TEXT.fullmatch(words):
         return tokens(words)
+    if measured := MEASURED.fullmatch(words):
+        unit = measured[2] or ""
+        return [*tokens(measured[1]), *(tokens(unit) if unit in "°%" else text_tokens(unit, spaced=True))]
     if words in FUNCTIONS:
         return [Token("function", words)]
     return [Token("text", words, spaced)]
