@@ -1,7 +1,7 @@
 """Parsing of assert blocks simple enough to be judged without running them: `assert f(1, [2]) == (3, 4)` and the like.
 
 The program is then only called, and its values are compared here, which takes half the work of running the block in a
-second sandbox. A block that contains anything else is left to `filters.sandbox.proxies`, with the same verdict.
+second sandbox. A block that contains anything else is left to `filters.sandbox.testing`, with the same verdict.
 """
 
 import ast

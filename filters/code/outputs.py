@@ -6,9 +6,15 @@ colliding hashes nor a number of a million digits can stall the judge.
 
 import json
 import math
+import re
 from typing import Any
 
 BRIEF = 80
+DECIMAL = re.compile(r"-?\d*\.(\d+)")
+MOST_DIGITS = 40
+# A number written with six decimal places or more has been rounded, so what rounds to it equals it; a function's value
+# of more than twelve is one that was not.
+LEAST_PLACES, MOST_PLACES = 6, 12
 
 
 def same_output(output: bytes, expected: str, tolerance: float) -> bool:
@@ -16,7 +22,7 @@ def same_output(output: bytes, expected: str, tolerance: float) -> bool:
     said, wanted = lines(output), lines(expected.encode(errors="surrogateescape"))
     if said == wanted:
         return True
-    return tolerance > 0 and len(said) == len(wanted) and all(map(same_line, said, wanted, [tolerance] * len(said)))
+    return len(said) == len(wanted) and all(map(same_line, said, wanted, [tolerance] * len(said)))
 
 
 def lines(output: bytes) -> list[bytes]:
@@ -28,9 +34,26 @@ def same_line(said: bytes, wanted: bytes, tolerance: float) -> bool:
     """Compare two lines word by word, numbers within the tolerance."""
     words, others = said.split(), wanted.split()
     return len(words) == len(others) and all(
-        word == other or close(as_float(word), as_float(other), tolerance)
-        for word, other in zip(words, others, strict=True)
+        word == other or same_number(word, other, tolerance) for word, other in zip(words, others, strict=True)
     )
+
+
+def same_number(word: bytes, other: bytes, tolerance: float) -> bool:
+    """Compare two words as numbers: within the tolerance, or by their decimal places if there is none."""
+    if tolerance > 0:
+        return close(as_float(word), as_float(other), tolerance)
+    places = [places_of(each.decode(errors="replace")) for each in (word, other)]
+    return min(places) >= LEAST_PLACES and rounds_to(as_float(word), as_float(other), min(places))
+
+
+def places_of(number: str) -> int:
+    """Return the decimal places of a number in plain notation; 0 if it has none or is no such number."""
+    return len(match[1]) if len(number) < MOST_DIGITS and (match := DECIMAL.fullmatch(number)) else 0
+
+
+def rounds_to(value: float, other: float, places: int) -> bool:
+    """Return whether two numbers are the same when they are written with so many decimal places."""
+    return round(value, places) == round(other, places) and abs(value - other) <= 10**-places
 
 
 def as_float(word: bytes) -> float:
@@ -43,7 +66,9 @@ def as_float(word: bytes) -> float:
 
 def close(value: float, expected: float, tolerance: float) -> bool:
     """Return whether two numbers are within the tolerance, which is relative above 1."""
-    return value == expected or abs(value - expected) <= tolerance * max(1.0, abs(expected))
+    return value == expected or (
+        math.isfinite(expected) and abs(value - expected) <= tolerance * max(1.0, abs(expected))
+    )
 
 
 def same_value(data: Any, expected: Any, tolerance: float) -> bool:
@@ -53,12 +78,16 @@ def same_value(data: Any, expected: Any, tolerance: float) -> bool:
         return same_container(name, content, expected, tolerance)
     if isinstance(expected, list):
         return isinstance(data, list) and same_list(data, expected, tolerance)
-    if isinstance(data, list) or isinstance(expected, dict):
-        return False
+    if isinstance(data, list) or isinstance(expected, dict) or isinstance(data, bool) != isinstance(expected, bool):
+        return False  # 1 is not true
     if data == expected:
         return True
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in (data, expected))
-    return tolerance > 0 and numbers and close(as_finite(data), as_finite(expected), tolerance)
+    if not all(isinstance(value, int | float) for value in (data, expected)):
+        return False
+    if tolerance > 0:
+        return close(as_finite(data), as_finite(expected), tolerance)
+    places = places_of(repr(expected)) if isinstance(expected, float) else 0
+    return LEAST_PLACES <= places <= MOST_PLACES and rounds_to(as_finite(data), expected, places)
 
 
 def as_finite(value: float) -> float:
@@ -92,5 +121,8 @@ def same_container(name: str | None, content: Any, expected: Any, tolerance: flo
 
 def brief(value: Any) -> str:
     """Return a value as a reason quotes it: bytes as text, anything else as JSON."""
-    text = value.decode(errors="replace") if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False)
+    try:
+        text = value.decode(errors="replace") if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False)
+    except ValueError:
+        text = "an integer of more than 4300 digits"
     return repr(text[:BRIEF])[1:-1] + ("..." if len(text) > BRIEF else "")

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 from filters.sandbox.interpreter import exit_status, furnish, leave, report
 from filters.sandbox.isolation import landlock, seccomp
 from filters.sandbox.isolation.syscalls import drop_capabilities
-from filters.sandbox.proxies import Line, run_tests
 from filters.sandbox.rpc import Server
+from filters.sandbox.testing.proxies import Line
+from filters.sandbox.testing.runner import run_tests
 
 STDIN, STDOUT, STDERR, CHANNEL, REPLIES, JOB = range(6)  # a program's descriptors; JOB carries its source
 STACK_MIB = 128  # for deep recursion in compiled functions
@@ -121,7 +122,7 @@ def run_calls(job: dict[str, Any]) -> int:
 def run_assert_block(job: dict[str, Any]) -> int:
     """Run the tests for the program of another sandbox, which is at the other end of the channel."""
     line = Line(open_channel(CHANNEL, "wb"), open_channel(CHANNEL, "rb"))
-    verdict = run_tests(job["prelude"], job["source"], job["entry_point"], line)
+    verdict = run_tests(job, line)
     with open_channel(REPLIES, "wb") as replies:
         replies.write(json.dumps(verdict).encode() + b"\n")
     return 0

@@ -33,7 +33,7 @@ def furnish() -> None:
     site.setcopyright()
     site.sethelper()
     sys.set_int_max_str_digits(0)
-    builtins.open = io.open = functools.partial(open_stream, io.open)  # type: ignore[assignment]
+    builtins.open = io.open = functools.partial(open_stream, io.open)
 
 
 def open_stream(real: Any, file: Any, *arguments: Any, **keywords: Any) -> Any:

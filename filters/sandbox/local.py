@@ -14,13 +14,14 @@ whether a path exists (but neither read it nor list its folder), it runs as the 
 disk, files and processes are polled every 20 ms instead of being enforced by the kernel. Linux only.
 """
 
-import os
 import socket
 import threading
 import weakref
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
+from filters.sandbox.packages import open_packages
 from filters.sandbox.program import Limits, Program, ProgramResult
 from filters.sandbox.zygote_process import Files, ZygoteProcess, watch
 
@@ -30,21 +31,28 @@ LEVELS = ("namespaces", "landlock")
 class LocalSandbox:
     """A sandbox that runs programs on this machine, one at a time, called from any thread.
 
-    It ends with `close` or with this process. `packages`: folders that programs may also read and import from.
+    It ends with `close` or with this process. `packages`: names of installed packages, and folders, that programs may
+    import from (ValueError if there is no such package). `test_packages`: the same for test code, if it differs.
     `isolation` is the level reached. Raises OSError, with the kernel's refusals, if no level works here.
     """
 
     def __init__(
-        self, levels: Sequence[str] = LEVELS, *, packages: Sequence[str] = (), without_isolation: bool = False
+        self,
+        levels: Sequence[str] = LEVELS,
+        *,
+        packages: Sequence[str] = (),
+        test_packages: Sequence[str] | None = None,
+        without_isolation: bool = False,
     ) -> None:
-        self._packages = [os.path.realpath(folder) for folder in packages]
+        tests = packages if test_packages is None else test_packages
+        self._packages = {"program": open_packages(packages), "tests": open_packages(tests)}
         self._lock = threading.Lock()
         self._zygotes: dict[str, ZygoteProcess] = {}
         self._finalizer = weakref.finalize(self, close_all, self._zygotes)
         refusals = []
         for level in (*levels, *(["none"] if without_isolation else [])):
             try:
-                self._zygotes["program"] = ZygoteProcess(level, self._packages)
+                self._zygotes["program"] = ZygoteProcess(level, self._packages["program"])
                 self.isolation = level
                 return
             except OSError as error:
@@ -66,7 +74,8 @@ class LocalSandbox:
 
     def _run_tests(self, program: Program, limits: Limits) -> ProgramResult:
         """Run the program in one zygote and its tests in another, connected by a socket pair."""
-        tests = {"source": program.tests, "prelude": program.prelude, "entry_point": program.entry_point}
+        tests: dict[str, Any] = {"source": program.tests, "prelude": program.prelude}
+        tests |= {"entry_point": program.entry_point, "discover": program.discover}
         zygote, tester = self._zygote("program"), self._zygote("tests")
         ends = socket.socketpair()
         with Files({"source": program.source}) as files, Files(tests) as tests_files:
@@ -80,7 +89,7 @@ class LocalSandbox:
     def _zygote(self, part: str) -> ZygoteProcess:
         """Return the zygote for a part, a new one if the last was lost."""
         if part not in self._zygotes or self._zygotes[part].lost:
-            self._zygotes[part] = ZygoteProcess(self.isolation, self._packages)
+            self._zygotes[part] = ZygoteProcess(self.isolation, self._packages[part])
         return self._zygotes[part]
 
     def close(self) -> None:

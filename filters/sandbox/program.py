@@ -36,6 +36,7 @@ class Program:
     - `calls`: it is imported, then each call, a JSON line of `rpc.request_line`, is answered by a line of `replies`.
     - `tests`: it is imported, and this source runs in *another* sandbox, after `prelude`, where the program's names are
       proxies that forward each call to it. `entry_point` is the function that HumanEval's `check(candidate)` receives.
+      `discover`: test functions and classes of tests that the source defines are run.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Program:
     tests: str | None = None
     prelude: str = ""
     entry_point: str | None = None
+    discover: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,8 @@
     {"get": TARGET, "name": NAME}                               get an attribute
     {"truth": TARGET}, {"items": TARGET}                        bool() of it; the items of iterating over it
 
+An object that is no plain value is {"object": [NUMBER, TYPE, TYPES]}; TYPES are the program's own among its types.
+
 A target is a name in the program (`f`, or `Solution.method` for a method of a new object) or the number of an object
 that it returned before. A reply is {"value": VALUE, "arguments": VALUE} (the arguments as the call left them) or
 {"error": TYPE, "message": TEXT}. The first reply answers no request: {"names": VALUE} or {} once the program has
@@ -36,7 +38,8 @@ class Server:
     def keep(self, value: Any) -> dict[str, Any]:
         """Return a number that represents an object that is not a plain value."""
         self.objects.append(value)
-        return {"object": [len(self.objects) - 1, type(value).__name__]}
+        kinds = [kind.__name__ for kind in type(value).__mro__ if kind.__module__ == self.module.__name__]
+        return {"object": [len(self.objects) - 1, type(value).__name__, kinds]}
 
     def load(self, execute: Callable[[dict[str, Any]], None], tell_names: bool) -> bool:
         """Import the program; send its names if asked for, or why it failed. Return whether it loaded."""

@@ -1,10 +1,10 @@
 """The zygote process of the sandbox: an interpreter that starts once, isolates itself once, and forks for each program.
 
 `zygote_process` starts it as `python -I -S -c START` with these arguments: the folders to import from, the isolation
-level, the descriptor of its socket, the folders that a program may read, and (level landlock) the folder for the
-programs' own folders. Requests are JSON lines with the descriptors of `child`. Replies are JSON lines: first
-{"ready": level} or {"refused": reason}, then {"ending", "exit_code", "seconds"} for each program. The byte "!" while a
-program runs is the order to end it.
+level, the descriptor of its socket, the folders that a program may read, (level landlock) the folder for the programs'
+own folders, and the places of modules that are opened by name. Requests are JSON lines with the descriptors of `child`.
+Replies are JSON lines: first {"ready": level} or {"refused": reason}, then {"ending", "exit_code", "seconds"} for each
+program. The byte "!" while a program runs is the order to end it.
 
 The zygote ends when the other end of its socket closes, and takes every process of its programs with it.
 """
@@ -20,6 +20,9 @@ import socket
 import sys
 import tempfile
 import time
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_file_location
 from typing import Any, NoReturn
 
 from filters.sandbox import child
@@ -40,6 +43,7 @@ def main() -> None:
     """Isolate this process, then serve until the socket closes."""
     level, number, readable, boxes = sys.argv[2], int(sys.argv[3]), json.loads(sys.argv[4]), sys.argv[5]
     owner = socket.socket(fileno=number)
+    sys.meta_path.append(NamedModules(json.loads(sys.argv[6])))
     os.environ.clear()
     os.environ.update(ENVIRONMENT)
     for name in PRELOADED:
@@ -54,6 +58,21 @@ def main() -> None:
     gc.freeze()
     say(owner, {"ready": level})
     Zygote(owner, level, readable, boxes).serve()
+
+
+class NamedModules(MetaPathFinder):
+    """A finder of modules whose places are known, in folders that a program may not list."""
+
+    def __init__(self, places: dict[str, str]) -> None:
+        self.places = places
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        """Return the spec of such a module; None for any other."""
+        if (place := self.places.get(name)) is None:
+            return None
+        if os.path.isdir(place):
+            return spec_from_file_location(name, f"{place}/__init__.py", submodule_search_locations=[place])
+        return spec_from_file_location(name, place)
 
 
 def shut_in(level: str, readable: list[str], owner: socket.socket) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from filters.sandbox.packages import Packages
 from filters.sandbox.program import Ending, Limits, ProgramResult
 
 START = "import sys, json; sys.path[:0] = json.loads(sys.argv[1]); from filters.sandbox.zygote import main; main()"
@@ -67,7 +68,7 @@ class Files:
 class ZygoteProcess:
     """One zygote and the program that it runs; raises OSError for an isolation level that the kernel refuses."""
 
-    def __init__(self, level: str, packages: Sequence[str]) -> None:
+    def __init__(self, level: str, packages: Packages) -> None:
         self.lost = False
         self.broken: Ending | None = None  # the limit that this side saw exceeded
         self.reply: dict[str, Any] | None = None
@@ -163,12 +164,13 @@ class ZygoteProcess:
     close = kill
 
 
-def launch(level: str, packages: Sequence[str], boxes: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def launch(level: str, packages: Packages, boxes: str) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start a zygote and return it with its socket; it is the same Python without site, environment and folder."""
     ours, theirs = socket.socketpair()
     readable = json.dumps(readable_folders(packages))
     python = os.path.realpath(sys.executable)
-    arguments = [json.dumps([TOOLKIT, *packages]), level, str(theirs.fileno()), readable, boxes]
+    arguments = [json.dumps([TOOLKIT, *packages.folders]), level, str(theirs.fileno()), readable, boxes]
+    arguments.append(json.dumps(packages.places))
     with theirs:
         process = subprocess.Popen(
             [python, "-I", "-S", "-B", "-X", "utf8", "-c", START, *arguments],
@@ -183,11 +185,11 @@ def launch(level: str, packages: Sequence[str], boxes: str) -> tuple[subprocess.
     return process, ours
 
 
-def readable_folders(packages: Sequence[str]) -> list[str]:
+def readable_folders(packages: Packages) -> list[str]:
     """Return the paths a program may read: Python's and the system's libraries, the packages; outer folders first."""
     base = os.path.realpath(sys.base_prefix)
     library = (f"{base}/lib", f"{base}/lib64", os.path.realpath(sysconfig.get_path("stdlib")))
-    return sorted({path for path in (*SYSTEM, *library, *packages) if os.path.exists(path)})
+    return sorted({path for path in (*SYSTEM, *library, *packages.folders, *packages.files) if os.path.exists(path)})
 
 
 def watch(zygotes: Sequence[ZygoteProcess]) -> None:

@@ -2,7 +2,7 @@
 
 The program receives inputs alone. Its output, bytes or values as JSON, is compared here. An assert block that is more
 than calls and comparisons runs in a second sandbox, and its requests to the program go over a connection that carries
-only values (`filters.sandbox.proxies`). A program that exits, prints a verdict, patches a library or returns an object
+only values (`filters.sandbox.testing`). A program that exits, prints a verdict, patches a library or returns an object
 that equals everything therefore does not pass. Every verdict on a program that ran names its isolation level.
 
 What it cannot detect: a program that returns the right values for the tested inputs and no others. Further limits of
@@ -15,21 +15,24 @@ To use another sandbox, write a verifier of three lines in your own module that 
 
 import functools
 import json
-import os
-import time
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypedDict
 
 from filters.code.asserts import PlainAssert, plain_asserts
-from filters.code.extract import complete, program_of
+from filters.code.extract import Wanted, complete, placed_before, program_of
 from filters.code.outputs import brief, same_output, same_value
-from filters.code.reference import Case, Reference, limits_of, read_reference
+from filters.code.reference import Case, Reference, limits_of, number, read_reference
+from filters.code.usual_names import USUAL_NAMES
 from filters.sandbox.local import LocalSandbox
+from filters.sandbox.packages import files_of
 from filters.sandbox.program import Limits, Program, ProgramResult, Sandbox
 from filters.sandbox.rpc import request_line
+from filters.sandbox.values import encode
 from filters.verification.verdicts import Item, Judgement, broken, correct, wrong
 
+PACKAGES = ("numpy",)  # the toolkit itself requires it
 MOST_COMPARED = 1 << 16
 REASON_CHARS = 300
 LIMIT_ERRORS = {  # how a limit enforced by the kernel shows in the program's own error message
@@ -41,14 +44,18 @@ LIMIT_ERRORS = {  # how a limit enforced by the kernel shows in the program's ow
     "can't start new thread": "process limit",
     "[Errno 11]": "process limit",
 }
+NOTHING_FUNCTION = "def {name}(*arguments, **named):\n    return None"
+NOTHING_CLASS = "class {name}:\n    def __getattr__(self, name):\n        return lambda *arguments, **named: None"
+NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 
 
 class Options(TypedDict, total=False):
     """The settings in `[verify.options.code_tests]`."""
 
-    time_limit_s: float  # used if the reference has none
+    time_limit_s: float  # CPU time; used if the reference has none
     memory_mib: int
-    packages: list[str]  # further folders that programs may read and import from, such as the one with numpy
+    tolerance: float  # between numbers; used if the reference has none
+    packages: list[str]  # what programs may import: installed packages by name, or folders; numpy by default
     run_programs_without_isolation: bool  # if the kernel allows none: with your rights, files and network
 
 
@@ -58,9 +65,13 @@ def check_options(options: Mapping[str, Any]) -> None:
         known = ", ".join(Options.__annotations__)
         raise ValueError(f"verifier 'code_tests' has no option {unknown[0]!r}; it has {known}")
     limits_of(options)
-    folders = options.get("packages", [])
-    if not isinstance(folders, list | tuple) or not all(isinstance(f, str) and os.path.isdir(f) for f in folders):
-        raise ValueError(f"code_tests.packages is {folders!r}; it must be a list of folders that exist")
+    if number(options, "tolerance", 0.0) < 0:
+        raise ValueError(f"code_tests.tolerance is {options['tolerance']!r}; it must not be below 0")
+    packages = options.get("packages", [])
+    if not isinstance(packages, list | tuple) or not all(isinstance(package, str) for package in packages):
+        raise ValueError(f"code_tests.packages is {packages!r}; it must be a list of names or folders")
+    for package in packages:
+        files_of(package)
     alone = options.get("run_programs_without_isolation", False)
     if not isinstance(alone, bool):
         raise ValueError(f"code_tests.run_programs_without_isolation is {alone!r}; it must be true or false")
@@ -69,35 +80,64 @@ def check_options(options: Mapping[str, Any]) -> None:
 def verify(item: Item) -> Judgement:
     """Judge in this machine's sandbox; if the kernel allows no isolation, nothing runs and the status is `error`."""
     alone = item.options.get("run_programs_without_isolation", False)
+    packages = item.options.get("packages")
     try:
-        sandbox = local_sandbox(tuple(item.options.get("packages", ())), alone)
+        sandbox = local_sandbox(None if packages is None else tuple(packages), alone)
     except OSError as error:
         return broken(f"{error}; the option run_programs_without_isolation runs programs with all your rights")
     return verify_in(sandbox, item)
 
 
 @functools.cache
-def local_sandbox(packages: tuple[str, ...], without_isolation: bool) -> LocalSandbox:
-    """Return this process's sandbox."""
+def local_sandbox(packages: tuple[str, ...] | None, without_isolation: bool) -> LocalSandbox:
+    """Return this process's sandbox.
+
+    Programs choose their libraries, and numpy is there for them, as on judges. Tests are data: what they need beyond
+    Python is for the recipe to say.
+    """
+    if packages is None:
+        return LocalSandbox(packages=PACKAGES, test_packages=(), without_isolation=without_isolation)
     return LocalSandbox(packages=packages, without_isolation=without_isolation)
 
 
 def verify_in(sandbox: Sandbox, item: Item) -> Judgement:
     """Judge in the given sandbox; its failure is an `error`, not the program's fault."""
     try:
-        reference = read_reference(item.reference or "", limits_of(item.options))
+        tolerance = number(item.options, "tolerance", 0.0)
+        reference = read_reference(item.reference or "", limits_of(item.options), tolerance)
     except ValueError as error:
         return broken(str(error))
-    name = reference.entry_point or reference.function
-    code = program_of(item, name, bool(reference.prelude.strip()))
+    has_input = any(case.given for case in reference.cases)
+    code = program_of(item, Wanted(reference.asked, has_input, bool(reference.prelude.strip())))
     if isinstance(code, Judgement):
         return code
     source = complete(reference.prelude, code, reference.entry_point)
+    if reference.function is not None:
+        source = placed_before(USUAL_NAMES, source)
     try:
         judgement = run_reference(sandbox, source, reference)
     except OSError as error:
         judgement = broken(f"the sandbox failed: {error}")
+    judgement = explained(judgement)
     return replace(judgement, reason=f"{judgement.reason} (isolation: {sandbox.isolation})")
+
+
+def explained(judgement: Judgement) -> Judgement:
+    """Return the judgement; `error` if what was missing is a package that is installed, but not in the sandbox."""
+    lacks = NO_MODULE.search(judgement.reason) if judgement.status in ("wrong", "error") else None
+    if lacks is None:
+        return judgement
+    installed = is_installed(lacks[1])
+    said = f"{judgement.reason}; the sandbox has no package {lacks[1]!r}: the option `packages` of code_tests allows it"
+    return replace(broken(said) if installed else judgement, reason=said)
+
+
+def is_installed(package: str) -> bool:
+    """Return whether the option `packages` can open a package."""
+    try:
+        return bool(files_of(package))
+    except ValueError:
+        return False
 
 
 def run_reference(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
@@ -111,11 +151,14 @@ def run_reference(sandbox: Sandbox, source: str, reference: Reference) -> Judgem
 
 def run_scripts(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
     """Run the program once per test until one fails, all within one time limit."""
-    deadline = time.monotonic() + reference.limits.time_s
-    for number, case in enumerate(reference.cases, 1):
-        limits = replace(reference.limits, time_s=max(0.001, deadline - time.monotonic()))
+    left_s = reference.limits.time_s
+    for place, case in enumerate(reference.cases, 1):
+        if left_s <= 0:
+            return timed_out(f"test {place} of {len(reference.cases)}", reference.limits)
+        limits = replace(reference.limits, time_s=left_s)
         result = sandbox.run(Program(source, stdin=case.given.encode(errors="surrogateescape")), limits)
-        test = f"test {number} of {len(reference.cases)}"
+        left_s -= result.seconds
+        test = f"test {place} of {len(reference.cases)}"
         if problem := limit_broken(result, reference.limits, last_line(result.stderr), test):
             return problem
         if result.exit_code != 0:
@@ -160,8 +203,8 @@ def judge_replies(
     sandbox: Sandbox, reference: Reference, cases: tuple[Case, ...], replies: list[dict[str, Any]]
 ) -> Judgement:
     """Compare each call's reply with its case."""
-    for number, (case, reply) in enumerate(zip(cases, replies, strict=False), 1):
-        test = f"test {number} of {len(cases)}"
+    for place, (case, reply) in enumerate(zip(cases, replies, strict=False), 1):
+        test = f"test {place} of {len(cases)}"
         if "value" not in reply:
             return wrong(f"{test}: {said_error(reply)}")
         verdict = judge_case(sandbox, reference, case, reply["value"], same_value, test)
@@ -185,22 +228,25 @@ def judge_case(
 def check(sandbox: Sandbox, reference: Reference, case: Case, output: Any, test: str) -> Judgement | None:
     """Return None if the checker, run in its own sandbox, returns True; else the judgement."""
     assert reference.checker is not None
-    request = {"call": "check", "arguments": [*map(plain, (case.given, output, case.expected))]}
-    result = sandbox.run(Program(reference.checker, calls=json.dumps(request).encode() + b"\n"), reference.limits)
+    said = ask_checker(sandbox, reference, case, output)
+    if said is True:
+        return None
+    if isinstance(said, str):  # whose fault is it? The checker must be able to judge the expected output.
+        if isinstance(ask_checker(sandbox, reference, case, encode(case.expected)), str):
+            return broken(f"{test}: the reference's checker failed: {said}")
+        return wrong(f"{test}: the checker cannot read {brief(output)}: {said}")
+    return wrong(f"{test}: the checker refuses {brief(output)}")
+
+
+def ask_checker(sandbox: Sandbox, reference: Reference, case: Case, output: Any) -> bool | str:
+    """Return whether the checker returns True for an encoded output, or how it failed."""
+    request = {"call": "check", "arguments": [encode(case.given), output, encode(case.expected)]}
+    calls = json.dumps(request).encode() + b"\n"
+    result = sandbox.run(Program(reference.checker or "", calls=calls), reference.limits)
     replies = list(read_lines(result.replies))
     if len(replies) < 2 or "value" not in replies[1]:
-        said = said_error(replies[-1]) if replies else result.ending
-        return broken(f"{test}: the reference's checker failed: {said}")
-    return None if replies[1]["value"] is True else wrong(f"{test}: the checker refuses {brief(output)}")
-
-
-def plain(value: Any) -> Any:
-    """Return a JSON value in the encoding of `filters.sandbox.values`; a program's own value is already in it."""
-    if isinstance(value, list):
-        return [plain(item) for item in value]
-    if isinstance(value, dict) and not (len(value) == 1 and isinstance(next(iter(value.values())), list | str)):
-        return {"dict": [[key, plain(item)] for key, item in value.items()]}
-    return value
+        return (said_error(replies[-1]) if replies and "error" in replies[-1] else "") or result.ending
+    return replies[1]["value"] is True
 
 
 def run_assert_block(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
@@ -238,7 +284,13 @@ def run_plain_asserts(
 
 def run_tests_apart(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
     """Return the verdict of the test code, which runs apart from the program."""
-    program = Program(source, tests=reference.tests, prelude=reference.prelude, entry_point=reference.entry_point)
+    program = Program(
+        source,
+        tests=reference.tests,
+        prelude=reference.prelude,
+        entry_point=reference.entry_point,
+        discover=reference.discover,
+    )
     result = sandbox.run(program, reference.limits)
     verdict = next(read_lines(result.replies), {})
     if verdict.get("passed") is True:
@@ -247,7 +299,7 @@ def run_tests_apart(sandbox: Sandbox, source: str, reference: Reference) -> Judg
     if problem := limit_broken(result, reference.limits, failure, "in the assert block"):
         return problem
     if "invalid" in verdict:
-        return broken(f"the tests cannot be run apart from the program: {verdict['invalid']}")
+        return broken(f"the tests cannot judge the program: {verdict['invalid']}")
     if not verdict:
         return broken(f"the tests ended with exit code {result.exit_code} and no verdict")
     return wrong(failure)
@@ -261,10 +313,15 @@ def limit_broken(result: ProgramResult, limits: Limits, said: str, test: str) ->
     if ending == "exit":
         return None
     if ending == "time limit":
-        return Judgement("timeout", 0.0, f"{test}: time limit of {limits.time_s:g} s for all tests")
+        return timed_out(test, limits)
     values = {"memory": f"{limits.memory_mib} MiB", "process": limits.processes, "output": f"{limits.output_mib} MiB"}
     value = values.get(ending.split()[0], f"{limits.disk_mib} MiB, {limits.files} files")
     return wrong(f"{test}: {ending} ({value}){after(': ', said)}")
+
+
+def timed_out(test: str, limits: Limits) -> Judgement:
+    """Return the judgement that the tests took too long."""
+    return Judgement("timeout", 0.0, f"{test}: time limit of {limits.time_s:g} s for all tests")
 
 
 def passed(tests: int) -> Judgement:
@@ -298,3 +355,19 @@ def last_line(stderr: bytes) -> str:
 def after(separator: str, text: str) -> str:
     """Return the text with a separator in front, or nothing if the text is empty."""
     return f"{separator}{text}" if text else ""
+
+
+def wrong_answer(reference: str) -> str:
+    """Return a program that has every name the tests ask for and computes nothing (filters.check_references)."""
+    try:
+        asked = sorted(read_reference(reference).asked)
+    except ValueError:
+        asked = []
+    named = [NOTHING_CLASS if name[:1].isupper() else NOTHING_FUNCTION for name in asked]
+    source = "\n".join(form.format(name=name) for form, name in zip(named, asked, strict=True))
+    return f"```python\n{source or 'pass'}\n```"
+
+
+def reference_answer(reference: str) -> None:
+    """Return None: tests are no program (filters.check_references)."""
+    return None

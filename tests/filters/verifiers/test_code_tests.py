@@ -3,6 +3,7 @@ import json
 import os
 import socket
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from filters.verification.pool import Pool
 from filters.verification.verdicts import Item, Judgement
 from filters.verifiers import code_tests
 
+HUGE = str(Decimal(2**20000))  # `str` of an integer stops at 4300 digits
 SQUARES: dict[str, Any] = {"fn_name": "f", "inputs": [[2], [3], [10]], "outputs": [4, 9, 100]}
 SQUARE_ASSERTS: dict[str, Any] = {"test_list": ["assert f(2) == 4", "assert f(3) == 9", "assert f(10) == 100"]}
 COUNTING = {"inputs": ["3\n", "5\n"], "outputs": ["1\n2\n3\n", "1\n2\n3\n4\n5\n"]}
@@ -139,11 +141,24 @@ def test_real_completions_get_the_labelled_verdict(any_sandbox: LocalSandbox, sh
         ("print(1)\nraise SystemExit(2)", {"inputs": [""], "outputs": ["1"]}, "wrong", "exit code 2"),
         ("print(1)\nexec('1/0')", {"inputs": [""], "outputs": ["1"]}, "wrong", "ZeroDivisionError"),
         ("while True: pass", COUNTING | {"time_limit_s": 0.3}, "timeout", "test 1 of 2: time limit of 0.3 s"),
+        ("def f(x): return 1", {"fn_name": "f", "inputs": [[2]], "outputs": [True]}, "wrong", "got 1, expected true"),
+        ("def f(x): return [x]", {"fn_name": "f", "inputs": [[True]], "outputs": [[1]]}, "wrong", "got [true]"),
+        ("def f(x): return 5", {"fn_name": "f", "inputs": [[2]], "outputs": [1e999], "tolerance": 1e-6}, "wrong", ""),
+        ("def f(n): return 2**n", {"fn_name": "f", "tests": [{"input": "20000", "output": HUGE}]}, "correct", ""),
+        ("def f(n): return 3**n", {"fn_name": "f", "tests": [{"input": "20000", "output": HUGE}]}, "wrong", "4300"),
+        ("class Solution:\n def gcd(self, *a): return 0", {"fn_name": "gcd", "inputs": [[6]], "outputs": [6]},
+         "wrong", "got 0"),
+        ("def g(a): return 0", {"fn_name": "gcd", "inputs": [[6, 4]], "outputs": [2]}, "wrong", "NameError"),
+        ("from __future__ import annotations\ndef f(a: List): return gcd(a, 4)",
+         {"fn_name": "f", "inputs": [[6]], "outputs": [2]}, "correct", ""),
+        ("def f(a): return pow(a, 2, 5)", {"fn_name": "f", "inputs": [[3]], "outputs": [4]}, "correct", ""),
+        ("print(gcd(4, 6))", {"inputs": [""], "outputs": ["2"]}, "wrong", "NameError"),
+        ("pass", {"inputs": ["1", "2"], "outputs": ["", " \n"]}, "error", "every expected output"),
         (SQUARE, {"fn_name": "f", "inputs": [[2]]}, "error", "two lists of one length"),
         (SQUARE, {"fn_name": "f", "input": [[2]]}, "error", "unknown key 'input'; is it 'inputs'?"),
         (SQUARE, {"fn_name": "f"}, "error", "exactly one of inputs, tests, test_list, test"),
         (SQUARE, SQUARES | {"time_limit_s": 0}, "error", "must be above 0"),
-        (SQUARE, {"test_list": ["assert f(2) ="]}, "error", "cannot be run apart from the program: SyntaxError"),
+        (SQUARE, {"test_list": ["assert f(2) ="]}, "error", "cannot judge the program: SyntaxError"),
         (SQUARE, {"test_list": ["assert f(lambda: 2) == 4"]}, "error", "pass a function to the program"),
     ],
 )  # fmt: skip
@@ -202,6 +217,56 @@ def test_a_checker_decides_if_many_answers_are_right(any_sandbox: LocalSandbox) 
     text = {"inputs": ["3"], "outputs": ["1 2"], "checker": checker}
     assert judge(any_sandbox, "print('2 1', end='')", text).status == "correct"
     assert judge(any_sandbox, "print(1)", text | {"checker": "def check(a): pass"}).status == "error"
+
+
+@pytest.mark.parametrize(
+    "value", [{"a": "b"}, {"a": [1]}, {"object": [1]}, {"tuple": [1]}, {"int": "0x1"}, {"a": {"b": []}}]
+)
+def test_a_checker_receives_any_json(any_sandbox: LocalSandbox, value: Any) -> None:
+    checker = f"def check(i, o, e): return i == o == e == {[value]!r}[0] and type(o) is dict"
+    reference = {"fn_name": "f", "inputs": [[value]], "outputs": [value], "checker": checker.replace("i ==", "i[0] ==")}
+    assert judge(any_sandbox, "def f(x): return x", reference).status == "correct"
+
+
+@pytest.mark.parametrize(
+    ("checker", "status"),
+    [
+        ("def check(i, o, e):\n a, b = o.split()\n return int(a) * int(b) == int(i)", "wrong"),  # it reads "2 3"
+        ("def check(i, o, e):\n assert len(o.split()) == 2\n return True", "wrong"),
+        ("def check(i, o, e):\n return undefined", "error"),
+        ("def check(i, o, e):\n a, b = e\n return True", "error"),
+        ("def check(:", "error"),
+    ],
+)
+def test_a_checker_that_raises_is_at_fault_unless_it_reads_the_expected_output(
+    any_sandbox: LocalSandbox, checker: str, status: str
+) -> None:
+    reference = {"inputs": ["6"], "outputs": ["2 3"], "checker": checker}
+    assert judge(any_sandbox, "print(2)", reference).status == status
+
+
+def test_a_missing_package_is_named(any_sandbox: LocalSandbox) -> None:
+    programs = {"import pydantic": "error", "import no_such_package": "wrong"}
+    for line, status in programs.items():
+        for answer, reference in (
+            (f"{line}\n{SQUARE}", SQUARES),
+            (f"{line}\nprint(1)", {"inputs": [""], "outputs": ["1"]}),
+        ):
+            judgement = judge(any_sandbox, answer, reference)
+            assert judgement.status == status and "the option `packages` of code_tests" in judgement.reason, judgement
+
+
+def test_packages_are_opened_by_name_and_numpy_by_default() -> None:
+    answer = "import numpy\nimport {}\ndef f(x): return numpy.int64(x) * x"
+    for options, module, status in (
+        ({}, "math", "correct"),
+        ({}, "networkx", "error"),
+        ({"packages": ["numpy", "networkx"]}, "networkx", "correct"),
+        ({"packages": []}, "math", "error"),
+    ):
+        item = Item(answer.format(module), json.dumps(SQUARES), bare=True, options=options)
+        judgement = code_tests.verify(item)
+        assert judgement.status == status, judgement
 
 
 @pytest.mark.parametrize(
@@ -264,8 +329,10 @@ def test_a_failing_sandbox_is_an_error_not_a_wrong_program(monkeypatch: pytest.M
     ("options", "said"),
     [
         ({"pakages": []}, "no option 'pakages'"),
-        ({"packages": ["/no/such/folder"]}, "a list of folders that exist"),
+        ({"packages": ["/no/such/folder"]}, "neither an installed package nor a folder"),
         ({"run_programs_without_isolation": 1}, "must be true or false"),
+        ({"packages": "numpy"}, "must be a list of names or folders"),
+        ({"tolerance": -1}, "must not be below 0"),
         ({"time_limit_s": "5"}, "must be a number"),
     ],
 )

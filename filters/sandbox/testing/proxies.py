@@ -7,16 +7,12 @@ here from JSON, so an object that equals everything, a patched `json`, or an exi
 
 import builtins
 import json
-import linecache
-import traceback
 from collections.abc import Iterator
-from types import CodeType
 from typing import Any, BinaryIO
 
 from filters.sandbox.values import decode, encode
 
-TESTS = "tests.py"
-MESSAGE_CHARS = 300
+STOPS = (StopIteration, StopAsyncIteration)
 EXITS = ("SystemExit", "KeyboardInterrupt", "GeneratorExit")
 
 
@@ -33,6 +29,8 @@ class Line:
 
     def __init__(self, requests: BinaryIO, replies: BinaryIO) -> None:
         self.requests, self.replies = requests, replies
+        self.asked = False  # whether the tests have reached the program
+        self.named: frozenset[str] = frozenset()  # the names that the tests use
         self.broken: str | None = None
 
     def receive(self) -> dict[str, Any]:
@@ -50,6 +48,7 @@ class Line:
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the reply to a request; an exception that the program raised is raised here."""
+        self.asked = True
         line = json.dumps(request).encode() + b"\n"
         try:
             self.requests.write(line)
@@ -74,15 +73,15 @@ class Line:
 
     def proxy(self, data: dict[str, Any]) -> "Proxy":
         """Return the proxy for an object that the program keeps."""
-        number, kind = data["object"]
-        return Proxy(self, int(number), str(kind))
+        number, kind, own = data["object"]
+        return Proxy(self, int(number), str(kind), [str(name) for name in own])
 
 
 class Proxy:
     """A proxy for an object of the program. It equals only itself: the program's own idea of equality is not asked."""
 
-    def __init__(self, line: Line, number: int, kind: str) -> None:
-        self._line, self._number, self._kind = line, number, kind
+    def __init__(self, line: Line, number: int, kind: str, own: list[str]) -> None:
+        self._line, self._number, self._kind, self._own = line, number, kind, own
 
     def __repr__(self) -> str:
         return f"<an object of the program's, of type {self._kind}>"
@@ -115,7 +114,13 @@ class Proxy:
             raise AttributeError(name)
         return self._line.value(self._line.ask({"get": self._number, "name": name}).get("value"))
 
+    def _check(self, name: str) -> None:
+        """Raise TypeError unless the tests know that a class of the program's own stands in for a builtin one."""
+        if self._own and not self._line.named.intersection(self._own):
+            raise TypeError(f"{self!r} is not what the tests ask for; its {name} is not called")
+
     def _special(self, name: str, *arguments: Any) -> Any:
+        self._check(name)
         try:
             method = self._line.ask({"get": self._number, "name": name})
         except AttributeError as error:
@@ -126,6 +131,7 @@ class Proxy:
         return bool(self._line.value(self._line.ask({"truth": self._number}).get("value")))
 
     def __iter__(self) -> Iterator[Any]:
+        self._check("__iter__")
         return iter(self._line.value(self._line.ask({"items": self._number}).get("value")))
 
     def __len__(self) -> int:
@@ -148,73 +154,19 @@ class Proxy:
 def kept(value: Any) -> Any:
     """Encode a proxy as a reference to the program's object."""
     if isinstance(value, Proxy):
-        return {"object": [value._number, value._kind]}
+        return {"object": [value._number, value._kind, value._own]}
     raise Unsupported(f"the tests pass a {type(value).__name__} to the program, which is not a plain value")
 
 
 def exception(name: str, message: str) -> Exception:
-    """Return the builtin exception of that name, else a RuntimeError that names it."""
+    """Return the builtin exception of that name, else a RuntimeError that names it.
+
+    StopIteration would end a loop of the tests as if all were well.
+    """
     kind = getattr(builtins, name, None)
-    if isinstance(kind, type) and issubclass(kind, Exception):
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, STOPS):
         try:
             return kind(message)
         except TypeError:  # UnicodeDecodeError wants five arguments
             pass
     return RuntimeError(f"{name}: {message}")
-
-
-def run_tests(prelude: str, tests: str, entry_point: str | None, line: Line) -> dict[str, Any]:
-    """Return {"passed": true}, {"failure": reason}, or {"invalid": reason} if the tests themselves are at fault."""
-    linecache.cache[TESTS] = len(tests), None, tests.splitlines(keepends=True), TESTS
-    try:
-        codes = compile_prelude(prelude), compile(tests, TESTS, "exec")
-    except SyntaxError as error:
-        return {"invalid": f"SyntaxError: {error}"}
-    try:
-        loaded = line.receive()
-        if "error" in loaded:
-            return {"failure": f"{loaded['error']}: {loaded.get('message', '')}".rstrip(": ")}
-        names = {str(name): line.value(data) for name, data in loaded.get("names", ())}
-        if entry_point is not None and entry_point not in names:
-            return {"failure": f"NameError: name {entry_point!r} is not defined"}
-        judge(codes, entry_point, names)
-    except ProgramGone as gone:
-        return {"failure": f"the program: {gone}"}
-    except Unsupported as error:
-        return {"invalid": describe(error)}
-    except BaseException as error:
-        return {"failure": describe(error)}
-    return {"failure": f"the program: {line.broken}"} if line.broken else {"passed": True}
-
-
-def compile_prelude(source: str) -> CodeType:
-    """Compile the prelude; a prompt may end with a function's first line, whose body the program was to write."""
-    try:
-        return compile(source, "prelude.py", "exec")
-    except SyntaxError:
-        return compile(f"{source}\n    pass\n", "prelude.py", "exec")
-
-
-def judge(codes: tuple[CodeType, CodeType], entry_point: str | None, names: dict[str, Any]) -> None:
-    """Run the test code over the proxies; an exception is a failure.
-
-    The program cannot replace what the tests rely on. Functions defined by the prelude are kept, except for the tested
-    one, and so are builtins, unless the tests ask the program for nothing but names of builtins.
-    """
-    prelude, tests = codes
-    own = {name: value for name, value in names.items() if not hasattr(builtins, name)}
-    namespace = own if entry_point is not None or own.keys() & set(tests.co_names) else dict(names)
-    namespace["__name__"] = "tests"
-    exec(prelude, namespace)
-    if entry_point is not None:
-        namespace[entry_point] = namespace["candidate"] = names[entry_point]
-    exec(tests, namespace)
-    if entry_point is not None and callable(check := namespace.get("check")) and not isinstance(check, Proxy):
-        check(names[entry_point])
-
-
-def describe(error: BaseException) -> str:
-    """Return the exception and the line of the tests that raised it."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == TESTS]
-    where = f" at line {frames[-1].lineno} of the tests: {frames[-1].line}" if frames else ""
-    return f"{type(error).__name__}: {error}"[:MESSAGE_CHARS].rstrip(": ") + where[:MESSAGE_CHARS]

@@ -1,0 +1,202 @@
+"""Running of a reference's test code against the program at the other end of a line, and the verdict on it.
+
+Statements run as they are written. Of a module of tests, `check(candidate)` is called with the entry point; without it
+the test functions and the classes of tests run, as pytest and unittest run them, whose modules the tests may use.
+Tests that never reach the program prove nothing about it, and an exception of their own is not its fault: both make
+the tests invalid.
+"""
+
+import ast
+import asyncio
+import builtins
+import importlib
+import inspect
+import linecache
+import sys
+import unittest
+from collections.abc import Callable, Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any, NoReturn
+
+from filters.sandbox.testing import pytest_names
+from filters.sandbox.testing.faults import TESTS, describe, is_own_fault
+from filters.sandbox.testing.proxies import Line, ProgramGone, Proxy, Unsupported
+
+SOLUTION = "solution"  # the module from which tests may import the program's names
+
+
+class TestFailed(BaseException):
+    """The first failure of a class of unittest, raised through unittest, which would go on after it."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Names(dict[str, Any]):
+    """The tests' globals; they note that a plain value of the program was read, which reaches it without a request."""
+
+    def __init__(self, names: dict[str, Any], line: Line) -> None:
+        super().__init__(names)
+        self.line = line
+        self.plain = {name for name, value in names.items() if not isinstance(value, Proxy)}
+
+    def __getitem__(self, name: str) -> Any:
+        if name in self.plain:
+            self.line.asked = True
+        return super().__getitem__(name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.plain.discard(name)
+        super().__setitem__(name, value)
+
+
+def run_tests(job: dict[str, Any], line: Line) -> dict[str, Any]:
+    """Return {"passed": true}, {"failure": reason}, or {"invalid": reason} if the tests themselves are at fault."""
+    tests, entry_point = job["source"], job["entry_point"]
+    linecache.cache[TESTS] = len(tests), None, tests.splitlines(keepends=True), TESTS
+    try:
+        codes = compile_prelude(job["prelude"]), compile(tests, TESTS, "exec")
+    except (SyntaxError, ValueError) as error:
+        return {"invalid": f"{type(error).__name__}: {error}"}
+    own: dict[str, Any] = {}
+    try:
+        loaded = line.receive()
+        if "error" in loaded:
+            return {"failure": f"{loaded['error']}: {loaded.get('message', '')}".rstrip(": ")}
+        own = {str(name): line.value(data) for name, data in loaded.get("names", ())}
+        if entry_point is not None and entry_point not in own:
+            return {"failure": f"NameError: name {entry_point!r} is not defined"}
+        run(codes, job, own, line)
+    except BaseException as error:
+        if found := verdict_on(error.error if isinstance(error, TestFailed) else error, tests, own):
+            return found
+    return outcome(line)
+
+
+def outcome(line: Line) -> dict[str, Any]:
+    """Return the verdict on tests that ended without an exception."""
+    if line.broken:
+        return {"failure": f"the program: {line.broken}"}
+    return {"passed": True} if line.asked else {"invalid": "they never reach the program, so every program passes them"}
+
+
+def verdict_on(error: BaseException, tests: str, own: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the verdict on an exception of the tests; None for the exit of tests that say that they passed."""
+    if isinstance(error, SystemExit) and not error.code:
+        return None
+    if isinstance(error, ProgramGone):
+        return {"failure": f"the program: {error}"}
+    invalid = isinstance(error, Unsupported) or is_own_fault(error, tests, own)
+    return {"invalid" if invalid else "failure": describe(error)}
+
+
+def compile_prelude(source: str) -> CodeType:
+    """Compile the prelude; a prompt may end with a function's first line, whose body the program was to write."""
+    try:
+        return compile(source, "prelude.py", "exec")
+    except SyntaxError:
+        return compile(f"{source}\n    pass\n", "prelude.py", "exec")
+
+
+def run(codes: tuple[CodeType, CodeType], job: dict[str, Any], names: dict[str, Any], line: Line) -> None:
+    """Run the test code over the proxies; an exception is a failure.
+
+    The program cannot replace what the tests rely on. Functions defined by the prelude are kept, except for the tested
+    one, and so are builtins, unless the tests ask the program for nothing but names of builtins.
+    """
+    (prelude, tests), entry_point = codes, job["entry_point"]
+    line.named = frozenset((*names_in(prelude), *names_in(tests)))
+    own = {name: value for name, value in names.items() if not hasattr(builtins, name)}
+    asks = entry_point is not None or own.keys() & line.named
+    namespace = Names(own if asks else names, line)
+    namespace["__name__"] = "tests"
+    furnish(namespace, names)
+    for name in library_modules(job["source"], own):
+        namespace[name] = importlib.import_module(name)
+    exec(prelude, namespace)
+    if entry_point is not None:
+        namespace[entry_point] = namespace["candidate"] = names[entry_point]
+    exec(tests, namespace)
+    check = namespace.get("check")
+    if entry_point is not None and callable(check) and not isinstance(check, Proxy):
+        check(names[entry_point])
+    elif job["discover"]:
+        run_discovered(namespace)
+
+
+def library_modules(tests: str, own: dict[str, Any]) -> set[str]:
+    """Return the program's names that the tests use as modules of the standard library, which it must not replace."""
+    nodes = list(ast.walk(ast.parse(tests)))
+    used = [node.id for node in nodes if isinstance(node, ast.Name) and node.id in own]
+    held = [node.value.id for node in nodes if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)]
+    return {name for name in used if name in sys.stdlib_module_names and used.count(name) == held.count(name)}
+
+
+def names_in(code: CodeType) -> Iterator[str]:
+    """Yield the names that code and the functions within it use."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from names_in(constant)
+
+
+def furnish(namespace: Names, names: dict[str, Any]) -> None:
+    """Make the tests' globals their main module, the program's names a module, and stop unittest at a failure."""
+    solution, module = ModuleType(SOLUTION), ModuleType("tests")
+    vars(solution).update(names)
+    vars(module).update(__getattr__=lambda name: attribute(namespace, name), __dir__=lambda: list(namespace))
+    sys.modules |= {SOLUTION: solution, "tests": module, "__main__": module}
+    pytest_names.install()
+    for name, stop in STOPS.items():
+        setattr(unittest.TestResult, name, stop)
+
+
+def attribute(namespace: Names, name: str) -> Any:
+    """Return one of the tests' globals as an attribute of their module, which unittest searches: no use of a value."""
+    if name not in namespace:
+        raise AttributeError(name)
+    return namespace.get(name)
+
+
+def stop_at(error: BaseException) -> NoReturn:
+    """Raise a failure past unittest, once."""
+    raise error if isinstance(error, TestFailed) else TestFailed(error)
+
+
+STOPS: dict[str, Callable[..., Any]] = {  # how each report of a failure to unittest ends the tests
+    "addError": lambda result, test, failure: stop_at(failure[1]),
+    "addFailure": lambda result, test, failure: stop_at(failure[1]),
+    "addSubTest": lambda result, test, subtest, failure: failure and stop_at(failure[1]),
+    "addUnexpectedSuccess": lambda result, test: stop_at(AssertionError("unexpected success")),
+}
+
+
+def run_discovered(namespace: Names) -> None:
+    """Run the test functions and the classes of tests, in the order in which the tests define them."""
+    for name, value in list(namespace.items()):
+        if isinstance(value, type) and value.__module__ == "tests":
+            if issubclass(value, unittest.TestCase):
+                unittest.defaultTestLoader.loadTestsFromTestCase(value).run(unittest.TestResult())
+            elif name.startswith("Test"):
+                run_class(value)
+        elif name.startswith("test") and isinstance(value, FunctionType) and value.__code__.co_filename == TESTS:
+            run_function(value)
+
+
+def run_class(tests: type) -> None:
+    """Run the test methods of a class of pytest, each on an object of its own."""
+    for name in [name for name in vars(tests) if name.startswith("test")]:
+        instance = tests()
+        for hook in ("setup_class", "setup_method", "setUp"):
+            if callable(prepare := getattr(instance, hook, None)):
+                prepare(*([None] if len(inspect.signature(prepare).parameters) else []))
+        run_function(getattr(instance, name))
+
+
+def run_function(function: Callable[..., Any]) -> None:
+    """Run a test function, once for each of its sets of parameters."""
+    for arguments in pytest_names.arguments_of(function):
+        returned = function(**arguments)
+        if inspect.iscoroutine(returned):
+            asyncio.run(returned)
