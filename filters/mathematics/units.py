@@ -188,7 +188,7 @@ def is_unit(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def read_unit(text: str) -> Unit:
     """Return the unit that a text names: `km/h`, `square feet`, `miles per hour`, `red apples`."""
-    text = re.sub(r"\bper\b", " / ", text.replace("\\", "").replace("·", " ").replace("*", " "))
+    text = re.sub(r"\bper\b", " / ", re.sub(r"\\[,;:! ]|·", " ", text).replace("\\", "").replace("*", " "))
     text = re.sub(r"\s*\^\s*", "^", text).removesuffix(".")
     powers: dict[str, int] = {}
     factor, nouns, sign = Fraction(1), set[str](), 1

@@ -64,6 +64,8 @@ def committed(text: str) -> tuple[str, ...]:
     A value that is said in two ways ("60 minutes, which is 1 hour") has two readings.
     """
     tail = text[-TAIL_CHARS:]
+    if tail.rstrip(" *$").endswith("?"):
+        return ()
     for sentence in reversed(SENTENCE_END.split(tail)):
         sentence = DENIED_NUMBER.sub(" ", sentence)
         if HEDGE.search(sentence):

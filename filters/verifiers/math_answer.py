@@ -11,15 +11,17 @@ from fractions import Fraction
 from typing import Any
 
 from filters.mathematics.compare import LENIENCIES, Comparer, Comparison, leniencies_needed
-from filters.mathematics.expressions import Expression, Quantity, Sequence, Words, nodes
+from filters.mathematics.expressions import Expression, Name, Quantity, Sequence, Words, nodes, substituted
 from filters.mathematics.quantities import DEFAULT_LENIENCIES
 from filters.mathematics.reading.parser import read_answer
 from filters.mathematics.reading.surface import plain
 from filters.mathematics.reading.tokens import Unreadable
 from filters.mathematics.reading.words import (
+    chemical,
     date,
     is_code,
     number_in_words,
+    parameter,
     phrase,
     qualifiers_conflict,
     same_phrase,
@@ -240,7 +242,9 @@ def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgemen
     (core, qualifier), (expected_core, expected_qualifier) = without_qualifier(said), without_qualifier(reference)
     if qualifiers_conflict(qualifier, expected_qualifier):
         return wrong(f"got {shown(said)}, reference {shown(reference)}")
-    return by_trees(core, expected_core, leniencies, said, reference)
+    own, others = parameter(qualifier), parameter(expected_qualifier)
+    names = (own, others) if own and others and own != others else None
+    return by_trees((core, expected_core), leniencies, said, reference, names)
 
 
 def by_words(said: str, reference: str) -> Judgement | None:
@@ -250,6 +254,8 @@ def by_words(said: str, reference: str) -> Judgement | None:
     words, expected = phrase(one), phrase(other)
     if None not in dates:
         same = dates[0] == dates[1]
+    elif None not in (codes := (chemical(one), chemical(other))):
+        same = codes[0] == codes[1]
     elif words is None and expected is None:
         return None
     elif None not in (number := value_of(one, words), wanted := value_of(other, expected)):
@@ -270,27 +276,35 @@ def value_of(text: str, words: str | None) -> Fraction | None:
     return exact_number(text) if words is None else number_in_words(words)
 
 
-def by_trees(core: str, expected_core: str, leniencies: tuple[str, ...], said: str, reference: str) -> Judgement:
-    """Return the judgement on the two sides as parsed trees, by Math-Verify if they do not decide."""
+def by_trees(
+    cores: tuple[str, str],
+    leniencies: tuple[str, ...],
+    said: str,
+    reference: str,
+    parameters: tuple[str, str] | None = None,
+) -> Judgement:
+    """Return the judgement on the two sides as parsed trees, by Math-Verify if they do not decide.
+
+    `parameters`: the integer that runs through a family of solutions, as the answer and as the reference name it.
+    """
     try:
-        expected = read_answer(expected_core)
+        expected = read_answer(cores[1])
     except (Unreadable, RecursionError):
         return broken(f"the reference {shown(reference)} could not be read as mathematics")
-    if excess := too_large(core):
-        undecided: Judgement | None = unparseable(f"the answer {excess}")
-    else:
-        undecided = None
+    excess = too_large(cores[0])
     try:
-        got = read_answer(core)
+        got = read_answer(cores[0])
     except (Unreadable, RecursionError):
-        return undecided or unparseable(f"{shown(said)} could not be read as mathematics")
+        return unparseable(f"the answer {excess}" if excess else f"{shown(said)} could not be read as mathematics")
+    if parameters:
+        got = substituted(got, *map(Name, parameters))
     found = Comparer(defaults(leniencies)).compare(expected, got)
-    if found is Comparison.UNDECIDED and undecided is None:
+    if found is Comparison.UNDECIDED and excess:
+        return unparseable(f"the answer {excess}")
+    if found is Comparison.UNDECIDED:
         found = equal_by_math_verify(expected, got)
     if found is Comparison.EQUAL:
         return correct(f"{shown(said)} equals the reference {shown(reference)}")
-    if found is Comparison.UNDECIDED and undecided is not None:
-        return undecided
     return not_equal(got, expected, said, reference, leniencies)
 
 

@@ -105,15 +105,21 @@ class FactorParser(ABC):
         return value
 
     def postfix(self, value: Expression, sign: str) -> Expression:
-        if sign in "%°":
+        if sign == "%":
             return Quantity(value, sign)
+        if sign == "°":
+            return Quantity(value, self.degree())
         if sign == "!":
             return Call("factorial", (value,))
         if sign != "^":
             raise Unreadable("a prime")
         if self.degrees():
-            return Quantity(value, "°")
+            return Quantity(value, self.degree())
         return Power(value, self.exponent())
+
+    def degree(self) -> str:
+        """Return the unit that a degree sign stands for: an angle, or a temperature if C or F follows."""
+        return f"°{self.take().text}" if self.next.text in ("C", "F") else "°"
 
     def degrees(self) -> bool:
         """Consume a degree sign in the exponent; return whether there was one."""

@@ -143,8 +143,6 @@ class Parser(FactorParser):
         money = self.accept("€", "£", "$", "元", "₹")
         value = self.sum()
         value = negated(value) if minus else value
-        if isinstance(value, Quantity) and value.unit == "°" and self.next.text in ("C", "F"):
-            return Quantity(value.value, f"°{self.take().text}")
         unit = self.unit() if self.at_unit() else ""
         first, _, rest = unit.partition(" ")
         if first.lower() in MULTIPLIERS:

@@ -50,6 +50,7 @@ REPEATING = re.compile(
 COLORED = re.compile(r"\\(?:text)?color(?:box)?\s*\{[^{}]*\}\s*|\\(?:h?phantom|vphantom|label|tag)\*?\s*\{[^{}]*\}")
 FRAMES = re.compile(r"\\(?:f?boxed|fbox|mathbf|boldsymbol|bm|displaystyle|textstyle)(?=\s*\{)")
 OVER = re.compile(r"\{([^{}]*?)\\over(?![a-z])([^{}]*)\}")
+NESTED_UNIT = re.compile(r"(\\(?:mathrm|text|rm)\s*\{[^{}]*\^)\{(-?\d)\}\s*\}")
 MARKS = re.compile(
     r"\\(?:checkmark|square|blacksquare|qed|triangle|angle|measuredangle|odot|bigtriangleup)(?![A-Za-z])|[✓✔✅∎□■]"
 )
@@ -67,7 +68,7 @@ ANSWER = re.compile(
 )
 BOLD = re.compile(r"(\*\*|__|`+|\*)(?=[^*`_\s])(.*[^*`_\s])\1", re.DOTALL)
 ORDINAL = re.compile(
-    r"(?<![\d.])(\d+)\s*(?:\^\s*)?(?:\{\s*)?(?:\\(?:text|mathrm|textsuperscript)\s*\{)?(st|nd|rd|th)\b\s*\}?(?:\s*\})?"
+    r"(?<![\d.])(\d+)\s*(?:\^\s*)?(?:\{\s*)?(?:\\(?:text|mathrm|textsuperscript)\s*\{)?(st|nd|rd|th)\b(?:\s*\}){0,2}"
 )
 ORDINAL_ENDS = {"1": "st", "2": "nd", "3": "rd"}
 DAYTIME = re.compile(r"(?<=[\d\s{~])([ap])\.?\s?m\b\.?(?!\w|/)", re.IGNORECASE)
@@ -132,6 +133,7 @@ def without_layout(text: str) -> str:
     text = DOUBLED.sub(r"\\", text)
     text = FRAMES.sub("", MARKS.sub("", COLORED.sub("", text)))
     text = OVER.sub(r"\\frac{\1}{\2}", text)
+    text = NESTED_UNIT.sub(r"\1\2}", text)
     text = text.replace("\\langle", "(").replace("\\rangle", ")")
     match = ENVIRONMENT.fullmatch(text.strip(" $\n"))
     return lines(match[1], match[2]) if match and "\\begin" not in match[2] else text

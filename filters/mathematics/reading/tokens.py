@@ -142,6 +142,7 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+UNIT_VECTORS = frozenset(("i", "j", "k", "imath", "jmath"))
 MEASURED = re.compile(r"(-?[\d.,:/]*\d)\s*([^\W\d_][\w\s.%/^°²³-]*|[°%])?")
 PLAIN_TEXT = re.compile(r"[\s\d.,+\-*/^=<>()]+|\s*[A-Za-z]\s*")
 LINKS = {
@@ -187,6 +188,9 @@ def read(match: re.Match[str], spaced: bool) -> list[Token]:
         case "text":
             return text_tokens(match["text"], spaced)
         case "under":
+            under = match["under"].strip("{} ").replace("math", "").removeprefix("\\")
+            if under in UNIT_VECTORS and match["accent"] in ("hat", "vec", "overrightarrow", "widehat"):
+                return [Token("name", under[0], spaced)]
             under = match["under"].strip("{} ")
             return [Token("name", f"{match['accent']}({NAMES.get(under, under)})", spaced)]
         case "environment":

@@ -17,7 +17,9 @@ MONTH = {name[:length]: n for n, name in enumerate(MONTHS.split(), 1) for length
 WRAPPER = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname)\*?\s*\{([^{}]*)\}")
 NO_WORDS = re.compile(r"[\d\\^_=+*/<>|{}\[\]&%$]")
 EDGES = re.compile(r"^[\s\"'`“”\u2018\u2019*.,;:!~]+|[\s\"'`“”\u2018\u2019*.,;:!~]+$")
-ARTICLE = re.compile(r"^(?:the|a|an)\s+(?=\w)", re.IGNORECASE)
+ARTICLE = re.compile(r"^(?:(?:on|at|in)\s+)?(?:(?:the|a|an)\s+)?(?=\w)", re.IGNORECASE)
+CHEMICAL = re.compile(r"(?=.*[_\da-z])(?:[A-Z][a-z]?(?:_?\{?\d{1,2}\}?)?){2,}")
+SUBSCRIPTS = {0x2080 + digit: str(digit) for digit in range(10)}
 LETTER_RUN = re.compile(r"[A-Za-z]{2,}")
 COMMON_WORDS = "yes no true false none dne odd even never always undefined both neither"
 COMMON = frozenset(COMMON_WORDS.split())
@@ -39,6 +41,7 @@ QUALIFIER = re.compile(
     rf".*|(?<![\\A-Za-z])(?:[a-zA-Z](?:_\w)?\s*,?\s*)+(?:\\in\s*|∈\s*){SETS}\s*\)?\s*|(?:\\pmod\s*\{{?\s*\w+\s*\}}?|\\?\(?\s*\\?mod\s*\{{?\s*\w+\s*\}}?\)?))\s*",
     re.DOTALL,
 )
+PARAMETER = re.compile(r"(?<![\\A-Za-z])([a-zA-Z])\s*(?:\\in|∈|\}?\s*(?:\\text\s*\{)?\s*is\s+an(?:y)?\s+integer)")
 SET_NAME = re.compile(rf"{SETS}|\b(?:(positive|negative|non-?negative)\s+)?(integer|natural|real|rational|whole)")
 MODULUS = re.compile(r"\\?p?mod\s*\{?\s*(\w+)")
 
@@ -76,6 +79,12 @@ def is_code(text: str) -> bool:
         return False
     wrapped = "\\" in text
     return wrapped or not letters.islower() or (len(letters) > 2 and bool(set(letters) & set("aeiou")))
+
+
+def chemical(text: str) -> str | None:
+    """Return a chemical formula, H_2O or NaCl, as plain letters and digits; None for any other text."""
+    bare = WRAPPER.sub(r"\1", text).strip(" $.").translate(SUBSCRIPTS)
+    return re.sub(r"[_{}]", "", bare) if CHEMICAL.fullmatch(bare) else None
 
 
 def number_in_words(text: str) -> Fraction | None:
@@ -127,6 +136,12 @@ def qualifiers_conflict(one: str, other: str) -> bool:
         if first and second and named(first) != named(second):
             return True
     return False
+
+
+def parameter(qualifier: str) -> str | None:
+    """Return the unknown whose values a qualifier names: k of `k \\in \\mathbb{Z}`."""
+    found = PARAMETER.search(qualifier)
+    return found[1] if found else None
 
 
 def named(match: re.Match[str]) -> tuple[str, ...]:

@@ -1,0 +1,72 @@
+"""Pairs of a reference and a response with the verdict that is right, for each kind of answer."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from benchmarks.answer_grammar import collections, formulas, numbers
+from benchmarks.answer_grammar.forms import Case, Kind
+
+KINDS: dict[str, Kind] = {kind.__name__: kind for kind in (*numbers.KINDS, *collections.KINDS, *formulas.KINDS)}
+PRESENTED = (
+    "So the result is \\boxed{{{}}}.",
+    "$\\boxed{{{}}}$",
+    "\\[\\boxed{{{}}}\\]",
+    "We try 3 cases. Hence\n\n\\[\n\\boxed{{\n{}\n}}\n\\]",
+    "First we put the answer in \\boxed{{}}. It is $\\boxed{{{}}}$",
+    "<answer>{}</answer>",
+    "<answer>\\boxed{{{}}}</answer>",
+    "**Final Answer**\n\n\\fbox{{{}}}",
+    "I tried \\boxed{{99}} first.\n\nThat was wrong; the answer is \\boxed{{{}}}",
+)
+# Denials, hedges and half sentences around the right value.
+DENIED = (
+    "The answer is not \\boxed{{{}}}.",
+    "It cannot be $\\boxed{{{}}}$.",
+    "\\boxed{{{}}} is wrong.",
+    "$\\boxed{{{}}}$ or 987654",
+    "\\boxed{{{}}} or \\boxed{{987654}}",
+    "\\boxed{{{}}} and \\boxed{{987654}}",
+    "\\boxed{{\\neq {}}}",
+    "\\boxed{{\\text{{not }} {}}}",
+    "\\boxed{{{} \\text{{ is wrong}}}}",
+    "\\boxed{{\\text{{either }} {} \\text{{ or }} 987654}}",
+    "\\boxed{{{} \\text{{ or }} 987654}}",
+    "\\boxed{{{}}}\n\nWait, that is wrong. \\boxed{{987654}}",
+    "<|begin_of_thought|>maybe \\boxed{{{}}}<|end_of_thought|> I do not know.",
+    "<think>It should be \\boxed{{{}}}",
+)
+UNMARKED = (
+    "The answer is not {}.",
+    "The answer cannot be {}.",
+    "It is either {} or 987654, I am not sure.",
+    "I ran out of time at step {}.",
+    "I cannot determine the answer. {} is a guess.",
+    "The answer is between {} and 987654.",
+    "The answer is greater than {}.",
+    "We still have to add 4 to {} +",
+    "Maybe it is {}?",
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A reference, a response, whether it is right, and what was done: rendering, mutation or denial."""
+
+    kind: str
+    reference: str
+    response: str
+    right: bool
+    change: str
+
+
+def pairs(kind: str, seed: int) -> Iterator[Pair]:
+    """Yield every pair of one case; it depends on the seed alone."""
+    rng = Random(f"{kind} {seed}")
+    case: Case = KINDS[kind](rng)
+    for change, answers in (("rendering", case.same), ("mutation", case.other)):
+        for answer in answers:
+            yield Pair(kind, case.reference, rng.choice(PRESENTED).format(answer), change == "rendering", change)
+    for form in rng.sample(DENIED, 4):
+        yield Pair(kind, case.reference, form.format(case.reference), False, "denial")
+    yield Pair(kind, case.reference, rng.choice(UNMARKED).format(case.reference), False, "denial")
