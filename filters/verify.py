@@ -31,7 +31,8 @@ class VerifyConfig(Config):
     """Settings of `verify`."""
 
     timeout_s: float = Field(5.0, gt=0)
-    """Wall-clock seconds per trace; after them its status is `timeout`."""
+    """Wall-clock seconds per trace (five times as many for `code_tests`, which limits CPU time); after them it is
+    `timeout`."""
     memory_mib: int = Field(2048, gt=0)
     """Resident memory of a verifier's process, in MiB; above it the status is `error`."""
     default_verifier: str | None = None

@@ -16,7 +16,7 @@ REQUIRED = re.compile(r"[\w.-]+")
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """What a sandbox opens: `folders` to import from, and `places` of modules by name, with the `files` to read."""
+    """The opened packages: `folders` to import from, and the `files` of packages given by name."""
 
     folders: tuple[str, ...]
     files: tuple[str, ...]

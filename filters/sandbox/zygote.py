@@ -131,17 +131,18 @@ class Zygote:
             line, descriptors = self.request()
             if not line:
                 self.leave()
-            if line != b"!":  # a late order: the program had already ended
-                say(self.owner, self.run(json.loads(line), descriptors))
+            say(self.owner, self.run(json.loads(line), descriptors))
 
     def request(self) -> tuple[bytes, list[int]]:
-        """Return the next request and its descriptors; an empty request at the end."""
-        data, descriptors, _, _ = socket.recv_fds(self.owner, 1 << 16, len(range(child.JOB + 1)))
-        while data not in (b"", b"!") and not data.endswith(b"\n"):
-            if not (more := self.owner.recv(1 << 16)):
+        """Return the next request and its descriptors, without late orders to end a program; b"" at the end."""
+        data, descriptors = b"", list[int]()
+        while not data.endswith(b"\n"):
+            more, received, _, _ = socket.recv_fds(self.owner, 1 << 16, len(range(child.JOB + 1)))
+            if not more:
                 return b"", []
             data = (data + more).lstrip(b"!")
-        return data.lstrip(b"!") or data[:1], list(descriptors)
+            descriptors += received
+        return data, descriptors
 
     def run(self, job: dict[str, Any], descriptors: list[int]) -> dict[str, Any]:
         """Fork, wait, kill what is left, clean up, and return the reply."""

@@ -69,7 +69,7 @@ class ZygoteProcess:
     """One zygote and the program that it runs; raises OSError for an isolation level that the kernel refuses."""
 
     def __init__(self, level: str, packages: Packages) -> None:
-        self.lost = False
+        self.lost = self.stopped = False
         self.broken: Ending | None = None  # the limit that this side saw exceeded
         self.reply: dict[str, Any] | None = None
         self.deadline, self.limits = 0.0, Limits()
@@ -99,7 +99,7 @@ class ZygoteProcess:
 
     def start(self, mode: str, descriptors: list[int], limits: Limits) -> None:
         """Hand the zygote a program."""
-        self.reply = self.broken = None
+        self.reply, self.broken, self.stopped = None, None, False
         self.limits = limits
         caps = asdict(limits) | {"cpu_s": math.ceil(limits.time_s) + 1, "wall_s": limits.wall_s}
         line = json.dumps({"mode": mode, "limits": caps}).encode() + b"\n"
@@ -118,8 +118,10 @@ class ZygoteProcess:
         self.reply = self.receive(START_S)
 
     def stop(self, broken: Ending | None = None) -> None:
-        """Order the program to end now; `broken` is the limit that it exceeded."""
-        self.broken = self.broken or broken
+        """Order the program, once, to end now; `broken` is the limit that it exceeded."""
+        if self.stopped:
+            return
+        self.stopped, self.broken = True, broken
         with contextlib.suppress(OSError):
             self.socket.sendall(b"!")
 
@@ -132,7 +134,7 @@ class ZygoteProcess:
         if time.monotonic() > self.deadline:
             self.lost = True
             self.kill()
-        elif not self.broken:
+        elif not self.stopped:
             processes = self.processes()
             if sum(map(resident_mib, processes)) > self.limits.memory_mib:
                 self.stop("memory limit")

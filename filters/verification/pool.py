@@ -34,6 +34,7 @@ from types import TracebackType
 from typing import Any
 
 from filters.verification.verdicts import Item, Verdict
+from generators.contract.errors import RecipeError
 
 Task = tuple[str, Item]  # verifier name, item
 
@@ -59,7 +60,7 @@ class Pool:
         workers = default_workers() if workers is None else workers
         for name, value in (("workers", workers), ("timeout_s", timeout_s), ("memory_mib", memory_mib)):
             if value <= 0:
-                raise ValueError(f"{name} is {value}; it must be above 0")
+                raise RecipeError(f"{name} is {value}; it must be above 0")
         self._manager = _Manager(workers, timeout_s, memory_mib)
         self._manager.start()
         self._finalizer = weakref.finalize(self, self._manager.stop)
@@ -153,12 +154,13 @@ class _Worker:
         os.set_blocking(self.output, False)
         self.sent: deque[_Task] = deque()
         self.unsent, self.unread = b"", b""
-        self.started, self.loaded = False, set[str]()
+        self.started, self.loaded = False, dict[str, float]()  # the patience of each verifier
         self.served = 0
         self.since = time.monotonic()  # when work on the first of `sent` began
 
     def limit_s(self, timeout_s: float) -> float:
-        return timeout_s if self.sent[0].verifier in self.loaded else START_S
+        patience = self.loaded.get(self.sent[0].verifier)
+        return START_S if patience is None else patience * timeout_s
 
     def read(self) -> bool:
         """Process every complete line available; return False at the end of the pipe, that is, of the process."""
@@ -173,14 +175,14 @@ class _Worker:
             for line in lines:
                 self.take(json.loads(line))
 
-    def take(self, reply: list[Any] | None) -> None:
+    def take(self, reply: list[Any] | float | None) -> None:
         self.since = time.monotonic()
-        if reply is not None:
+        if isinstance(reply, list):
             task = self.sent.popleft()
             self.served += 1
             task.batch.set(task.index, Verdict(*reply))
-        elif self.started:
-            self.loaded.add(self.sent[0].verifier)
+        elif reply is not None:
+            self.loaded[self.sent[0].verifier] = reply
         self.started = True
 
     def send(self, tasks: list[_Task]) -> None:
@@ -307,7 +309,7 @@ class _Manager(threading.Thread):
         if elapsed < worker.limit_s(self.timeout_s):
             return None
         if worker.sent[0].verifier in worker.loaded:
-            return Verdict("timeout", 0.0, f"not decided within {self.timeout_s:g} s", elapsed)
+            return Verdict("timeout", 0.0, f"not decided within {worker.limit_s(self.timeout_s):g} s", elapsed)
         return Verdict("error", 0.0, f"the verifier was not loaded within {START_S:g} s", elapsed)
 
     def replace(self, worker: _Worker, verdict: Verdict | None) -> None:

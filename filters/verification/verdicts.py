@@ -4,6 +4,8 @@ A verifier is a module with a function `verify(item: Item) -> Judgement`. A prom
 `math_answer` is `filters/verifiers/math_answer.py`, a dotted path or a .py file is a user's module. A verifier needs no
 time-outs of its own: the pool gives each item one deadline and one memory limit. A verifier with options finds them in
 `item.options` and has a second function, `check_options(options)`, which raises ValueError if they are wrong.
+A verifier that limits the CPU time of what it judges sets PATIENCE: the pool's deadline is so many times as long for
+its items, as a busy machine may delay them that much.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -74,6 +76,11 @@ def broken(reason: str) -> Judgement:
 def load_verifier(name: str) -> Verifier:
     """Return the `verify` function of the verifier `name`; PluginError names the cause if it cannot be loaded."""
     return cast(Verifier, load_plugin(VERIFIER, name).verify)
+
+
+def patience_of(name: str) -> float:
+    """Return the factor by which the deadline of the verifier's items is longer than that of others."""
+    return float(getattr(load_plugin(VERIFIER, name), "PATIENCE", 1.0))
 
 
 def check_options(name: str, options: Mapping[str, Any]) -> None:

@@ -2,8 +2,8 @@
 
 `filters.verification.pool` starts it with three arguments: the parent's sys.path as JSON (used before this module is
 imported), the parent's process id, and the address-space limit in MiB. The protocol is JSON lines, never pickle, so a
-verifier subverted by the text it judges cannot run code in the parent. It writes `null` when it has started and each
-time it has imported a verifier, and `[status, score, reason, seconds]` for each item.
+verifier subverted by the text it judges cannot run code in the parent. It writes `null` when it has started, a
+verifier's patience each time it has imported one, and `[status, score, reason, seconds]` for each item.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import sys
 import time
 from typing import BinaryIO
 
-from filters.verification.verdicts import Item, Judgement, Verifier, broken, load_verifier
+from filters.verification.verdicts import Item, Judgement, Verifier, broken, load_verifier, patience_of
 
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
 REASON_CHARS = 500
@@ -33,7 +33,7 @@ def main() -> None:
         name, *fields = json.loads(line)
         if name not in verifiers:
             verifiers[name] = load(name)
-            say(replies, None)
+            say(replies, patience_of(name) if callable(verifiers[name]) else 1.0)
         started = time.perf_counter()
         judgement = judge(verifiers[name], Item(*fields))
         seconds = time.perf_counter() - started

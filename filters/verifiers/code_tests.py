@@ -27,11 +27,12 @@ from filters.code.reference import Case, Reference, limits_of, number, read_refe
 from filters.code.usual_names import USUAL_NAMES
 from filters.sandbox.local import LocalSandbox
 from filters.sandbox.packages import files_of
-from filters.sandbox.program import Limits, Program, ProgramResult, Sandbox
+from filters.sandbox.program import WALL_PER_CPU, Limits, Program, ProgramResult, Sandbox
 from filters.sandbox.rpc import request_line
 from filters.sandbox.values import encode
 from filters.verification.verdicts import Item, Judgement, broken, correct, wrong
 
+PATIENCE = WALL_PER_CPU
 PACKAGES = ("numpy",)  # the toolkit itself requires it
 MOST_COMPARED = 1 << 16
 REASON_CHARS = 300

@@ -271,6 +271,13 @@ def test_any_thread_may_call(sandbox: LocalSandbox) -> None:
     assert outputs == [f"{i}\n" for i in range(24)]
 
 
+def test_late_orders_to_end_a_program_do_not_reach_the_next(sandbox: LocalSandbox) -> None:
+    for orders in range(4):
+        sandbox._zygotes["program"].socket.sendall(b"!" * orders)
+        time.sleep(0.02)
+        assert said(run(sandbox, "print('next')")) == "next\n"
+
+
 def test_a_lost_zygote_is_replaced(sandbox: LocalSandbox) -> None:
     zygote = sandbox._zygotes["program"]
     threading.Timer(
