@@ -86,6 +86,7 @@ def check_references(
     options: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     most: int | None = None,
     timeout_s: float = 5.0,
+    memory_mib: int = 2048,
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> ReferenceSummary:
@@ -100,7 +101,10 @@ def check_references(
     total = check_fields(file, verifier, reference_field, options)
     every = 1 if most is None else -(-total // most)
     summary, lines = ReferenceSummary(), list[str]()
-    with Pool(workers, timeout_s=timeout_s) as pool, progress("references", -(-total // every)) as bar:
+    with (
+        Pool(workers, timeout_s=timeout_s, memory_mib=memory_mib) as pool,
+        progress("references", -(-total // every)) as bar,
+    ):
         rows = islice(read_rows(file), 0, None, every)
         while chunk := list(islice(rows, CHUNK_ROWS)):
             for number, row, name, defects in defects_of(pool, chunk, verifier, reference_field, options):

@@ -6,6 +6,7 @@ same_path, over_cap. The last four compare the remaining samples of a prompt wit
 index.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -17,12 +18,13 @@ from filters.text.dedupe import exact_duplicates, near_duplicates
 from filters.text.readability import ReadabilityConfig, unreadable
 from filters.text.solution_signature import solution_signature
 from generators.contract.config import Config
-from generators.contract.errors import InputError
+from generators.contract.errors import InputError, NothingKept
 from generators.contract.files import replace_durably
 from generators.contract.records import SELECTED
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, counts_by_reason
 
 READ_ROWS = 4000  # texts held in memory at a time
+SHOWN_REASONS, REASON_CHARS = 3, 120
 SOLVE_RATES = ("0", "0-25%", "25-50%", "50-75%", "75-100%", "100%")
 
 
@@ -55,7 +57,8 @@ def select(
 
     Notes: the number of prompts, the histogram of their solve rates, the prompts with a correct trace, and the mean
     number of distinct solutions among prompts with samples left to compare. Tokens: completion tokens of kept traces.
-    A trace without a verdict whose prompt has a verifier raises ValueError.
+    A trace without a verdict whose prompt has a verifier raises InputError. NothingKept is raised, after the file is
+    written, if no trace is kept; it names the most frequent reasons.
     """
     rows = pl.scan_parquet(traces).select(facts()).collect()
     judged = pl.read_parquet(verdicts).drop("seconds").rename({"reason": "verdict_reason"})
@@ -72,6 +75,8 @@ def select(
         pl.coalesce("drop_reason", "among_samples").alias("drop_reason")
     )
     write_selected(traces, rows, out / "selected.parquet")
+    if not rows["drop_reason"].null_count():
+        raise NothingKept(nothing_kept(rows, out / "selected.parquet"))
     tokens = int(rows.filter(pl.col("drop_reason").is_null())["completion_tokens"].sum())
     return counts_by_reason(rows["drop_reason"], tokens=tokens, notes=notes_of(rows, paths))
 
@@ -188,6 +193,22 @@ def write_selected(traces: Path, rows: pl.DataFrame, path: Path) -> None:
     selected = pl.scan_parquet(traces).join(labels, on="trace_id", how="left", maintain_order="left")
     selected.select(*SELECTED).cast(pl.Schema(SELECTED)).sink_parquet(partial, compression="zstd")
     replace_durably(partial, path)
+
+
+def nothing_kept(rows: pl.DataFrame, path: Path) -> str:
+    """Return the sentence that no trace was kept: the reasons with their counts, and what the verifiers said most."""
+    if not rows.height:
+        return f"select has no traces to choose from; {path} is empty"
+    dropped = Counter(rows["drop_reason"].to_list()).most_common()
+    refused = rows.filter(pl.col("status") != "correct")["verdict_reason"].drop_nulls()
+    said = Counter(refused.to_list()).most_common(SHOWN_REASONS)
+    counts = ", ".join(f"{n:,} {reason}" for reason, n in dropped)
+    most = "; ".join(f"{reason[:REASON_CHARS]!r} ({n:,})" for reason, n in said)
+    return (
+        f"select kept none of {rows.height:,} traces: {counts}."
+        + (f" The verifiers' most frequent reasons: {most}." if most else "")
+        + f" {path} has the reason of every trace"
+    )
 
 
 def notes_of(rows: pl.DataFrame, paths: list[int]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ prompts -> generate -> verify (-> judge) -> select (-> rewrite) -> corpus (-> sc
 from pathlib import Path
 
 from pipelines.recipe.schema import Recipe, StudentConfig
+from pipelines.reference_check import check_before_sampling
 from pipelines.report.page import report
 from pipelines.session import Session, Until
 from pipelines.stages.evaluate import EvaluateConfig, write_scores
@@ -42,6 +43,7 @@ def run(recipe: Recipe, do: Session) -> None:
 def build_corpus(do: Session) -> None:
     """Run the stages up to the corpus and its soft targets; those whose section is left out are passed over."""
     do(PROMPTS)
+    check_before_sampling(do)
     do(GENERATE)
     do(VERIFY)
     do(JUDGE)

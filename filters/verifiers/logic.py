@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from filters.sandbox.confined_call import confined_call
+from filters.sandbox.packages import Packages
 from filters.sandbox.values import decode, encode
 from filters.sandbox.zygote_process import readable_folders
 from filters.text.final_answer import final_answer
@@ -98,7 +99,7 @@ def scorer(task: str) -> Any:
 @functools.cache
 def readable() -> list[str]:
     """Return the folders that tasks import from while they score."""
-    return readable_folders([path for path in sys.path if path])
+    return readable_folders(Packages(folders=tuple(path for path in sys.path if path), files=()))
 
 
 def reference_answer(reference: str) -> str | None:

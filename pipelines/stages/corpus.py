@@ -15,7 +15,7 @@ from pydantic import Field
 
 from generators.contract.chat import join_reasoning
 from generators.contract.config import Config, FileName
-from generators.contract.errors import InputError
+from generators.contract.errors import InputError, NothingKept
 from generators.contract.files import frame, write_frame, write_text
 from generators.contract.ids import content_id, prompt_id_of
 from generators.contract.records import CORPUS
@@ -52,7 +52,8 @@ def corpus(
 ) -> StageCounts:
     """Write out/train.parquet, out/validation.parquet, out/README.md (and out/unfiltered.parquet).
 
-    Rows in are the kept traces and the other rows; a trace over `reasoning_rows` is dropped as `over_mix`.
+    Rows in are the kept traces and the other rows; a trace over `reasoning_rows` is dropped as `over_mix`. NothingKept
+    is raised, and nothing is written, if no row would be left to train on.
     """
     traces = pl.read_parquet(selected).join(kept_prompts(prompts), on="prompt_id", how="left", validate="m:1")
     kept = traces.filter(pl.col("drop_reason").is_null())
@@ -62,6 +63,8 @@ def corpus(
         bar.update(len(taken))
     others = [_other_rows(other, config) for other in config.other]
     everything = pl.concat([reasoning, *others])
+    if not (everything["split"] == "train").any():
+        raise NothingKept(no_training_row(traces, len(everything), selected))
     for split in ("train", "validation"):
         write_frame(everything.filter(pl.col("split") == split), out / f"{split}.parquet")
     if config.unfiltered:
@@ -71,6 +74,18 @@ def corpus(
     rows_in = len(kept) + sum(map(len, others))
     tokens = int(everything["completion_tokens"].sum() or 0)
     return StageCounts(rows_in, len(everything), dropped, tokens, {"splits": _counts(everything, "split")})
+
+
+def no_training_row(traces: pl.DataFrame, held_out: int, selected: Path) -> str:
+    """Return the sentence that the corpus has no row to train on, with the most frequent reasons."""
+    if held_out:
+        return (
+            f"the corpus has no row to train on: all {held_out:,} are held out for validation; lower"
+            " corpus.validation_fraction, or change corpus.seed"
+        )
+    dropped = Counter(traces["drop_reason"].drop_nulls().to_list()).most_common()
+    counts = ", ".join(f"{n:,} {reason}" for reason, n in dropped) or "it has no traces"
+    return f"the corpus has no row: none of the {len(traces):,} traces of {selected} is kept ({counts})"
 
 
 def split_of(prompt_id: str, config: CorpusConfig) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from filters import select as module
 from filters.select import SelectConfig, select
+from generators.contract.errors import NothingKept
 from generators.contract.files import frame, write_frame
 from generators.contract.records import PROMPT, SELECTED, TRACE, VERDICT
 from generators.contract.stage_protocol import StageCounts
@@ -97,9 +98,23 @@ def test_duplicates_are_sought_within_a_prompt_only_and_may_be_allowed(tmp_path:
 
 
 def test_unverified_traces_are_kept_only_when_asked(tmp_path: Path) -> None:
-    rows = [sample(None, PROSE)]
-    assert reasons(run(tmp_path, [rows])[0]) == ["unverified"]
-    assert reasons(run(tmp_path, [rows], keep_unverified=True)[0]) == [None]
+    rows = [[sample(None, PROSE)], [sample("correct", PROSE)]]
+    assert reasons(run(tmp_path, rows)[0]) == ["unverified", None]
+    assert reasons(run(tmp_path, rows, keep_unverified=True)[0]) == [None, None]
+
+
+def test_keeping_nothing_fails_with_the_most_frequent_reasons(tmp_path: Path) -> None:
+    rows = [[sample("wrong", PROSE), sample("wrong", PROSE)], [sample("unparseable", PROSE)], [sample(None, PROSE)]]
+    sentence = (
+        "select kept none of 4 traces: 2 wrong, 1 unparseable, 1 unverified. .* most frequent reasons: 'why' .3.."
+    )
+    with pytest.raises(NothingKept, match=sentence):
+        run(tmp_path, rows)
+    assert reasons(pl.read_parquet(tmp_path / "selected.parquet")) == ["wrong", "wrong", "unparseable", "unverified"]
+    with pytest.raises(NothingKept, match=r"1 truncated. .*selected.parquet has the reason"):
+        run(tmp_path, [[sample("correct", PROSE, finish_reason="length")]])
+    with pytest.raises(NothingKept, match="no traces to choose from"):
+        run(tmp_path, [])
 
 
 def test_a_missing_verdict_is_refused(tmp_path: Path) -> None:

@@ -120,6 +120,36 @@ def test_a_check_that_finds_something_is_1(folder: Path) -> None:
     assert done.returncode == 1 and "need attention" in done.stderr
 
 
+def test_a_run_whose_references_no_verifier_can_read_says_so_before_sampling(folder: Path) -> None:
+    rows = [{"question": f"Which is {n}?", "answer": "see solution" if n % 2 else "no letter"} for n in range(6)]
+    (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = distill(folder, *RUN, "prompts.verifier=choice")
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "no verifier can read any of the 6 references checked, so nothing was sampled: " in done.stderr
+    assert "is not a letter" in done.stderr and "empty: it says where the answer is" in done.stderr
+    assert not (folder / "runs" / "mine" / "generate").exists()
+    dry = distill(folder, *RUN, "prompts.verifier=choice", "--dry-run")
+    assert dry.returncode == 0, dry.stderr
+
+
+def test_a_run_with_some_unread_references_says_so_and_goes_on(folder: Path) -> None:
+    rows = [{"question": "What is 2 + 2?", "answer": "4"}, {"question": "What is 3 + 2?", "answer": "see solution"}]
+    (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = distill(folder, *RUN)
+    assert done.returncode == 0, done.stderr
+    assert "references: 1 of 2 checked cannot be read by their verifier: empty: it says" in done.stderr
+    again = distill(folder, *RUN)
+    assert again.returncode == 0 and "references:" not in again.stderr
+
+
+def test_a_run_that_keeps_nothing_is_1_with_the_reasons_and_makes_no_corpus(folder: Path) -> None:
+    (folder / "in.jsonl").write_text('{"question": "What is 2 + 2?", "answer": "987654"}\n')
+    done = distill(folder, "run", "mine.toml", "--until", "corpus")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "select kept none of 1 traces: 1 " in done.stderr
+    assert not (folder / "runs" / "mine" / "corpus").exists()
+
+
 def test_old_words_still_work_and_name_the_new_ones(folder: Path) -> None:
     done = distill(folder, "grade", "outputs.jsonl", "--gold-field", "gold", "--out", "v.jsonl")
     assert done.returncode == 0, done.stderr

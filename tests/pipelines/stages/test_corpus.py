@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from datasets import load_dataset
 
+from generators.contract.errors import NothingKept
 from generators.contract.files import frame, write_frame
 from generators.contract.records import CORPUS, PROMPT, SELECTED
 from pipelines.stages.corpus import CorpusConfig, OtherRows, corpus
@@ -51,6 +52,17 @@ def test_the_card_claims_only_what_is_known(tmp_path: Path) -> None:
     corpus(selected, prompts, tmp_path, CorpusConfig())
     card = (tmp_path / "README.md").read_text()
     assert "completion tokens" not in card and "| not stated |" in card and "None" not in card
+
+
+def test_a_corpus_without_a_row_to_train_on_is_never_written(tmp_path: Path) -> None:
+    selected, prompts = inputs(tmp_path)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(NothingKept, match="all 80 are held out for validation"):
+        corpus(selected, prompts, tmp_path / "out", CorpusConfig(validation_fraction=0.999999))
+    write_frame(pl.read_parquet(selected).with_columns(drop_reason=pl.lit("wrong")), selected)
+    with pytest.raises(NothingKept, match=r"none of the 120 traces of .*selected.parquet is kept \(120 wrong\)"):
+        corpus(selected, prompts, tmp_path / "out", CorpusConfig(unfiltered=True))
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_no_prompt_stands_on_both_sides(tmp_path: Path) -> None:
