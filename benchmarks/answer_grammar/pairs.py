@@ -17,6 +17,11 @@ PRESENTED = (
     "<answer>{}</answer>",
     "<answer>\\boxed{{{}}}</answer>",
     "**Final Answer**\n\n\\fbox{{{}}}",
+    "The final answer is ${}$.",
+    "Adding all up, **Answer:** ${}$",
+    "Some steps.\n#### {}",
+    "Thus the result is $\\boxed{{{}}}$, as required.",
+    "\\boxed{{{}}}\n\nLet me verify: 3 + 4 = 7. Good.",
     "I tried \\boxed{{99}} first.\n\nThat was wrong; the answer is \\boxed{{{}}}",
 )
 # Denials, hedges and half sentences around the right value.

@@ -90,6 +90,8 @@ class ListComparer(QuantityComparer):
         """Compare lists, points and sets: as many items, and in order only if the reference is a point."""
         if not isinstance(reference, Sequence) or not isinstance(said, Sequence):
             return self.one_of_several(reference, said)
+        if reference.brackets == "{}" and len(reference.items) == 1 and said.brackets != "{}":
+            return self.either(reference.items[0], said)
         if {reference.brackets, said.brackets} & {"[)", "(]", "[]"} and reference.brackets != said.brackets:
             return self.intervals(reference, said)
         if "{}" in (reference.brackets, said.brackets) and "()" in (reference.brackets, said.brackets):

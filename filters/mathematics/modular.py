@@ -8,10 +8,11 @@ met of which only the name is known (`faithful` is then False); two that agree a
 2**-120.
 """
 
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache, lru_cache
 from hashlib import blake2b
-from math import comb, factorial
+from math import ceil, comb, factorial, floor
 
 from filters.mathematics.expressions import (
     Call,
@@ -37,6 +38,13 @@ PRIMES = (
 COMPLEX_PRIME = 103326797731423744146976730271153505201
 SMALL_PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37, 41, 43, 47, 53, 59, 61, 67)
 TRIGONOMETRIC = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
+EXACT: dict[str, Callable[[Sequence[Fraction]], Fraction]] = {
+    "abs": lambda values: abs(values[0]),
+    "floor": lambda values: Fraction(floor(values[0])),
+    "ceil": lambda values: Fraction(ceil(values[0])),
+    "max": max,
+    "min": min,
+}
 MAX_FACTORIAL = 3000
 MAX_BITS = 4096
 POINTS = 2
@@ -114,9 +122,9 @@ def _rational(node: Expression) -> Fraction | None:
             n, k = _rational(above), _rational(below)
             whole = n is not None and k is not None and n.denominator == k.denominator == 1 and 0 <= k <= n <= 300
             return Fraction(comb(int(n), int(k))) if whole and n is not None and k is not None else None
-        case Call("abs", (argument,)):
-            value = _rational(argument)
-            return None if value is None else abs(value)
+        case Call(name, arguments) if name in EXACT:
+            values = [value for value in map(_rational, arguments) if value is not None]
+            return EXACT[name](values) if len(values) == len(arguments) else None
     return None
 
 

@@ -14,9 +14,17 @@ DENIED_NUMBER = re.compile(
 )
 # A sentence with one of these commits to nothing.
 HEDGE = re.compile(
-    r"\b(?:cannot|can't|could|unable|unsure|(?:not|n't)\s+(?:sure|certain|know|be|equal|determine|find)|guess\w*|maybe|perhaps|"
-    r"possibly|probably\s+not|might|may\s+be|ran\s+out|either|between|at\s+least|at\s+most|(?:more|less|greater|smaller|fewer|larger)"
-    r"\s+than|or\s+(?:more|less|fewer)|if|unless|no\s+(?:answer|solution\s+found)|do(?:es)?\s+not|don't|doesn't|wrong|incorrect|not)\b|不是|可能|也许|不确定",
+    r"\b(?:cannot|can't|could|unable|unsure|(?:not|n't)\s+(?:sure|certain|know|be|equal|determine|find)|guess\w*|maybe"
+    r"|perhaps|possibly|probably\s+not|might|may\s+be|ran\s+out|either|between|at\s+least|at\s+most"
+    r"|(?:more|less|greater|smaller|fewer|larger)\s+than|or\s+(?:more|less|fewer)|if|unless|whether"
+    r"|no\s+(?:answer|solution\s+found)|do(?:es)?\s+not|don't|doesn't|wrong|incorrect|impossible|rule[sd]?\s+out"
+    r"|exclude[sd]?|discard(?:ed)?|doubt\w*|unclear|unlikely|not|isn't)\b|不是|可能|也许|不确定",
+    re.IGNORECASE,
+)
+# A text that ends with one of these gave up, whatever number it names last.
+GAVE_UP = re.compile(
+    r"\b(?:(?:could|can|did|do)(?:\s+not|n't)|cannot|unable\s+to|failed\s+to)\s+(?:find|determine|solve|answer|finish"
+    r"|complete|get|know|decide)|\bran\s+out\s+of|\bno\s+answer\b|\bnot\s+(?:sure|certain)\b",
     re.IGNORECASE,
 )
 # A number behind one of these is mentioned, not stated.
@@ -38,18 +46,25 @@ RESTATED = re.compile(r",?\s*(?:which\s+is|which\s+equals|that\s+is|i\.e\.)[,\s]
 LIST_LINK = re.compile(r"\s*(?:,|;|and|or|, and|, or|和|或|、)\s*")
 
 BEFORE = re.compile(
-    r"(?:\b(?:not|cannot|never|neither|isn't|can't|won't|doesn't|n't)\s+(?:be\s+|equal(?:\s+to)?\s+|exactly\s+|simply\s+|just\s+|necessarily\s+)?"
-    r"|(?:≠|\\neq?|\\not\s*=|不是|不等于)\s*|\b(?:more|less|greater|fewer|smaller|larger)\s+than\s+)"
-    r"(?:[\s$*(]|\\[(\[])*$",
+    r"(?:\b(?:not|cannot|never|neither|isn't|can't|won't|doesn't|n't)\s+(?:be\s+|equal(?:\s+to)?\s+|exactly\s+|simply\s+"
+    r"|just\s+|necessarily\s+)?|(?:≠|\\neq?|\\not\s*=|不是|不等于|(?:(?<=\s)|(?<=[\s$(]\w)|(?<=[\d)}]))[<>≤≥]|\\[lg](?:e|eq|t)?(?![a-z]))\s*"
+    r"|\b(?:more|less|greater|fewer|smaller|larger)\s+than\s+|\brule[sd]?\s+out\s+|\bmy\s+(?:best\s+|only\s+)?guess\s+(?:is|would\s+be)\s+"
+    r"|\b(?:unclear|unsure|doubt\w*)\s+(?:whether\s+|if\s+|that\s+)?(?:it\s+is\s+)?)(?:[\s$*(]|\\[(\[])*$",
     re.IGNORECASE,
 )
 AFTER = re.compile(
-    r"(?:[\s$*.)\]}]|\\[)\]])*(?:\?|(?:,?\s*but\s+)?(?:this|that|it|which)?\s*(?:is|was|cannot\s+be|can't\s+be|would\s+be|seems)\s+"
-    r"(?:wrong|incorrect|not\b|false|impossible|(?:only|just|merely)?\s*(?:a|my)\s+guess)"
+    r"(?:[\s$*.)\]}]|\\[)\]])*(?:\?|(?:,?\s*but\s+)?(?:this|that|it|which)?\s*"
+    r"(?:(?:is|was|would\s+be|seems|might\s+be|may\s+be|could\s+be)\s+(?:wrong|incorrect|not\b|false|impossible"
+    r"|(?:only|just|merely)?\s*(?:a|my)\s+guess)|(?:cannot|can't|could\s+not)\s+be\b|is\s+unclear)"
+    r"|,?\s*\(?(?:but|though|although)?\s*\(?I(?:'m|\s+am)?\s+(?:not|un|do\s+not|don't|doubt)"
     r"|or\s+(?:maybe\s+|perhaps\s+|possibly\s+|else\s+)?(?:more|less|fewer|[$\\(]*-?\d)|if\b|unless\b)",
     re.IGNORECASE,
 )
+# What "the answer is" is followed by where it names no answer, and what a denial goes on with where it does.
+NOT = re.compile(r"(?:\w+ly\s+)?(?:not|never|neither|n't)\b", re.IGNORECASE)
+BUT = re.compile(r"^not\s+\S+\s+but\s+(?:rather\s+)?", re.IGNORECASE)
 CONTEXT_CHARS = 60
+GIVING_UP_CHARS = 150
 
 
 def is_denied(text: str, start: int, end: int) -> bool:
@@ -64,7 +79,7 @@ def committed(text: str) -> tuple[str, ...]:
     A value that is said in two ways ("60 minutes, which is 1 hour") has two readings.
     """
     tail = text[-TAIL_CHARS:]
-    if tail.rstrip(" *$").endswith("?"):
+    if tail.rstrip(" *$").endswith("?") or GAVE_UP.search(tail, max(0, len(tail) - GIVING_UP_CHARS)):
         return ()
     for sentence in reversed(SENTENCE_END.split(tail)):
         sentence = DENIED_NUMBER.sub(" ", sentence)

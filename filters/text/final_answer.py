@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 from filters.text.boxes import box_places, boxed, joined_boxes, separate_boxes, with_braces
-from filters.text.commitment import committed, is_denied
+from filters.text.commitment import BUT, HEDGE, NOT, committed, is_denied
 from filters.verification.verdicts import Item, Judgement, unparseable
 
 OPEN, CLOSE = "<think>", "</think>"
@@ -87,13 +87,14 @@ def final_answer(item: Item) -> Answer | Judgement:
         return unparseable(reason)
     if not boxes:
         said = committed(text) if marked is None and stated is None else ()
-        return Answer(text, marked, stated=stated, said=said)
+        return Answer(
+            text, marked, stated=stated, said=said, denied=stated is not None and NOT.match(stated) is not None
+        )
     start, _, end = box_places(text)[-1]
     after = text[end + 1 : end + 1 + AFTER_CHARS].partition("\n")[0]
     several = (joined_boxes(scope(text)), separate_boxes(scope(text))) if boxes > 1 else (None, ())
-    return Answer(
-        text, marked, boxes, several[0], stated, several[1], after=after, denied=is_denied(text, start, end + 1)
-    )
+    denied = is_denied(text, start, end + 1) or (stated is not None and NOT.match(stated) is not None)
+    return Answer(text, marked, boxes, several[0], stated, several[1], after=after, denied=denied)
 
 
 def after_thinking(text: str) -> str:
@@ -158,6 +159,9 @@ def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
     said = max(STATED.finditer(text, max(after, len(text) - SEARCHED_CHARS)), key=re.Match.end, default=None)
     if said is None or (boxes and not (said.group(1) or said.group(2))):
         return None
+    sentence_before = SENTENCE.split(text[max(0, said.start() - STATED_CHARS) : said.start()])[-1]
+    if HEDGE.search(sentence_before):
+        return None
     tail = text[said.end() : said.end() + STATED_CHARS]
     if bold := BOLD.match(tail):
         return bold[1].strip()
@@ -165,5 +169,5 @@ def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
     if tail.startswith(("\\[", "$$")):
         tail = tail[2:].lstrip()
     sentence = SENTENCE.split(tail, maxsplit=1)[0].replace('\\"', "").strip(" *\"'")
-    sentence = REMARK.sub("", sentence)
+    sentence = BUT.sub("", REMARK.sub("", sentence))
     return sentence if sentence and not SENTENCE_WORDS.search(sentence) else None

@@ -50,6 +50,7 @@ LAYOUT = re.compile(r"\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,!
 BLANK = re.compile(r"(?<![\w.,_]) | (?![\w.,])")
 SIZED_FRACTION = re.compile(r"\\[dt]frac(?![A-Za-z])")
 DOLLARS = re.compile(r"(\$\$?)([^$]+)\1")
+DOLLAR = re.compile(r"(?<!\\)\$")
 CHOICE = re.compile(r"(?:\\text(?:bf)?\s*\{)?\s*\(?([A-J])\)?\s*\}?")
 LABELLED = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*\(?([A-J])\s*[).:](?!\s*[-+*/^=,])")
 UNCLOSED_BOX = re.compile(r"^\\+boxed\{(?!.*\}$)", re.DOTALL)
@@ -237,14 +238,20 @@ def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgemen
         return correct(f"{said} equals the reference {reference}")
     if spelled(said) == spelled(reference):
         return correct(f"{shown(said)} is the reference")
-    if (judgement := by_words(said, reference)) is not None:
+    one, other = without_delimiters(said), without_delimiters(reference)
+    if (judgement := by_words(one, other)) is not None:
         return judgement
-    (core, qualifier), (expected_core, expected_qualifier) = without_qualifier(said), without_qualifier(reference)
+    (core, qualifier), (expected_core, expected_qualifier) = without_qualifier(one), without_qualifier(other)
     if qualifiers_conflict(qualifier, expected_qualifier):
         return wrong(f"got {shown(said)}, reference {shown(reference)}")
     own, others = parameter(qualifier), parameter(expected_qualifier)
     names = (own, others) if own and others and own != others else None
     return by_trees((core, expected_core), leniencies, said, reference, names)
+
+
+def without_delimiters(text: str) -> str:
+    """Return the text without pairs of dollars and the like; a single dollar is money."""
+    return text if len(DOLLAR.findall(text)) % 2 else DELIMITER.sub("", text)
 
 
 def by_words(said: str, reference: str) -> Judgement | None:

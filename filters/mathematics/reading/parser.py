@@ -26,7 +26,7 @@ from filters.mathematics.expressions import (
 from filters.mathematics.reading.factors import LARGE, RELATIONS, FactorParser, times
 from filters.mathematics.reading.surface import plain
 from filters.mathematics.reading.tokens import END, Token, Unreadable, tokens
-from filters.mathematics.units import MULTIPLIERS, is_unit
+from filters.mathematics.units import MULTIPLIERS, is_unit, read_unit
 
 STARTS = frozenset(("(", "[", "{", r"\sqrt", r"\frac", r"\binom", r"\lfloor", r"\lceil"))
 LINKS = (",", "and", "or")
@@ -149,7 +149,23 @@ class Parser(FactorParser):
             value, unit = Product((value, Number(Fraction(MULTIPLIERS[first.lower()])))), rest
         if (unit or money) and isinstance(value, Quantity):
             raise Unreadable("two units")
-        return Quantity(value, unit or money or "") if unit or money else value
+        found = Quantity(value, unit or money or "") if unit or money else value
+        return self.compound(found) if isinstance(found, Quantity) and self.next.kind == "number" else found
+
+    def compound(self, first: Quantity) -> Expression:
+        """Parse the rest of `3 feet 4 inches` and add it to the first part."""
+        rest = self.quantity()
+        one = read_unit(first.unit)
+        other = read_unit(rest.unit) if isinstance(rest, Quantity) else None
+        if (
+            not isinstance(rest, Quantity)
+            or other is None
+            or one.dimension != other.dimension
+            or one.nouns
+            or other.nouns
+        ):
+            raise Unreadable("two numbers side by side")
+        return Quantity(Sum((first.value, Product((rest.value, Number(other.factor / one.factor))))), first.unit)
 
     def at_label(self) -> bool:
         """Return whether a word with a colon, or two words and more, come before a value."""
@@ -182,7 +198,9 @@ class Parser(FactorParser):
         """Return everything up to the end of the element: `cm^2`, `miles per hour`, `N/m`."""
         words: list[str] = []
         while self.next.kind in ("text", "word", "name", "number") or self.at("^", "/", "*", "{", "}", "-"):
-            words.append(self.take().text)
+            if self.next.kind == "number" and not (words and words[-1] in ("^", "{", "-")):
+                break
+            words.append(self.take().text.removesuffix(" and"))
             if HEDGES & set(words[-1].lower().split()):
                 raise Unreadable(f"the words {words[-1]!r}")
             if words[-1] in MULTIPLIERS and len(words) == 1:

@@ -50,6 +50,9 @@ REPEATING = re.compile(
 COLORED = re.compile(r"\\(?:text)?color(?:box)?\s*\{[^{}]*\}\s*|\\(?:h?phantom|vphantom|label|tag)\*?\s*\{[^{}]*\}")
 FRAMES = re.compile(r"\\(?:f?boxed|fbox|mathbf|boldsymbol|bm|displaystyle|textstyle)(?=\s*\{)")
 OVER = re.compile(r"\{([^{}]*?)\\over(?![a-z])([^{}]*)\}")
+UNIT_FRACTION = re.compile(
+    r"\\frac\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}"
+)
 NESTED_UNIT = re.compile(r"(\\(?:mathrm|text|rm)\s*\{[^{}]*\^)\{(-?\d)\}\s*\}")
 MARKS = re.compile(
     r"\\(?:checkmark|square|blacksquare|qed|triangle|angle|measuredangle|odot|bigtriangleup)(?![A-Za-z])|[✓✔✅∎□■]"
@@ -133,6 +136,7 @@ def without_layout(text: str) -> str:
     text = DOUBLED.sub(r"\\", text)
     text = FRAMES.sub("", MARKS.sub("", COLORED.sub("", text)))
     text = OVER.sub(r"\\frac{\1}{\2}", text)
+    text = UNIT_FRACTION.sub(r"\\text{\1/\2}", text)
     text = NESTED_UNIT.sub(r"\1\2}", text)
     text = text.replace("\\langle", "(").replace("\\rangle", ")")
     match = ENVIRONMENT.fullmatch(text.strip(" $\n"))
