@@ -103,15 +103,23 @@ DENIED_AFTER = re.compile(
     r"|\s*(?:不|错|吗|或|नहीं|নয়|নয়|değil|ではない|じゃない|가 아니|이 아니|नही)",
     re.IGNORECASE,
 )
+# Right before a marked letter; "the statement that is not true is **B**" denies nothing.
+DENIED_MARK = re.compile(
+    r"(?:\b(?:not|never|neither|nor|except|than|of|eliminat\w+|exclud\w+|reject\w+|rul\w+ out)|n't)"
+    r"\W*(?:options?|choices?|answers?)?\W*$|\b(?:wrong|incorrect|false)\s+(?:answer|option|choice)s?\b"
+    r"|\b(?:if|whether|suppose|unless|doubt|might|could)\b",
+    re.IGNORECASE,
+)
+HEDGE = re.compile(
+    r"\b(?:not (?:entirely |completely |really |too |very |so )?(?:sure|certain)|unsure|uncertain|guess\w*|no idea"
+    r"|don't know|maybe|perhaps|possibly)\b",
+    re.IGNORECASE,
+)
 REFUSED = re.compile(
     r"\b(?:not|never|wrong|incorrect|false|fails?|failed|eliminated|excluded|ruled out|rejected)\b|n't\b|错|不",
     re.IGNORECASE,
 )
-UNSURE = re.compile(
-    r"\b(?:not (?:entirely |completely |really |too |very |so )?(?:sure|certain)|unsure|uncertain|guess\w*|no idea"
-    r"|don't know|maybe|perhaps|possibly|could also|might also|either)\b",
-    re.IGNORECASE,
-)
+UNSURE = re.compile(rf"{HEDGE.pattern}|\b(?:could also|might also|either)\b", re.IGNORECASE)
 FOREIGN_NO = re.compile(
     r"(?<!\w)(?:не|नहीं|নয়|নয়|ليس|ليست|نیست|no|não|nicht|non|nie|ne|inte|ikke|niet|değil|không|bukan|לא|ไม่)(?!\w)"
 )

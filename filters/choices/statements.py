@@ -121,12 +121,19 @@ def refused(text: str, match: re.Match[str]) -> bool:
     return any(
         pattern.search(part)
         for pattern, part in (
-            (phrases.DENIED_BEFORE, before),
+            (phrases.DENIED_MARK, before),
+            (phrases.HEDGE, before),
             (phrases.REFUSED, rest),
             (phrases.UNSURE, rest),
             (phrases.FOREIGN_NO, f"{before}\n{rest}"),
         )
     )
+
+
+def hedged(before: str, after: str) -> bool:
+    """Return whether the sentence around an answer says that it is a guess."""
+    sentence = f"{SENTENCE.split(before)[-1]} {SENTENCE.split(after, maxsplit=1)[0]}"
+    return phrases.HEDGE.search(sentence) is not None
 
 
 def line_marks(text: str, options: Mapping[str, str]) -> list[Mark]:

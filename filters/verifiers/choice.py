@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from filters.choices.letters import COMPACT, Choice, plain, read_answer, value_of
-from filters.choices.statements import read_value, stated_choice
+from filters.choices.statements import SENTENCE_CHARS, hedged, read_value, stated_choice
+from filters.text.boxes import box_places
 from filters.text.final_answer import ANSWER_OPEN, Answer, final_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
@@ -135,9 +136,11 @@ def lettered(values: list[str]) -> dict[str, str]:
 def chosen(answer: Answer, reference: Reference) -> Choice | None:
     """Return what an answer chooses; None if it states no choice.
 
-    What stands in an `<answer>` tag is all of the answer; beside a box that holds no choice the text may state one.
+    What stands in an `<answer>` tag is all of the answer. If a box holds no choice, the text around it may state one.
     """
     options, several = reference.options, len(reference.letters) > 1
+    if answer.boxes and (answer.denied or is_guess(answer.text)):
+        return None
     for marked in (answer.joined, answer.marked):
         if marked is not None and (choice := read_marked(marked, options, several)):
             return choice
@@ -145,6 +148,12 @@ def chosen(answer: Answer, reference: Reference) -> Choice | None:
         return None
     choice = stated_choice(answer.text, options)
     return read_value(answer.stated, options) if choice is None and answer.stated else choice
+
+
+def is_guess(text: str) -> bool:
+    """Return whether the sentence around the last box says that its answer is a guess."""
+    start, _, end = box_places(text)[-1]
+    return hedged(text[max(0, start - SENTENCE_CHARS) : start], text[end + 1 : end + 1 + SENTENCE_CHARS])
 
 
 def read_marked(marked: str, options: Mapping[str, str], several: bool) -> Choice | None:

@@ -16,7 +16,9 @@ def verify(item: Item) -> Judgement:
     answer = final_answer(item)
     if isinstance(answer, Judgement):
         return answer
-    said = normalized(unwrapped(answer.marked or answer.text))
+    if answer.denied:
+        return unparseable("the text takes its answer back")
+    said = normalized(unwrapped(answer.joined or answer.marked or answer.text))
     if not said:
         return unparseable("no answer found")
     expected = normalized(unwrapped(item.reference))

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from filters.text.final_answer import CLOSE
+from filters.text.final_answer import OPENED, after_thinking
 from filters.text.ifeval import bind, loosened
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable
 
@@ -23,14 +23,14 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def verify(item: Item) -> Judgement:
     """Name every instruction that is not followed and why, and whether the loose reading accepts it."""
-    text = item.answer.rpartition(CLOSE)[2].strip()
+    text = after_thinking(item.answer).strip()
     try:
         checks = read_checks(item.reference or "")
         strict = {kind: check(text) for kind, check in checks}
         loose = {kind: None if followed_loosely(check, text) else strict[kind] for kind, check in checks}
     except (ValueError, TypeError) as error:
         return broken(f"the reference's instructions: {error}")
-    if not text or text.startswith("<think>"):
+    if not text or OPENED.match(text):
         return unparseable("thinking never ended" if item.reasoning or text else "the answer is empty")
     return judged(strict, loose, bool(item.options.get("loose", False)))
 

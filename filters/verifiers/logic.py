@@ -52,6 +52,8 @@ def verify(item: Item) -> Judgement:
     answer = final_answer(item)
     if isinstance(answer, Judgement):
         return answer
+    if answer.denied:
+        return unparseable("the text takes its answer back")
     said = answer.text if answer.marked is None else answer.marked
     if not said:
         return unparseable("no answer found")

@@ -181,6 +181,8 @@ def test_an_empty_answer_is_unparseable() -> None:
     row = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]}
     assert judge("", row, reasoning="so").reason == "thinking never ended"
     assert judge("a, b</think>\nno", row).status == "correct"
+    assert judge("[THINK]a, b[/THINK]\nno", row).status == "correct"
+    assert judge("<thinking>a, b", row).reason == "thinking never ended"
 
 
 def test_an_unknown_argument_value_is_refused() -> None:

@@ -71,6 +71,8 @@ NONE = [  # {} is a letter that the text does not commit to
     "Whether {} is correct is unclear.", "I doubt that {} is correct.", "We are eliminating {}.", "**{}** is wrong.",
     "**{}.** It fails.", "It is not **{}**", "**{}** নয়", "First line.\n{}) 12\nIt goes on.", "{}) is incorrect",
     "The answer is any value except {}",
+    "The answer is not \\boxed{{{}}}.", "\\boxed{{{}}} is wrong.", "I am not sure, maybe \\boxed{{{}}}",
+    "I guess it is \\boxed{{{}}}.", "A wrong answer is **{}**", "We ruled out **{}**", "Perhaps **{}**",
 ]  # fmt: skip
 WORDS = [  # an article, a pronoun or a name in place of a letter
     ("A", "The answer is a number."), ("A", "The answer is A number."), ("A", "<answer>A rectangle</answer>"),
@@ -137,6 +139,8 @@ def test_words_are_no_letters(letter: str, text: str) -> None:
         ("**B. yes**\n\n**A.** no\n**C.** no\n**D.** no", "B"),
         ("The correct answer is d.", "D"),
         ("\\boxed{a}", "A"),
+        ("The statement that is not true is **B**.", "B"),
+        ("I was not sure at first. The answer is \\boxed{B}.", "B"),
         ("Answer: A careful reading shows C is right", "C"),
     ],
 )

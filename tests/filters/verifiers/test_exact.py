@@ -38,6 +38,11 @@ def test_other_answers_are_wrong(answer: str, reference: str) -> None:
     assert verify(Item(answer, reference)).status == "wrong"
 
 
+def test_an_answer_that_is_taken_back_is_none() -> None:
+    for text in ("The answer is not \\boxed{Paris}.", "\\boxed{Paris} is wrong."):
+        assert verify(Item(text, "Paris")).status == "unparseable"
+
+
 def test_an_answer_or_a_reference_that_is_missing() -> None:
     assert verify(Item("\\boxed{}", "Paris")).status in ("unparseable", "wrong")
     assert verify(Item("Paris", None)).status == "error"
