@@ -241,7 +241,8 @@ def conflicting(one: Expression, other: Expression) -> bool:
     if len(sides) < 2:
         return False
     variables = [isinstance(side[-1], Name) and side[-1].text.islower() for side in sides]
-    return sides[0][0] == sides[1][0] and not all(variables)
+    segments = all(isinstance(factor, Name) and factor.text[0].isupper() for side in sides for factor in side)
+    return segments or (sides[0][0] == sides[1][0] and not all(variables))
 
 
 def is_label(side: Expression) -> bool:

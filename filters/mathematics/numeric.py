@@ -29,6 +29,7 @@ MARGIN = 1e-6  # far above any rounding
 CONSTANTS = {"π": complex(math.pi), "e": complex(math.e), "i": 1j}
 LOG_BASES = (Name("e"), Number(Fraction(10)))
 POINTS = 6
+STEEP = 0.99  # beyond this, arcsin and arccos are too steep for the bound on their slope
 GRID = [x / 2 + 0.03 for x in range(-24, 25)]  # where zeros of equations are sought
 BISECTIONS = 40
 RANGES = ((0.5, 2.0), (0.05, 0.9), (3.0, 9.0))  # (start, length) of the ranges from which unknowns are taken
@@ -148,6 +149,8 @@ SMOOTH: dict[str, tuple[Callable[[float], float], Callable[[float], float]]] = {
     "tanh": (math.tanh, lambda x: 1),
     "abs": (abs, lambda x: 1),
 }
+INVERSE: dict[str, Callable[[float], float]] = {"arcsin": math.asin, "arccos": math.acos}
+RECIPROCAL = {"sec": "cos", "csc": "sin", "cot": "tan"}
 STEPS = {"floor": math.floor, "ceil": math.ceil}
 
 
@@ -159,6 +162,11 @@ def called(function: str, arguments: list[Ball]) -> Ball:
     if function in SMOOTH:
         compute, slope = SMOOTH[function]
         return rounded(complex(compute(values[0])), arguments[0].radius * slope(values[0]) + EPSILON)
+    if function in INVERSE and abs(values[0]) < STEEP:
+        slope_bound = 2 / math.sqrt(1 - values[0] ** 2)
+        return rounded(complex(INVERSE[function](values[0])), arguments[0].radius * slope_bound + EPSILON)
+    if function in RECIPROCAL:
+        return power(called(RECIPROCAL[function], arguments), Ball(-1, 0.0))
     if function == "log" and all(ball.radius * 1e3 < ball.middle.real for ball in arguments):
         logs = [Ball(math.log(b.middle.real), 2 * b.radius / b.middle.real + EPSILON) for b in arguments]
         return multiplied(logs[1], power(logs[0], Ball(-1, 0.0)))

@@ -14,7 +14,18 @@ from functools import lru_cache
 from typing import Any
 
 from filters.mathematics.exact_values import flat
-from filters.mathematics.expressions import LOG_BASE, Call, Expression, Name, Number, Power, Product, Relation, Sum
+from filters.mathematics.expressions import (
+    LOG_BASE,
+    Call,
+    Expression,
+    Name,
+    Number,
+    Power,
+    Product,
+    Relation,
+    Sum,
+    nodes,
+)
 from filters.mathematics.quantities import Comparison
 
 DELIMITER = re.compile(r"(?<!\\)(?:\$|\\[()\[\]])")
@@ -29,6 +40,7 @@ MANY_DIGITS = re.compile(r"\d{200}")
 HUGE_POWER = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*\d{5}")
 POWER_IN_EXPONENT = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*(\d+)\s*(?:\^|\*\*)\s*[{(]*\s*(\d+)")
 SHOWN_CHARS = 80
+MAX_NODES = 80  # beyond this, Math-Verify may take seconds
 
 
 def equal_by_math_verify(reference: Expression, said: Expression) -> Comparison:
@@ -36,6 +48,8 @@ def equal_by_math_verify(reference: Expression, said: Expression) -> Comparison:
 
     Only single values, equations and inequalities go there: it compares lists without their order, labels and repeats.
     """
+    if sum(1 for side in (reference, said) for _ in nodes(side)) > MAX_NODES:
+        return Comparison.UNDECIDED
     try:
         texts = latex(reference), latex(said)
     except Unwritable:

@@ -19,7 +19,8 @@ BASES: dict[str, list[tuple[str, Fraction]]] = {
         ("毫米", Fraction(1, 1000)),
         ("分米", Fraction(1, 10)),
         ("千米 公里", Fraction(1000)),
-        ("Å angstrom", Fraction(1, 10**10)),
+        ("Å angstrom AA", Fraction(1, 10**10)),
+        ("lightyear ly", Fraction(9_460_730_472_580_800)),
     ],
     "mass": [
         ("g gram gramme 克", Fraction(1)),
@@ -128,6 +129,7 @@ MULTIPLIERS = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion":
 EMPTY_WORDS = "of the a an in total each about around approximately altogether unit units"
 EMPTY = frozenset(EMPTY_WORDS.split())
 POWER_WORDS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
+LIGHT_YEAR = re.compile(r"light[\s-]*years?")
 FACTOR = re.compile(r"([^\d^*/·]+?)(?:\^?\{?(-?\d)\}?)?")
 
 
@@ -188,6 +190,7 @@ def is_unit(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def read_unit(text: str) -> Unit:
     """Return the unit that a text names: `km/h`, `square feet`, `miles per hour`, `red apples`."""
+    text = LIGHT_YEAR.sub("lightyear", text)
     text = re.sub(r"\bper\b", " / ", re.sub(r"\\[,;:! ]|·", " ", text).replace("\\", "").replace("*", " "))
     text = re.sub(r"\s*\^\s*", "^", text).removesuffix(".")
     powers: dict[str, int] = {}

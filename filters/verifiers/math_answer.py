@@ -185,8 +185,6 @@ def candidates(answer: Answer, reference: str) -> Iterator[str]:
     elif answer.marked is not None:
         yield with_unit(answer.marked, answer.after, reference)
     yield from answer.said
-    if answer.marked is None and not answer.said:
-        yield from committed(answer.text)
 
 
 def is_formula(text: str) -> bool:

@@ -42,6 +42,7 @@ LINK_WORDS = {
     re.compile(r"\s*(?:或者|或)\s*"): " or ",
     re.compile(r"\s*(?:和|与|以及|及|且)\s*"): " and ",
 }
+CURRENCY = re.compile(r"\\(?:text|mathrm)\s*\{\s*([€£₹¥])\s*\}")
 CIRCLED = re.compile(r"[①-⑳](?:\s*[①-⑳])+")
 REPEATING = re.compile(
     r"(\d*)\.(\d*)(?:\\overline\s*\{(\d+)\}|\\overline\s*(\d)|((?:\\dot\s*\{?\d\}?)+)|((?:\\dot\s*\{?\d\}?)\d*\\dot\s*\{?\d\}?)"
@@ -112,6 +113,7 @@ def plain(text: str) -> str:
 
 def ascii_form(text: str) -> str:
     """Return the text with Unicode digits, fractions, dashes and Chinese links in the form that is read further on."""
+    text = CURRENCY.sub(r"\1", text)
     text = CIRCLED.sub(lambda match: ",".join(match[0].replace(" ", "")), text)
     if re.search(r"[0-9A-Za-z①-⑳]", text):
         for pattern, link in LINK_WORDS.items():
