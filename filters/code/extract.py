@@ -14,8 +14,10 @@ from filters.code.names import Piece, piece_of
 from filters.text.final_answer import ANSWER_CLOSE, ANSWER_OPEN, CLOSE
 from filters.verification.verdicts import Item, Judgement, unparseable
 
-FENCE = re.compile(
-    r"^([ \t]*)(?:```+|~~~+)[ \t]*([\w+.-]*)[^\n]*\n(.*?)(?:^[ \t]*(?:```+|~~~+)[ \t]*$|(\Z))", re.M | re.S
+FENCE = re.compile(  # it opens at the start of a line or after a colon, and closes at the end of one
+    r"^(?:[^\n`]*[:\uff1a])?([ \t]*)(?:```+|~~~+)[ \t]*([\w+.-]*)[^\n]*\n"
+    r"(.*?)(?:(?:^[ \t]*|(?<=\S))(?:```+|~~~+)[ \t]*$|(\Z))",
+    re.M | re.S,
 )
 FENCE_LINE = re.compile(r"^[ \t]*(?:```+|~~~+)([^\n]*)$", re.M)
 PYTHON = {"", "python", "python3", "py", "py3"}

@@ -35,7 +35,7 @@ def run(job: dict[str, Any], box: str, readable: list[str], level: str, descript
     os.closerange(JOB, 1 << 16)
     lock_down(job["limits"], box, readable, level)
     sys.argv = [FILE]
-    furnish()
+    furnish(job["limits"]["memory_mib"])
     status = 1
     me = os.getpid()
     try:

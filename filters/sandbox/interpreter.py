@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections import deque
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
@@ -24,16 +25,23 @@ STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
 STREAMS |= {f"{folder}/fd/{number}": number for folder in ("/dev", "/proc/self") for number in range(3)}
 
 
-def furnish() -> None:
+def furnish(memory_mib: int) -> None:
     """Add `exit` and the like, lift the limit on the digits of an integer, and let `open` find the standard streams.
 
-    /dev/stdin leads through /proc, which the isolation level `namespaces` does not have.
+    /dev/stdin leads through /proc, which the isolation level `namespaces` does not have. Programs ask for stacks as
+    large as a judge's memory; a thread gets one of half the memory limit, which Python's own recursion does not use.
     """
+    threading.stack_size = functools.partial(set_stack_size, threading.stack_size, memory_mib << 19)
     site.setquit()
     site.setcopyright()
     site.sethelper()
     sys.set_int_max_str_digits(0)
     builtins.open = io.open = functools.partial(open_stream, io.open)
+
+
+def set_stack_size(real: Callable[[int], int], most: int, size: int = 0) -> int:
+    """Set the size of threads' stacks, at most `most`, and return the size before."""
+    return real(min(size, most))
 
 
 def open_stream(real: Any, file: Any, *arguments: Any, **keywords: Any) -> Any:

@@ -48,7 +48,7 @@ class Line:
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Return the reply to a request; an exception that the program raised is raised here."""
-        self.asked = True
+        self.asked |= "truth" not in request  # `assert f` says nothing of f
         line = json.dumps(request).encode() + b"\n"
         try:
             self.requests.write(line)

@@ -73,6 +73,8 @@ class Command:
         ({"test_list": []}, "no tests"),
         ({"test_list": ["# assert f(2) == 4"]}, "no tests"),
         ({"test": ""}, "no tests"),
+        ({"test_list": ["f(2) == 4", "print(f(3))"]}, "asserts nothing"),
+        ({"test": "def check(candidate):\n    pass", "entry_point": "f"}, "asserts nothing"),
         ({"test_list": ["assert (f(2) == 4, 'message')"]}, "always true: it asserts a tuple"),
         ({"test": "def test_f():\n    assert (f(2), 4)", "entry_point": "f"}, "always true: it asserts a tuple"),
     ],

@@ -81,6 +81,8 @@ def test_a_program_runs_as_it_would_by_itself(sandbox: LocalSandbox) -> None:
         "import resource\nresource.setrlimit(resource.RLIMIT_STACK, (1 << 29, -1))\nprint(input())",
         "import sys, threading\nsys.setrecursionlimit(1 << 25)\nthreading.stack_size(1 << 29)\n"
         "thread = threading.Thread(target=lambda: print(input()))\nthread.start()\nthread.join()",
+        "import threading\nthreading.stack_size(1 << 30)\nthread = threading.Thread(target=lambda: print(input()))\n"
+        "thread.start()\nthread.join()",
         "assert len(str(2**30000)) == 9031\nprint(input())",
     ],
 )

@@ -69,6 +69,7 @@ def test_modules_of_tests_are_run(any_sandbox: LocalSandbox, tests: str) -> None
         "def helper():\n    assert f(2) == 4",
         "import unittest\nunittest.main()",
         "f",
+        "assert f",
         f"{CASE}def check_a(self):\n        self.assertEqual(f(2), 4)",
     ],
 )
