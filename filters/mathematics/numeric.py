@@ -223,7 +223,7 @@ def bounds(zero: float) -> tuple[Expression, Expression]:
 
 
 def zeros(equation: Expression, name: str, seed: int) -> Iterator[float]:
-    """Yield real zeros of an expression in one unknown: of each change of sign on a grid, the place by bisection."""
+    """Yield real zeros of an expression in one unknown: that of a line, or the places where it changes its sign."""
 
     def value(x: float) -> float:
         try:
@@ -232,6 +232,11 @@ def zeros(equation: Expression, name: str, seed: int) -> Iterator[float]:
             return math.nan
         return ball.middle.real if abs(ball.middle.imag) <= MARGIN else math.nan
 
+    first, second, third = value(1), value(2), value(3)
+    size = max(abs(first), abs(second), abs(third))
+    if abs(third - 2 * second + first) <= MARGIN * size < abs(second - first):
+        yield 1 - first / (second - first)
+        return
     heights = [value(x) for x in GRID]
     for start, end, low, high in zip(GRID, GRID[1:], heights, heights[1:], strict=False):
         if not low * high < 0:
