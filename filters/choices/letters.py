@@ -14,7 +14,8 @@ from filters.text.final_answer import PLAIN
 from filters.text.short_answer import COMMANDS, QUOTES, normalized, unwrapped
 
 COMMAND = re.compile(rf"\\(?:{COMMANDS})\s*\{{([^{{}}]*)\}}")
-MATH = re.compile(r"\$|\\[()\[\]]|\\[ ,;:!]")
+MATH = re.compile(r"\$|\\[()\[\]{}]|\\[ ,;:!]")
+QUOTED = re.compile(r"""["'\u201c\u201d<]([A-Z])["'\u201c\u201d>]""")
 EMPHASIS = re.compile(r"\*{2,}|(?<!\w)[*`](?=\S)|(?<=\S)[*`](?!\w)|^[ \t]*(?:[#>]+|[-*•])[ \t]+", re.MULTILINE)
 TAG = re.compile(r"</?[a-z]\w*>")
 NESTED = 3  # commands inside commands that are taken off
@@ -35,6 +36,7 @@ ONE_OF = re.compile(OR, re.IGNORECASE)
 LETTER = re.compile(CAPITAL)
 SPACED = re.compile(rf"{CAPITAL}(?:\s+{CAPITAL})+")
 COMPACT = re.compile(r"[A-J]{2,10}")
+COMPACT_WORD = re.compile(rf"{BEFORE}[A-J]{{2,10}}{AFTER}")
 
 LEAD = re.compile(
     r"(?:(?:the|my|so|thus|therefore|hence|it|final|correct|right|best|answers?|options?|choices?|letters?|is|are|both|only"
@@ -68,7 +70,7 @@ def plain(text: str) -> str:
     text = text.translate(PLAIN).translate(QUOTES)
     for _ in range(NESTED):
         text = COMMAND.sub(r"\1", text)
-    return EMPHASIS.sub("", MATH.sub(" ", TAG.sub("\n", text))).strip()
+    return QUOTED.sub(r"\1", EMPHASIS.sub("", MATH.sub(" ", TAG.sub("\n", text)))).strip()
 
 
 def value_of(text: str) -> str:
@@ -119,10 +121,12 @@ def read_answer(text: str, options: Mapping[str, str]) -> Choice | None:
 
 def option_of(text: str, options: Mapping[str, str]) -> str | None:
     """Return the option whose value a text is, with or without an article; an option's letter is no value."""
-    value = value_of(text)
-    if value.upper() in options.values():
-        return None
-    return options.get(value) or options.get(ARTICLE.sub("", value, count=1))
+    for value in (value_of(text), value_of(plain(text))):
+        if value.upper() in options.values():
+            return None
+        if letter := options.get(value) or options.get(ARTICLE.sub("", value, count=1)):
+            return letter
+    return None
 
 
 def read_letters(short: str, options: Mapping[str, str]) -> Choice | None:
@@ -140,4 +144,25 @@ def read_letters(short: str, options: Mapping[str, str]) -> Choice | None:
     said, tail = match.group(), short[match.end() :]
     if contradicts(said, tail, options):
         return Choice(frozenset())
-    return choice_in(said) if ends_well(said, tail, options) and not DENIED.match(tail) else None
+    readable = ends_well(said, tail, options) and not DENIED.match(tail) and not tail.startswith("!")
+    return choice_in(said) if readable else None
+
+
+def read_line(line: str) -> Choice | None:
+    """Return the letters that a whole line consists of, with few words before them; None if there is more."""
+    short = plain(line)
+    lead = LEAD.match(short)
+    found = re.compile(LIST).match(short, lead.end() if lead else 0)
+    return choice_in(found.group()) if found and not short[found.end() :].strip(" .)]") else None
+
+
+def spread(text: str) -> str:
+    """Return a text in which letters without separators, such as `ACD`, are a list."""
+    return COMPACT_WORD.sub(
+        lambda match: ", ".join(match.group()) if is_compact(match.group()) else match.group(), text
+    )
+
+
+def is_compact(word: str) -> bool:
+    """Return whether a word may be a set of options: capital letters up to J, none of them twice."""
+    return COMPACT.fullmatch(word) is not None and len(set(word)) == len(word)

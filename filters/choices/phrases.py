@@ -19,10 +19,10 @@ ANSWER_WORDS = (
 CORRECT_WORDS = (
     "सही সঠিক صحيح صحيحة درست صحیح 正确 正しい 정답 옳은 правильный правильная правильно верно верный верен верна"
     " правильна правильний correct correcta correcto correcte correta correto richtig korrekt corretta corretto"
-    " prawidłowa poprawna správně juist rätt oikein corect corectă helyes benar doğru sahihi đúng"
+    " prawidłowa poprawna správně juist rätt oikein corect corectă helyes certa giusta benar doğru sahihi đúng"
 )
 ARE_WORDS = (
-    "es est ist sind son sont é è sono são là jest są je är er on este adalah ialah yaitu ni है हैं"
+    "es est lautet ist sind son sont é è sono são là jest są je är er on este adalah ialah yaitu ni है हैं"
     " হল হলো হবে to হচ্ছে هو هي است ہے это является є は は、 는 은 คือ"
 )
 CHOICE_WORDS = (
@@ -50,8 +50,8 @@ IS = (
 )
 ABOUT = r"(?:\s+(?:to|for|of|in)\s+[^.:;!?\n]{1,60}?|,?\s+(?:then|therefore|thus|hence),?)?"
 SUBJECT = (
-    r"(?<!\w)(?:answers?|(?:correct|right|best|final|chosen|my|only|appropriate|true)\s+(?:options?|choices?|letters?"
-    r"|alternatives?|statements?|ones?|selections?)|(?:my|the)\s+(?:choice|selection|pick))"
+    r"(?<!\w)(?:answers?|ans\b\.?|(?:correct|right|best|final|chosen|my|only|appropriate|true)\s+(?:options?|choices?|letters?"
+    r"|alternatives?|statements?|ones?|selections?)|(?:my|the)\s+(?:choice|selection|pick|letter))[\"']?"
 )
 LETTERS = rf"(?P<letters>{LIST})"
 END_OF_ANSWER = r"(?=[ \t]*[)\].:]*[ \t]*(?:$|\n))"
@@ -69,7 +69,7 @@ STATED = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         rf"{SUBJECT}{ABOUT}{IS}{THEN}{LETTERS}",
-        rf"(?<!\w)answers?\s*{LETTERS}{END_OF_ANSWER}",
+        rf"(?<!\w)(?:answers?|ans\b\.?)\s*{LETTERS}{END_OF_ANSWER}",
         rf"{CHINESE}{LETTERS}",
         rf"{FOREIGN}{LETTERS}",
     )
@@ -83,9 +83,11 @@ CHOSEN = tuple(
         rf"{LETTERS}\s+(?:is|are|must be)\s+(?:(?:the|therefore|thus|indeed|clearly|both|only|most|best)\s+)*"
         r"(?:correct|right|best|answers?|appropriate)\b(?!\s+(?:about|in|that|but|for))",
         rf"{LETTERS}\s*(?:项|选项)?\s*(?:是)?(?:正确|对的)",
-        rf"{LETTERS}\s+(?:{ARE}\s+)?(?:{CORRECT})(?!\w)",
-        rf"\b(?:it's|it is|it must be|it has to be|(?:i|we)(?:\s+(?:would|will|should)|'d|'ll)?\s+(?:choose|pick|select"
-        rf"|go with|chose|say|answer)|this leaves|that leaves|leaving|choose|select|pick|correct is)\s+"
+        rf"{LETTERS}\s+(?:(?:{ARE})\s+)?(?:{CORRECT})(?!\w)",
+        rf"\bonly\s+(?:option|choice|statement)?\s*{LETTERS}\s+(?:satisf\w+|works?|fits?|match\w*|remains?)\b",
+        rf"\b(?:it's|it is|it must be|it has to be|(?:i|we)(?:\s+(?:would|will|should|am|are)|'d|'ll|'m)?\s+"
+        rf"(?:choose|pick|select|go(?:ing)? (?:with|for)|chose|say|answer)"
+        rf"|this leaves|that leaves|leaving|choose|select|pick|correct is)\s+"
         rf"(?:us\s+with\s+)?(?:option|choice|answer|letter|the letter)?\s*{LETTERS}",
         rf"(?:\b(?:therefore|hence|thus|so|consequently)\b|[∴⇒→]|=>)\s*,?\s*(?:option|choice)?\s*{LETTERS}{END_OF_ANSWER}",
     )
@@ -95,7 +97,8 @@ LABEL = re.compile(rf"[^\n:]{{1,60}}:\s*{LETTERS}[.।。]?\s*", re.IGNORECASE)
 # What takes a statement back: in the clause before it, in the rest of its sentence, or in what follows.
 DENIED_BEFORE = re.compile(
     r"\b(?:not|never|neither|nor|none|wrong|incorrect|false|if|whether|suppose|unless|doubt|hardly|unlikely|cannot|assum\w+"
-    r"|could|might|may|guess|eliminat\w+|except|other than)\b|n't\b|(?:错误|不正确|如果|若|假设)\w*$",
+    r"|could|might|may|guess|eliminat\w+|except|other than|some (?:say|think|claim|believe))\b|n't\b"
+    r"|(?:错误|不正确|如果|若|假设)\w*$",
     re.IGNORECASE,
 )
 DENIED_AFTER = re.compile(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from filters.choices import phrases
-from filters.choices.letters import Choice, choice_in, contradicts, ends_well, plain, read_answer
+from filters.choices.letters import Choice, choice_in, contradicts, ends_well, plain, read_answer, read_line
 
 SEARCHED_CHARS = 20_000  # from the end
 CLAUSE = re.compile(r"[.;:!?\n,]")
@@ -18,7 +18,7 @@ MARK = re.compile(
     re.IGNORECASE,
 )
 LINE = re.compile(
-    r"^[ \t]*(?:Option\s+|Choice\s+)?(?:\(([A-J])\)|\[([A-J])\]|([A-J])(?:[).:]|(?=[ \t]*$)))"
+    r"^[ \t]*(?:Option\s+|Choice\s+)?(?:\(([A-J])\)|\[([A-J])\]|([A-J])(?:[).:]|(?=[ \t]*$)))[.:]?"
     r"(?:[ \t]*$|[ \t]+\S.*$|(?=[^\x00-\x7f]).*$)",
     re.MULTILINE,
 )
@@ -49,7 +49,7 @@ def stated_choice(text: str, options: Mapping[str, str]) -> Choice | None:
         return choice_in(labelled.group("letters"))
     if letter := settled(line_marks(short, options)):
         return Choice(frozenset(letter))
-    return read_value(text.strip().rpartition("\n")[2], options)
+    return read_line(last) or read_value(text.strip().rpartition("\n")[2], options)
 
 
 def read_value(line: str, options: Mapping[str, str]) -> Choice | None:
@@ -90,7 +90,7 @@ def found_by(patterns: Sequence[re.Pattern[str]], text: str, options: Mapping[st
 
 def holds(text: str, match: re.Match[str], options: Mapping[str, str]) -> bool:
     """Return whether a phrase is a statement: its letters are options, and nothing around it denies or doubts it."""
-    tail = text[match.end("letters") : match.end("letters") + SENTENCE_CHARS]
+    tail = text[match.end() : match.end() + SENTENCE_CHARS]
     before = CLAUSE.split(text[max(0, match.start() - CLAUSE_CHARS) : match.start()])[-1]
     said = match.group("letters").upper()
     if phrases.DENIED_BEFORE.search(before) or phrases.DENIED_AFTER.match(tail) or contradicts(said, tail, options):
@@ -99,7 +99,7 @@ def holds(text: str, match: re.Match[str], options: Mapping[str, str]) -> bool:
         return False
     if phrases.UNSURE.search(SENTENCE.split(tail, maxsplit=1)[0]):
         return False
-    return ends_well(said, tail, options)
+    return match.end() > match.end("letters") or ends_well(said, tail, options)
 
 
 def bold_marks(text: str, options: Mapping[str, str]) -> list[Mark]:

@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from filters.choices.letters import COMPACT, Choice, plain, read_answer, value_of
+from filters.choices.letters import Choice, is_compact, plain, read_answer, spread, value_of
 from filters.choices.statements import SENTENCE_CHARS, hedged, read_value, stated_choice
 from filters.text.boxes import box_places
 from filters.text.final_answer import ANSWER_OPEN, Answer, final_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
 OPTION = re.compile(r"^[ \t*-]*(?:\(([A-J])\)|([A-J])[.):])[ \t*]*(\S.*)$", re.M)
+LETTER_SET = re.compile(r"\s*\{[A-J,;\s]+\}\s*")
 
 
 class Reference(NamedTuple):
@@ -70,8 +71,8 @@ def read_reference(item: Item) -> Reference:
 
 def split_reference(reference: str) -> tuple[str, list[str] | None]:
     """Return (answer, values of the options if the reference is JSON with them)."""
-    if not reference.lstrip().startswith("{"):
-        return reference, None
+    if not reference.lstrip().startswith("{") or LETTER_SET.fullmatch(reference):
+        return reference.strip("{} "), None
     try:
         data = json.loads(reference)
         answer, listed = data["answer"], data.get("options")
@@ -111,8 +112,7 @@ def reference_choice(answer: str, options: Mapping[str, str]) -> Choice | None:
 def compact_choice(text: str) -> Choice | None:
     """Return the letters of a text such as `ACD`; None if it is anything else, or has a letter twice."""
     letters = plain(text)
-    single = COMPACT.fullmatch(letters) is not None and len(set(letters)) == len(letters)
-    return Choice(frozenset(letters)) if single else None
+    return Choice(frozenset(letters)) if is_compact(letters) else None
 
 
 def known_letters(options: Mapping[str, str], choice: Choice) -> frozenset[str]:
@@ -146,7 +146,7 @@ def chosen(answer: Answer, reference: Reference) -> Choice | None:
             return choice
     if answer.marked is not None and ANSWER_OPEN in answer.text:
         return None
-    choice = stated_choice(answer.text, options)
+    choice = stated_choice(spread(answer.text) if several else answer.text, options)
     return read_value(answer.stated, options) if choice is None and answer.stated else choice
 
 

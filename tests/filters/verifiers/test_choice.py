@@ -45,6 +45,10 @@ FORMS = [  # {} is a letter that the text commits to
     "Doğru cevap {}'dir.", "Odpowiedź: {}", "Prawidłowa odpowiedź to {}.", "Antwoord: {}", "คำตอบ: {}",
     "คำตอบคือ {}", "Απάντηση: {}", "תשובה: {}", "விடை: {}", "సమాధానం: {}", "જવાબ: {}", "Jibu sahihi ni {}.",
     "**Mtindo wa {}**", "Konklusio: {}",
+    "La opción {} es correcta", "L'option {} est correcte", "Die Antwort lautet {}", "La risposta giusta è {}",
+    "({}).", "I would go for {}", "I am going with {}.", "Only option {} satisfies it.", "Letter {}", "Ans. {}",
+    "The ans is {}", "The letter is {}", "The answer is \u201c{}\u201d.", "The answer is '{}'.", "The answer is <{}>.",
+    '{{"answer": "{}"}}', "The answer is `{}`.", "The answer is {} rather than E.", "It cannot be E, so it must be {}.",
 ]  # fmt: skip
 NOT_MARKS = ("**Mtindo wa {}**",)  # a name that ends in a letter
 SEVERAL = [  # {0} and {1} are two letters; neither is committed to
@@ -72,6 +76,9 @@ NONE = [  # {} is a letter that the text does not commit to
     "**{}.** It fails.", "It is not **{}**", "**{}** নয়", "First line.\n{}) 12\nIt goes on.", "{}) is incorrect",
     "The answer is any value except {}",
     "The answer is not \\boxed{{{}}}.", "\\boxed{{{}}} is wrong.", "I am not sure, maybe \\boxed{{{}}}",
+    "Some say the answer is {}.", "The answer could be {}.", "\\boxed{{{}!}}", "\\boxed{{{} \\to F}}", "Plan {}", "{}-",
+    "Answer: anything but {}", "\\boxed{{|{}|}}", "\\boxed{{{}^{{-1}}}}",
+    "{}? Perhaps.", "The answer is none of E, {}.",
     "I guess it is \\boxed{{{}}}.", "A wrong answer is **{}**", "We ruled out **{}**", "Perhaps **{}**",
 ]  # fmt: skip
 WORDS = [  # an article, a pronoun or a name in place of a letter
@@ -153,12 +160,14 @@ def test_the_last_statement_counts(text: str, letter: str) -> None:
 ACD = [
     "\\boxed{A, C, D}", "\\boxed{DCA}", "\\boxed{ACD}", "\\boxed{A} , \\boxed{C}, \\boxed{D}",
     "The answers are A, C and D.", "<answer>A C D</answer>", "Answer: A, C, D", "A, C and D are correct.",
-    "答案是A、C、D。", "\\boxed{\\text{A, C, and D}}",
+    "答案是A、C、D。", "The answer is ACD.", "故选ACD。", "**ACD**", "A, C and D", "\\boxed{\\{A, C, D\\}}",
+    "\\boxed{\\text{A, C, and D}}",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    "reference", ["ACD", "A, C, D", "A, C and D", "(A), (C), (D)", '{"answer": ["A", "C", "D"]}', "DCA", "A;C;D"]
+    "reference",
+    ["ACD", "A, C, D", "A, C and D", "(A), (C), (D)", '{"answer": ["A", "C", "D"]}', "DCA", "A;C;D", "{A, C, D}"],
 )
 def test_a_reference_of_several_letters_wants_all_of_them(reference: str) -> None:
     for text in ACD:
@@ -175,6 +184,12 @@ def test_of_alternatives_either_is_right() -> None:
         ("\\boxed{B, C}", "wrong"),
     ):
         assert judged(text, "A or B").status == status
+
+
+def test_an_option_with_a_unit_in_latex_is_the_same_value() -> None:
+    reference = json.dumps({"answer": "B", "options": ["10 m", "20 m"]})
+    assert judged("\\boxed{20\\text{ m}}", reference).status == "correct"
+    assert judged("\\boxed{10\\text{ m}}", reference).status == "wrong"
 
 
 OPTIONS = json.dumps({"answer": "B", "options": ["Apple", "Banana", "12 m", "CO", "Co"]})
