@@ -78,7 +78,7 @@ def options(answer: object, *values: str) -> str:
 
 
 INSTRUCTION = '{"instruction_id_list": ["%s"], "kwargs": [{}]}'
-BY_VERIFIER = [  # verifier, reference, kinds of its defects
+BY_VERIFIER = [  # verifier, reference, kind of its first defect
     ("math_answer", "\\frac{1}{0}", ["mangled"]),
     ("math_answer", "1/0", ["mangled"]),
     ("math_answer", "see solution", ["empty"]),
@@ -122,11 +122,10 @@ def test_defects_of_each_verifiers_references(tmp_path: Path) -> None:
     file = write(tmp_path / "in.jsonl", [{"verifier": name, "reference": text} for name, text, _ in BY_VERIFIER])
     summary = check_references(file, tmp_path / "out.jsonl", workers=1)
     found = defects(tmp_path / "out.jsonl")
-    seen = [(name, text, found.get(place, [])) for place, (name, text, _) in enumerate(BY_VERIFIER, 1)]
+    seen = [(name, text, found.get(place, [])[:1]) for place, (name, text, _) in enumerate(BY_VERIFIER, 1)]
     assert seen == BY_VERIFIER
-    unread = {"empty", "unparsable", "vacuous"}
-    assert summary.unreadable == sum(bool(unread & set(kinds)) for _, _, kinds in BY_VERIFIER)
-    assert summary.reasons.total() == summary.unreadable
+    unread = sum(bool({"empty", "unparsable", "vacuous"} & set(kinds)) for kinds in found.values())
+    assert summary.unreadable == summary.reasons.total() == unread > 10
 
 
 def test_the_letters_of_a_reference_are_compared_with_the_options_of_its_prompt(tmp_path: Path) -> None:
@@ -138,7 +137,7 @@ def test_the_letters_of_a_reference_are_compared_with_the_options_of_its_prompt(
 
 def test_a_task_must_accept_the_answer_of_its_own_entry(tmp_path: Path) -> None:
     reasoning_gym = pytest.importorskip("reasoning_gym", reason="needs the extra `logic`")
-    entry = reasoning_gym.create_dataset("chain_sum", size=1, seed=3)[0]
+    entry = reasoning_gym.create_dataset("countdown", size=1, seed=3)[0]
     rows = [logic.reference_of(entry), logic.reference_of({**entry, "answer": "no number"}), '{"a": 1}']
     file = write(tmp_path / "in.jsonl", [{"reference": reference} for reference in rows])
     check_references(file, tmp_path / "out.jsonl", verifier="logic", workers=1)
