@@ -26,7 +26,7 @@ class ScoreOptions(Config):
 class ScoreConfig(Config):
     """Settings of `score`: one forward pass of the teacher, which keeps top-K logits and tails on a grid of T."""
 
-    teacher: ModelName = Field(description="model folder, embedded:NAME or a name on the hub")
+    teacher: ModelName = Field(min_length=1, description="model folder, embedded:NAME or a name on the hub")
     tokenizer: ModelName | None = Field(
         None, description="model whose tokenizer and chat template render the rows; None: the teacher's"
     )
@@ -84,7 +84,7 @@ class ScoreConfig(Config):
 class TrainConfig(Config):
     """Settings of `train`: full fine-tuning on `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`."""
 
-    student: ModelName = Field(description="model folder, embedded:NAME or a name on the hub")
+    student: ModelName = Field(min_length=1, description="model folder, embedded:NAME or a name on the hub")
     alpha: float = Field(1.0, ge=0.0, le=1.0, description="weight of the hard labels; 1 = plain SFT")
     temperature: float = Field(1.0, gt=0.0, description="temperature of teacher and student in the soft labels' term")
     soft_targets: Literal["none", "stored", "online"] = Field("none", description="source of the teacher's term")

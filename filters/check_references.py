@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from filters.grade import CHUNK_ROWS, MISSING, Row, read_rows, value_at
+from filters.grade import CHUNK_ROWS, MISSING, Row, check_out, read_rows, value_at
 from filters.text.short_answer import unwrapped
 from filters.verification.pool import Pool, Task
 from filters.verification.verdicts import Item, Verdict, check_options, verifier_hook
@@ -98,6 +98,7 @@ def check_references(
     rows, spread over the file. Before anything is judged, a missing file raises FileNotFoundError, and an unknown
     verifier or a row without the field raises ValueError.
     """
+    check_out(file, out)
     total = check_fields(file, verifier, reference_field, options)
     every = 1 if most is None else -(-total // most)
     summary, lines = ReferenceSummary(), list[str]()

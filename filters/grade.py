@@ -123,6 +123,7 @@ def grade(
     mistyped field and an empty file; PluginError for an unknown verifier; RecipeError for wrong options and an `audit`
     that is the verifier itself.
     """
+    check_out(file, out)
     if audit == verifier:
         raise RecipeError(f"audit = {audit!r} is the verifier itself; name another")
     settings = {verifier: options} | ({audit: {}} if audit else {})
@@ -176,7 +177,11 @@ def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
         rows = pl.scan_parquet(file).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
         yield from enumerate((row for batch in rows for row in batch.iter_rows(named=True)), 1)
         return
-    with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
+    with (
+        gzip.open(file, "rt", encoding="utf-8-sig")
+        if file.suffix == ".gz"
+        else file.open(encoding="utf-8-sig") as lines
+    ):
         yield from parsed_lines(file, lines)
 
 
@@ -192,6 +197,14 @@ def parsed_lines(file: Path, lines: Iterable[str]) -> Iterator[tuple[int, Row]]:
         if not isinstance(row, dict):
             raise InputError(f"{file}: line {number} is a JSON {type(row).__name__}; it must be an object")
         yield number, row
+
+
+def check_out(file: Path, out: Path) -> None:
+    """Raise an InputError where `out` is the input itself, which would be lost, or a folder."""
+    if out.resolve() == file.resolve():
+        raise InputError(f"--out {out} is the input file; name another file")
+    if out.is_dir():
+        raise InputError(f"--out {out} is a folder; name a file")
 
 
 def usual_reference_field(file: Path) -> str:

@@ -20,7 +20,7 @@ from generators.contract.engine import EngineOptions, Fleet, SampleRequest, buil
 from generators.contract.errors import RecipeError
 from generators.contract.files import write_frame
 from generators.contract.models import model_path
-from generators.contract.plugins import ENGINE, blaming
+from generators.contract.plugins import ENGINE, blaming, plugin_file
 from generators.contract.sampled_logprobs import FOLDER, SampledLogprobs, SampledLogprobsFile
 from generators.contract.stage_protocol import IN_PROCESS, Bar, Runtime, StageCounts
 from generators.ledger.export import export, outline
@@ -70,6 +70,7 @@ def generate(
     with Ledger(ledger or out / "ledger", write=True) as kept, verifying(config, live_verifier, prompts) as verify:
         passes = [pass_of(*each, kept, out, verify) for each in zip(models, plans, strict=True)]
         done = sum(len(one.held) for one in passes)
+        say_kept(config, done)
         with runtime.progress("samples", max(done, sum(one.most() for one in passes)), done) as bar:
             for one in passes:
                 one.run(runtime.fleet, bar)
@@ -81,6 +82,15 @@ def generate(
     surplus = sum(one.surplus() for one in adaptive)
     dropped = {"truncated": len(wanted) - int(traces["traces"].sum()), "surplus": surplus}
     return count(traces, {k: n for k, n in dropped.items() if n}, notes_of(passes), thinking)
+
+
+def say_kept(config: GenerateConfig, done: int) -> None:
+    """Say that samples are kept although an engine of the user's own, whose code may have changed, made them."""
+    if done and plugin_file(ENGINE, config.engine) is not None:
+        log.warning(
+            "%d samples of the engine %s are kept: they are keyed by its decoding(), not by its code; change that, or "
+            "remove the ledger, to sample again", done, config.engine,
+        )  # fmt: skip
 
 
 def check_adaptive(config: GenerateConfig, live_verifier: OpenVerifier | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Literal
 
-from generators.contract.errors import RecipeError
+from generators.contract.errors import PluginError, RecipeError
 from generators.contract.plugins import TASK_FAMILY, blaming, load_plugin
 
 Split = Literal["teacher", "demo", "eval"]
@@ -75,7 +75,9 @@ def _new_problem(
 ) -> Problem:
     for _ in range(MAX_DRAWS):
         with blaming(TASK_FAMILY, name):
-            problem: Problem = module.make(rng, rng.choice(levels))
+            problem = module.make(rng, rng.choice(levels))
+        if not isinstance(problem, Problem):
+            raise PluginError(f"the task family {name!r}: make() returned {type(problem).__name__}, not a Problem")
         if problem.key not in seen and split_of(problem.key) == split:
             seen.add(problem.key)
             return problem

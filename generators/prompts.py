@@ -14,6 +14,7 @@ from generators.contract.config import Config, FileName, Mark, Named, VerifierNa
 from generators.contract.errors import InputError
 from generators.contract.files import frame, write_frame
 from generators.contract.ids import canonical_json, prompt_id_of
+from generators.contract.plugins import TASK_FAMILY, plugin_file
 from generators.contract.records import PROMPT
 from generators.contract.rows import (
     ABSENT,
@@ -45,6 +46,14 @@ class TaskPrompts(Config):
     domain: Domain = Field("math", description="domain of all problems")
     verifier: VerifierName | None = Field("math_answer", description="verifier of the answers; none: not verifiable")
     system: str | None = Field(None, description="system message; none: no system message")
+
+    def named(self, prefix: str = "") -> Iterator[Named]:
+        """Yield what the section names, and the files of task families that are not shipped."""
+        yield from super().named(prefix)
+        for place, family in enumerate(self.families):
+            file = plugin_file(TASK_FAMILY, family)
+            if file is not None:
+                yield Named(f"{prefix}families.{place}", Mark.FILE, str(file))
 
 
 class Fields(Config):

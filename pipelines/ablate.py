@@ -8,7 +8,7 @@ from typing import Any
 
 from generators.contract.errors import RecipeError
 from generators.contract.files import write_text
-from pipelines.recipe.checks import check_student
+from pipelines.recipe.checks import check_one, check_student
 from pipelines.recipe.loading import parse_value
 from pipelines.recipe.schema import Recipe, StudentConfig, parse_config
 from pipelines.run import build_corpus, evaluate_model, train_student, write_report
@@ -47,6 +47,8 @@ def cell_student(recipe: Recipe, name: str, values: Mapping[str, Any]) -> Studen
     table = {**shared, **recipe.train.model_dump(exclude_unset=True), "label": name}
     student = parse_config(StudentConfig, table | {k.removeprefix("train."): v for k, v in values.items()}, "train.")
     check_student(recipe, f"cell {name}", student)
+    for one in student.named("train."):
+        check_one(one, recipe)
     return student
 
 

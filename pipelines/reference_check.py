@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from generators.contract.errors import InputError
+from generators.contract.plugins import VERIFIER
 from pipelines.stage_folder import read_manifest
 from pipelines.stages.table import ASKED, GENERATE, PROMPTS
 
@@ -24,7 +25,8 @@ def check_before_sampling(do: "Session") -> None:
     """Raise InputError, with the most frequent reasons, if no verifier can read any reference; say it if some cannot.
 
     Nothing is checked in a dry run, nor if these prompts were sampled already. With a [judge] section, which can decide
-    by references that no rule reads, it is only said.
+    by references that no rule reads, it is only said; so it is with a verifier of the user's own, which may fail on the
+    answers that are tried here and read those that the model will give.
     """
     if do.runner.dry or sampled_already(do):
         return
@@ -33,7 +35,7 @@ def check_before_sampling(do: "Session") -> None:
     if summary is None or not summary.unreadable:
         return
     found = f"{reasons_of(summary)}. `distill check-references {prompts} --out defects.jsonl` lists all"
-    if summary.unreadable == summary.rows and do.sections.judge is None:
+    if summary.unreadable == summary.rows and do.sections.judge is None and only_shipped(summary):
         raise InputError(
             f"{prompts}: no verifier can read any of the {summary.rows} references checked, so nothing was sampled: "
             f"{found}"
@@ -41,6 +43,11 @@ def check_before_sampling(do: "Session") -> None:
     do.runner.say(
         f"references: {summary.unreadable} of {summary.rows} checked cannot be read by their verifier: {found}"
     )
+
+
+def only_shipped(summary: "ReferenceSummary") -> bool:
+    """Return whether all verifiers that were asked are the toolkit's."""
+    return set(summary.by_verifier) <= set(VERIFIER.shipped())
 
 
 def sampled_already(do: "Session") -> bool:

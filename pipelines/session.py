@@ -62,7 +62,7 @@ class Session:
             elif model is not None:
                 more, models = {**more, "model": model}, config.generation(model).model_names()
             own = verifier_files(self._located(found["prompts"])) if stage.verifies else []
-            self.step(at or stage.name, stage.load, config, found, models=models, files=own, **more)
+            self.step(at or stage.name, stage.load, config, found, kind=stage.name, models=models, files=own, **more)
         if at is None:
             self.past(stage.name)
 
@@ -81,6 +81,7 @@ class Session:
         config: Config | None,
         inputs: Mapping[str, Value],
         *,
+        kind: str = "",
         models: Sequence[str] = (),
         files: Sequence[Path] = (),
         **more: Any,
@@ -102,6 +103,7 @@ class Session:
             name,
             identity,
             lambda out: naming_the_key(name, config, lambda: self._call(name, load(), out=out, **arguments)),
+            kind=kind,
             upstream=[self._stage_of(path) for path in _each(inputs) if isinstance(path, str)],
             files=[
                 *files,

@@ -51,6 +51,7 @@ class Runner:
         identity: Mapping[str, Any],
         work: Callable[[Path], StageCounts],
         *,
+        kind: str = "",
         upstream: Sequence[str] = (),
         files: Sequence[Path] = (),
     ) -> Path:
@@ -60,7 +61,7 @@ class Runner:
         in its folder the partial results of an interrupted run with the same identity.
         """
         out = self.folder / name
-        wanted = self._wanted(name, identity, upstream, files)
+        wanted = {**self._wanted(name, identity, upstream, files), "kind": kind or name}
         manifest = read_manifest(out)
         reason = _why_run(manifest, wanted, redo=bool({name, name.partition("/")[0]} & self.redo))
         if manifest and reason is None:
@@ -184,6 +185,8 @@ def describe(counts: StageCounts) -> str:
 @contextmanager
 def sole_use(folder: Path) -> Iterator[None]:
     """Lock `folder` for this process; raise InUse, which names the other process, if it is locked already."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file; name a folder")
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / LOCK, "a+", encoding="utf-8") as lock:
         try:
@@ -251,3 +254,12 @@ def commit() -> str | None:
     head = subprocess.run([*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     dirty = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=False)
     return head.stdout.strip() + ("+" if dirty.stdout.strip() else "") if head.returncode == 0 else None
+
+
+def made_by(folder: Path) -> str | None:
+    """Return the stage that a folder belongs to, finished or not; None for any other folder."""
+    for name in (MANIFEST, STARTED):
+        if (folder / name).exists():
+            found = json.loads((folder / name).read_text(encoding="utf-8"))
+            return str(found.get("kind", found["stage"]))
+    return None

@@ -11,7 +11,9 @@ from pipelines.recipe.checks import check_engines, check_files, check_named
 from pipelines.recipe.loading import read_toml, recipe_path, replay_from_prompts, with_overrides
 from pipelines.recipe.schema import Sections, StudentConfig, parse_config
 from pipelines.run import trainings
+from pipelines.run_folder import OWNER
 from pipelines.session import Session, Value, open_session
+from pipelines.stage_folder import made_by
 from pipelines.stages.table import STAGES, Stage
 
 Paths = Mapping[str, Path | list[Path] | None]
@@ -39,6 +41,7 @@ def run_stage(
     check_inputs(inputs)
     sections = read_sections(stage, recipe, overrides, student)
     check_sections(stage, sections)
+    check_folder(stage, out)
     with open_session(out, sections, say=say, dry=dry) as session:
         session.runner.folder = out.parent
         for folder, config in parts(stage, out.name, getattr(sections, name)):
@@ -110,6 +113,16 @@ def check_input(option: str, path: Path) -> None:
             pl.read_parquet_schema(path)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise InputError(f"{option}: {path} is not a parquet file: {error}") from None
+
+
+def check_folder(stage: Stage, out: Path) -> None:
+    """Raise a RecipeError for a folder that holds another stage, or is part of a run: its files would be replaced."""
+    there = made_by(out)
+    if there not in (None, stage.name):
+        raise RecipeError(f"--out {out} holds the stage {there}, and this is {stage.name}; name another folder")
+    run = next((folder for folder in out.absolute().parents if (folder / OWNER).exists()), None)
+    if run is not None:
+        raise RecipeError(f"--out {out} lies in the run {run}, whose stages `distill run` makes; name another folder")
 
 
 def check_sections(stage: Stage, sections: Sections) -> None:

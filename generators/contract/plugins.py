@@ -69,12 +69,18 @@ def load_plugin(kind: PluginKind, name: str) -> ModuleType:
         return importlib.import_module(f"{kind.package}.{name}")
     module = _from_file(kind, name) if _is_file(name) else _from_path(kind, name)
     for attributes, written in kind.needs:
-        if not any(hasattr(module, attribute) for attribute in attributes.split("|")):
+        if not any(_usable(module, attribute) for attribute in attributes.split("|")):
             raise PluginError(f"the {kind.title} {name!r}: the module {_place(module)} has no {written}")
     file = getattr(module, "__file__", None)
     if file and not module.__name__.startswith(f"{kind.package}."):
         FOREIGN[name] = Path(file)
     return module
+
+
+def _usable(module: ModuleType, attribute: str) -> bool:
+    """Return whether a module has the attribute, and, where it must be a function, one that can be called."""
+    found = getattr(module, attribute, None)
+    return hasattr(module, attribute) and (callable(found) or attribute[0].isupper())
 
 
 def _is_file(name: str) -> bool:

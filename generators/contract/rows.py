@@ -59,14 +59,14 @@ def _rows(file: Path) -> Iterator[dict[str, Any]]:
 
 def _json_lines(file: Path) -> Iterator[dict[str, Any]]:
     opened = gzip.open if file.suffix == ".gz" else open
-    with opened(file, "rt", encoding="utf-8") as lines:
+    with opened(file, "rt", encoding="utf-8-sig") as lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield _object(line, f"{file}, row {number}")
 
 
 def _json_list(file: Path) -> Iterator[dict[str, Any]]:
-    text = file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8-sig")
     if not text.strip():
         return
     try:

@@ -105,10 +105,13 @@ class GenerateConfig(SamplerConfig):
 
     def each(self) -> "list[GenerateConfig]":
         """Return the settings of each model: this section's, then the further models' with their keys over it."""
+        return [GenerateConfig.model_validate(table) for table in self.tables()]
+
+    def tables(self) -> list[dict[str, Any]]:
+        """Return the keys of each model, unchecked: this section's, then those of the further models over it."""
         base, others = self.model_dump(exclude_unset=True, exclude={"models"}), ({}, *self.models.values())
         unshown = {key: value for key, value in base.items() if key not in SHOWN}
-        tables = ((base if keys.get("style", self.style) == self.style else unshown) | keys for keys in others)
-        return [GenerateConfig.model_validate(table) for table in tables]
+        return [(base if keys.get("style", self.style) == self.style else unshown) | keys for keys in others]
 
     def asking(self) -> Style:
         """Return the prompt style."""

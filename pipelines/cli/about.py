@@ -42,7 +42,10 @@ def add(commands: Any) -> None:
 def _init(options: argparse.Namespace) -> None:
     from pipelines.cli.init import answers_of, write_recipe
 
-    write_recipe(options.file, answers_of(options.machine, options.prompts, options.student))
+    answers = answers_of(options.machine, options.prompts, options.student)
+    write_recipe(options.file, answers)
+    if not Path(answers["prompts"]).exists():
+        print(f"there is no file {answers['prompts']} yet: put the questions there, or change prompts.path")
     print(f"wrote {options.file}; next: distill run {options.file} --dry-run")
 
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from string import Template
 
 from generators.contract.errors import InputError, RecipeError
+from generators.contract.rows import read_file
 from pipelines.recipe.loading import SHIPPED
+from pipelines.recipe.toml import as_toml_value
 
 TEMPLATES = SHIPPED / "init"
 MACHINES = {
@@ -18,6 +20,10 @@ QUESTIONS = {
     "machine": "Where does the teacher run? " + "; ".join(f"{name}: {about}" for name, about in MACHINES.items()),
     "prompts": "Which file has the questions (`question`) and reference answers (`answer`)? .jsonl or .parquet",
     "student": "Which model is trained? A folder or a hub name",
+}
+COLUMNS = {
+    "question": ("question", "problem", "prompt", "instruction", "query", "input"),
+    "reference": ("answer", "reference", "gold", "solution", "expected_answer", "target"),
 }
 DEFAULTS = {"machine": "api", "prompts": "problems.jsonl", "student": "Qwen/Qwen2.5-1.5B"}
 
@@ -46,5 +52,17 @@ def write_recipe(file: Path, answers: Mapping[str, str]) -> None:
     if file.exists():
         raise InputError(f"{file} exists already; name another file")
     text = (TEMPLATES / f"{answers['machine']}.txt").read_text(encoding="utf-8")
+    values = {"name": file.stem, **{key: answers[key] for key in ("prompts", "student")}}
+    quoted = {key: as_toml_value(value) for key, value in values.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(Template(text).substitute(answers, name=file.stem), encoding="utf-8")
+    filled = Template(text).substitute(quoted, fields=as_toml_value(columns_of(Path(answers["prompts"]))))
+    file.write_text(filled, encoding="utf-8")
+
+
+def columns_of(prompts: Path) -> dict[str, str]:
+    """Return the columns of question and reference answer: those of the file's first row, or the usual ones."""
+    usual = {name: names[0] for name, names in COLUMNS.items()}
+    if not prompts.exists():
+        return usual
+    row = next(iter(read_file(prompts, 1)), {})
+    return {name: next((column for column in names if column in row), usual[name]) for name, names in COLUMNS.items()}

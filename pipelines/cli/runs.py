@@ -120,12 +120,15 @@ def say_where(folder: Path, *, whole: bool) -> None:
 
 
 def _report(options: argparse.Namespace) -> None:
-    from generators.contract.errors import MissingFile
+    from generators.contract.errors import InputError, MissingFile
     from pipelines.report.page import terminal_table
     from pipelines.run import write_report
+    from pipelines.stage_folder import made_by
 
     if not options.run.is_dir():
         raise MissingFile(f"there is no run folder {options.run}")
+    if made_by(options.run):
+        raise InputError(f"{options.run} is the folder of one stage, {made_by(options.run)}; name a run's folder")
     page = write_report(options.run)
     if (options.run / "evaluate").exists():
         show(terminal_table(options.run))

@@ -41,7 +41,13 @@ def _imported_here(home: Path) -> Iterator[Path]:
     for module in list(sys.modules.values()):
         file = Path(getattr(module, "__file__", None) or "/").resolve()
         outside = not file.is_relative_to(here) or file.is_relative_to(sys.prefix)
-        if not outside and file.suffix == ".py" and not any(file.is_relative_to(folder) for folder in ours):
+        # torch registers modules whose `__file__` is a bare name, which is no file here
+        if (
+            not outside
+            and file.suffix == ".py"
+            and file.is_file()
+            and not any(file.is_relative_to(folder) for folder in ours)
+        ):
             yield file
 
 

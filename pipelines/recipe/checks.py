@@ -11,7 +11,8 @@ from generators.contract.errors import AskedWrongly, RecipeError
 from generators.contract.models import model_path
 from generators.problems import load_family
 from generators.prompts import PromptsConfig, TaskPrompts
-from pipelines.recipe.schema import Recipe, Sections, StudentConfig
+from generators.sampling.settings import GenerateConfig
+from pipelines.recipe.schema import Recipe, Sections, StudentConfig, parse_config
 from pipelines.stages.table import STAGES
 
 JUDGE = "judge"  # the verifier that leaves all verdicts to the model of [judge]
@@ -20,8 +21,8 @@ JUDGE = "judge"  # the verifier that leaves all verdicts to the model of [judge]
 def check(recipe: Recipe) -> None:
     """Check the recipe across its sections; RecipeError names the first wrong key."""
     check_engines(recipe)
-    check_named(recipe)
     check_prompts(recipe)
+    check_named(recipe)
     check_judge(recipe)
     check_sampled_logprobs(recipe)
     if recipe.students and recipe.train is None:
@@ -35,8 +36,9 @@ def check(recipe: Recipe) -> None:
 def check_engines(sections: Sections) -> None:
     """Check that each engine exists, accepts its options and supports what its section needs."""
     if sections.generate:
-        for key, config in zip(("", *sections.generate.models), sections.generate.each(), strict=True):
+        for key, table in zip(("", *sections.generate.models), sections.generate.tables(), strict=True):
             prefix = f"generate.models.{key}" if key else "generate"
+            config = parse_config(GenerateConfig, table, f"{prefix}.")
             _resolves(f"{prefix}.engine", config.loaded)
             _resolves(f"{prefix}.truncated", config.check_truncated)
             _resolves(f"{prefix}.adaptive", config.check_adaptive)
@@ -50,12 +52,17 @@ def check_engines(sections: Sections) -> None:
 def check_named(sections: Sections) -> None:
     """Check that every model folder, verifier and device that a section names exists."""
     for one in named(sections):
-        if one.mark is Mark.MODEL:
-            _resolves(one.key, partial(model_path, one.value))
-        elif one.mark is Mark.VERIFIER:
-            _resolves(one.key, partial(load_verifier, one.value))
-        elif one.mark is Mark.DEVICE and sections.execution.executor == "local":
-            check_device(one)
+        check_one(one, sections)
+
+
+def check_one(one: Named, sections: Sections) -> None:
+    """Check one value that names a model, a verifier or a device."""
+    if one.mark is Mark.MODEL:
+        _resolves(one.key, partial(model_path, one.value))
+    elif one.mark is Mark.VERIFIER:
+        _resolves(one.key, partial(load_verifier, one.value))
+    elif one.mark is Mark.DEVICE and sections.execution.executor == "local":
+        check_device(one)
 
 
 def named(sections: Sections) -> Iterator[Named]:

@@ -1,6 +1,7 @@
 """The keys of a recipe: the known ones, the renamed ones, and error messages for the wrong ones."""
 
 import difflib
+import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,11 +48,15 @@ def sentence(item: Mapping[str, Any], model: type[BaseModel], known: Sequence[st
         return f"the key {prefix}{key} is missing: {_description(model, key)}"
     said = item["msg"].removeprefix("Value error, ")
     whole = isinstance(item["input"], Mapping | BaseModel)  # a section whose keys do not fit each other
-    return f"{prefix}{key}: {said}" if whole else f"{prefix}{key} = {item['input']!r}: {said}"
+    return f"{(prefix + key).rstrip('.')}: {said}" if whole else f"{prefix}{key} = {item['input']!r}: {said}"
 
 
 def renamed(key: str) -> str | None:
     """Return the new name of a renamed key; None for any other key."""
+    inner = re.fullmatch(r"generate\.models\.([^.]+)\.(.+)", key)
+    if inner:
+        new = renamed(f"generate.{inner[2]}")
+        return new and f"generate.models.{inner[1]}.{new.removeprefix('generate.')}"
     for old, new in RENAMED.items():
         if key == old or key.endswith(f".{old}"):
             return key.removesuffix(old) + new

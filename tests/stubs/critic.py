@@ -9,7 +9,25 @@ from typing import Any
 
 from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
 
-WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()  # noqa: SIM905
+# Numbers as no rule reads them.
+WORDS = [
+    "nihil",
+    "unus",
+    "duo",
+    "tria",
+    "quattuor",
+    "quinque",
+    "sex",
+    "septem",
+    "octo",
+    "novem",
+    "decem",
+    "undecim",
+    "duodecim",
+    "tredecim",
+    "quattuordecim",
+    "quindecim",
+]
 SPELLINGS = ("<verdict>{}</verdict>", '{{"verdict": "{}"}}', "**Verdict:** {}", "So they are:\n\n{}.")
 FAILED, CUT, MUMBLED = 13, 14, 15  # references for which no verdict comes
 

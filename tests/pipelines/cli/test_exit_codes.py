@@ -182,3 +182,49 @@ def test_a_dry_run_shows_the_recipe_and_what_would_run_and_leaves_nothing(folder
     assert distill(folder, "run", "mine.toml", "--until", "prompts").returncode == 0
     again = distill(folder, "run", "mine.toml", "--dry-run", "prompts.domain=stem")
     assert "prompts: runs again (domain math -> stem)" in again.stderr
+
+
+def test_nothing_of_the_users_is_overwritten_without_a_word(folder: Path) -> None:
+    """The input file, another stage's folder, a run's stage: each is refused and stays as it was."""
+    outputs = (folder / "outputs.jsonl").read_bytes()
+    for words in (("grade", "outputs.jsonl"), ("check-references", "outputs.jsonl", "--verifier", "math_answer")):
+        done = distill(folder, *words, "--out", "outputs.jsonl")
+        assert done.returncode == 2 and "is the input file" in done.stderr
+        assert (folder / "outputs.jsonl").read_bytes() == outputs
+    source = ("source=file", "path=in.jsonl", "verifier=math_answer", "fields.reference=answer")
+    assert distill(folder, "prompts", *source, "--out", "p").returncode == 0
+    kept = (folder / "p/prompts.parquet").read_bytes()
+    verify = ("verify", "--traces", "p/prompts.parquet", "--prompts", "p/prompts.parquet")
+    done = distill(folder, *verify, "--out", "p")
+    assert done.returncode == 2 and "holds the stage prompts, and this is verify" in done.stderr
+    assert (folder / "p/prompts.parquet").read_bytes() == kept
+    assert distill(folder, "run", "mine.toml", "--until", "prompts").returncode == 0
+    done = distill(folder, "prompts", *source, "--out", "runs/mine/prompts")
+    assert done.returncode == 2 and "lies in the run" in done.stderr
+    done = distill(folder, "run", "mine.toml", "--out", "in.jsonl")
+    assert done.returncode == 2 and "in.jsonl is a file; name a folder" in done.stderr
+    done = distill(folder, "report", "p")
+    assert done.returncode == 2 and "is the folder of one stage" in done.stderr
+
+
+def test_further_wrong_requests(folder: Path) -> None:
+    """Keys of further models, swept devices, times, empty names, task families that return no problem."""
+    (folder / "family.py").write_text("def make(rng, level):\n    return 3\n")
+    for words, sentence in (
+        ((*RUN, "generate.models.b.modle=x"), "unknown key generate.models.b.modle; did you mean model?"),
+        ((*RUN, "generate.models.b.teacher=x"), "generate.models.b.teacher: it is now called generate.models.b.engine"),
+        ((*RUN, "train.student="), "train.student"),
+        (("ablate", "mine.toml", "train.device=cpu,cuda:9"), "this machine has no such CUDA device"),
+        (("grade", "outputs.jsonl", "--out", "v.jsonl", "--timeout-s", "0"), "timeout_s is 0.0; it must be above 0"),
+        (("prompts", "source=tasks", "families=['./family.py']", "--out", "f"), "make() returned int, not a Problem"),
+    ):
+        done = distill(folder, *words)
+        assert done.returncode == 2, done.stderr
+        assert sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_byte_order_mark_is_no_part_of_a_recipe_or_a_row(folder: Path) -> None:
+    for name in ("mine.toml", "in.jsonl", "outputs.jsonl"):
+        (folder / name).write_bytes(b"\xef\xbb\xbf" + (folder / name).read_bytes())
+    assert distill(folder, "run", "mine.toml", "--until", "prompts").returncode == 0
+    assert distill(folder, "grade", "outputs.jsonl", "--out", "v.jsonl").returncode == 0

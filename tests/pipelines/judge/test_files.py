@@ -83,7 +83,7 @@ def test_a_file_is_graded_by_rule_and_judge_over_http(serve: Serve, tmp_path: Pa
     done = distill(tmp_path, "judge", str(file), "--out", "judged", *settings)
     found = read_rows(tmp_path / "judged" / "verdicts.jsonl")
     assert [row["id"] for row in found] == [row["id"] for row in ROWS]
-    assert [row["status"] for row in found] == ["correct", "correct", "wrong", "wrong", "unparseable"]
+    assert [row["status"] for row in found] == ["correct", "correct", "wrong", "unparseable", "unparseable"]
     assert [row["decided_by"] for row in found] == ["rule", "judge", "judge", "rule", "rule"]
     assert [row["judge_status"] for row in found] == ["correct", "correct", "wrong", "withheld", "withheld"]
     assert found[1]["rule_status"] == "wrong" and found[1]["reason"].startswith("m: seven or 7 apples means")
@@ -130,7 +130,7 @@ CRITIC = JudgeConfig(engine="stubs.critic", model="critic")
 
 def test_error_rates_of_the_rule_and_of_both(critic: ModuleType, tmp_path: Path) -> None:
     rows = [
-        {"gold": "7", "response": "\\boxed{seven}", "label": True},
+        {"gold": "7", "response": "\\boxed{septem}", "label": True},
         {"gold": "7", "response": "\\boxed{8}", "label": False},
     ]
     summary = judge_file(write_rows(tmp_path / "rows.jsonl", rows), tmp_path, CRITIC, runtime=Runtime(verify_workers=1))

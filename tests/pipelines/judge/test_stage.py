@@ -24,7 +24,25 @@ from pipelines.recipe.loading import load_recipe
 
 TESTS = Path(__file__).resolve().parents[2]
 DISTILL = [sys.executable, "-c", "from pipelines.cli.main import main; raise SystemExit(main())"]
-WORDS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen".split()  # noqa: SIM905
+# Numbers as no rule reads them.
+WORDS = [
+    "nihil",
+    "unus",
+    "duo",
+    "tria",
+    "quattuor",
+    "quinque",
+    "sex",
+    "septem",
+    "octo",
+    "novem",
+    "decem",
+    "undecim",
+    "duodecim",
+    "tredecim",
+    "quattuordecim",
+    "quindecim",
+]
 ONE_WORKER = Runtime(verify_workers=1)
 UNREAD = (
     3,
@@ -85,7 +103,7 @@ def judged(
 def test_it_recovers_what_the_rule_could_not_read_and_the_rule_keeps_the_rest(
     critic: ModuleType, tmp_path: Path
 ) -> None:
-    sampled(tmp_path, {7: boxed("7", "seven", "eight", "8", "seven apples"), 8: boxed("eight")})
+    sampled(tmp_path, {7: boxed("7", "septem", "octo", "8", "septem apples"), 8: boxed("octo")})
     rows, counts = judged(tmp_path)
     assert dict(rows.schema) == JUDGED
     rule = pl.read_parquet(tmp_path / "rule" / "verdicts.parquet")
@@ -94,7 +112,7 @@ def test_it_recovers_what_the_rule_could_not_read_and_the_rule_keeps_the_rest(
     assert rows["status"].to_list() == ["correct", "correct", "wrong", "wrong", "correct", "correct"]
     assert rows["decided_by"].to_list() == ["rule", "judge", "judge", "judge", "judge", "judge"]
     assert rows["score"].to_list() == [1.0, 1.0, 0.0, 0.0, 1.0, 1.0]
-    assert rows["reason"][1] == "critic: seven means the same as the reference 7"
+    assert rows["reason"][1] == "critic: septem means the same as the reference 7"
     assert rows["reason"][3] == "critic: 8 does not mean the same as the reference 7"
     assert rows["rule_reason"][3] == "got 8, reference 7"
     assert (counts.rows_in, counts.rows_kept, counts.dropped) == (6, 4, {"wrong": 2})
@@ -147,7 +165,7 @@ def test_a_reply_that_is_unclear_cut_off_or_missing_changes_nothing(critic: Modu
 
 
 def test_it_sees_only_what_it_is_asked_to(critic: ModuleType, tmp_path: Path) -> None:
-    sampled(tmp_path, {7: boxed("7", "seven", "8")})
+    sampled(tmp_path, {7: boxed("7", "septem", "8")})
     rows, _ = judged(tmp_path, when=["unparseable"], control_rows=0)
     assert rows["judge_status"].to_list() == [None, "correct", None]
     rows, counts = judged(tmp_path, "controls", when=["unparseable"], control_rows=2)
@@ -157,22 +175,22 @@ def test_it_sees_only_what_it_is_asked_to(critic: ModuleType, tmp_path: Path) ->
     rows, _ = judged(tmp_path, "others", verifiers=["exact"])
     assert rows["judge_status"].null_count() == 3
     (tmp_path / "cut").mkdir()
-    sampled(tmp_path / "cut", {7: boxed("seven")}, finish_reason="length")
+    sampled(tmp_path / "cut", {7: boxed("septem")}, finish_reason="length")
     rows, _ = judged(tmp_path / "cut")
     assert rows["judge_reason"].to_list() == ["the sample ended by length"]
 
 
 def test_only_the_final_answer_is_shown_and_never_the_reasoning(critic: ModuleType, tmp_path: Path) -> None:
-    sampled(tmp_path, {7: ["I swear that this is right.\n\\boxed{seven}"]})
+    sampled(tmp_path, {7: ["I swear that this is right.\n\\boxed{septem}"]})
     judged(tmp_path)
     (request,) = critic.asked
     shown = request.messages[-1]["content"]
-    assert critic.text_of("candidate", request) == "seven" and critic.text_of("reference", request) == "7"
+    assert critic.text_of("candidate", request) == "septem" and critic.text_of("reference", request) == "7"
     assert "How many apples" in shown and "swear" not in shown and "count" not in shown
 
 
 def test_prompts_whose_verifier_is_the_judge_are_its_alone(critic: ModuleType, tmp_path: Path) -> None:
-    sampled(tmp_path, {7: boxed("7", "eight", ":")}, verifier="judge")
+    sampled(tmp_path, {7: boxed("7", "octo", ":")}, verifier="judge")
     rows, counts = judged(tmp_path)
     assert rows["status"].to_list() == ["correct", "wrong", "unparseable"]
     assert rows["decided_by"].to_list() == ["judge", "judge", "rule"]
@@ -180,7 +198,7 @@ def test_prompts_whose_verifier_is_the_judge_are_its_alone(critic: ModuleType, t
 
 
 def test_a_recovered_row_gets_the_accuracys_share_of_a_combined_score(critic: ModuleType, tmp_path: Path) -> None:
-    sampled(tmp_path, {7: boxed("seven")})
+    sampled(tmp_path, {7: boxed("septem")})
     verdict = pl.read_parquet(tmp_path / "rule" / "verdicts.parquet").with_columns(score=0.25)
     write_frame(verdict, tmp_path / "rule" / "verdicts.parquet")
     rewards = (Reward(name="accuracy"), Reward(name="think_format", weight=0.5), Reward(name="language", weight=0.5))
@@ -237,7 +255,7 @@ def test_wrong_settings_are_one_sentence(overrides: list[str], sentence: str) ->
 
 
 def test_a_real_model_that_is_no_judge_changes_nothing(tmp_path: Path) -> None:
-    sampled(tmp_path, {7: boxed("seven", "8")})
+    sampled(tmp_path, {7: boxed("septem", "8")})
     local = {"engine": "transformers", "model": "embedded:teacher", "sampling": {"max_new_tokens": 16}}
     rows, counts = judged(tmp_path, **local)
     assert rows["status"].equals(rows["rule_status"]) and counts.rows_kept == 0
