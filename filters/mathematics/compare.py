@@ -88,6 +88,8 @@ class Comparer(ListComparer):
         if is_equation(reference) and is_equation(said):
             assert isinstance(reference, Relation) and isinstance(said, Relation)
             return self.equations(reference, said)
+        if any(is_membership(side) for side in (reference, said)):
+            return self.relations(reference, solved(said) if is_equation(said) else said)
         if is_number(reference):
             said = total(said)
         reference, said = as_matrix(solved(reference)), as_matrix(solved(said))
@@ -156,6 +158,11 @@ def is_set(value: Expression) -> bool:
     if isinstance(value, Sequence) and value.brackets == "":
         return any(isinstance(item, Relation) for item in value.items) and as_intervals(value) is not None
     return isinstance(value, Relation | Join) or value == REALS
+
+
+def is_membership(value: Expression) -> bool:
+    """Return whether a value is `x in` an interval, which is then no point."""
+    return isinstance(value, Relation) and value.signs == ("in",) and as_intervals(value) is not None
 
 
 def as_matrix(value: Expression) -> Expression:

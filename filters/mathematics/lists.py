@@ -45,6 +45,8 @@ class ListComparer(QuantityComparer):
                 return DIFFERENT
             return self.solutions(solutions(one), solutions(other))
         if one:
+            if isinstance(reference, Sequence) and reference.link == "or" and len(solutions(one)) == 1:
+                return DIFFERENT
             return self.in_order([solved(found, several) for found in solutions(one)], said)
         if is_number(reference):
             return DIFFERENT

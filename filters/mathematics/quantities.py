@@ -128,6 +128,9 @@ class QuantityComparer:
             return comparison_of(same_time(one, other))
         if one and isinstance(said, Ratio):
             return DIFFERENT
+        if other and not isinstance(reference, Ratio):  # 9:14 may be 9/14, but 11:22 is no half
+            value = rational(reference)
+            return comparison_of(value is not None and other[0][:2] == value.as_integer_ratio() and not other[1])
         if not isinstance(reference, Ratio) or not isinstance(said, Ratio):
             sides = [as_quotient(reference), as_quotient(said)]
             if any(rational(side) is None for side in sides):

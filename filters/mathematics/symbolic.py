@@ -25,6 +25,7 @@ from filters.mathematics.expressions import (
     Relation,
     Sum,
     nodes,
+    unknowns,
 )
 from filters.mathematics.quantities import Comparison
 
@@ -50,6 +51,9 @@ def equal_by_math_verify(reference: Expression, said: Expression) -> Comparison:
     """
     if sum(1 for side in (reference, said) for _ in nodes(side)) > MAX_NODES:
         return Comparison.UNDECIDED
+    one, other = unknowns(reference), unknowns(said)
+    if not (one <= other or other <= one):
+        return Comparison.DIFFERENT
     try:
         texts = latex(reference), latex(said)
     except Unwritable:

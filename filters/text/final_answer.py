@@ -29,7 +29,10 @@ SENTENCE = re.compile(r"\.(?=\s|$)|[\n。]|<\||</")
 CUT_OFF = re.compile(r"\\f?boxed\s*\{[^}]*$|[=+/^_({\[\\-]$|\\\((?:(?!\\\)).)*$|\\\[(?:(?!\\\]).)*$", re.DOTALL)
 # Prose in parentheses behind an answer: "5 (see step 3)".
 REMARK = re.compile(r"\s*\((?=[^()]*[A-Za-z]{2})[^()]*\)\s*$")
-BOLD = re.compile(r"[\s:]*\*\*([^*\n]+)\*\*")
+IN_TEXT = re.compile(r"\\text\w*\s*\{[^{}]*$")
+IN_COMMAND = re.compile(r"\\text\w*\s*\{[^{}]*\}")  # words of an answer, which make no sentence of it
+INSIDE_CHARS = 30
+BOLD = re.compile(r"[\s:]*\*\*([^*\n]*[^*\s$:][^*\n]*)\*\*")
 AFTER_BOX = re.compile(r"[\s$]*(?:\\[)\]])?\s*(\\?%|percent|pct|degrees)")
 SENTENCE_WORDS = re.compile(r"(?:(?<![\\A-Za-z])[A-Za-z]{2,}[,\s]+){3}")  # three words in a row
 STATED_CHARS = 200
@@ -151,12 +154,18 @@ def scope(text: str) -> str:
     return text if within_tag is None else within_tag
 
 
+def in_command(match: re.Match[str]) -> bool:
+    """Return whether a match is inside `\\text{}`, and so a part of a formula."""
+    return IN_TEXT.search(match.string, max(0, match.start() - INSIDE_CHARS), match.start()) is not None
+
+
 def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
     """Return the text after the last "answer is" or "A:" of an unmarked text, or a "final answer" past the boxes."""
     if marked is not None and not boxes:
         return None
     after = text.rfind("boxed") if boxes else 0
-    said = max(STATED.finditer(text, max(after, len(text) - SEARCHED_CHARS)), key=re.Match.end, default=None)
+    found = (match for match in STATED.finditer(text, max(after, len(text) - SEARCHED_CHARS)) if not in_command(match))
+    said = max(found, key=re.Match.end, default=None)
     if said is None or (boxes and not (said.group(1) or said.group(2))):
         return None
     sentence_before = SENTENCE.split(text[max(0, said.start() - STATED_CHARS) : said.start()])[-1]
@@ -170,4 +179,4 @@ def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
         tail = tail[2:].lstrip()
     sentence = SENTENCE.split(tail, maxsplit=1)[0].replace('\\"', "").strip(" *\"'")
     sentence = BUT.sub("", REMARK.sub("", sentence))
-    return sentence if sentence and not SENTENCE_WORDS.search(sentence) else None
+    return sentence if sentence and not SENTENCE_WORDS.search(IN_COMMAND.sub("", sentence)) else None

@@ -51,6 +51,7 @@ BLANK = re.compile(r"(?<![\w.,_]) | (?![\w.,])")
 SIZED_FRACTION = re.compile(r"\\[dt]frac(?![A-Za-z])")
 DOLLARS = re.compile(r"(\$\$?)([^$]+)\1")
 DOLLAR = re.compile(r"(?<!\\)\$")
+MONTHLY = re.compile(r"[A-Z][a-z]{2}|月")  # a date that names its month
 CHOICE = re.compile(r"(?:\\text(?:bf)?\s*\{)?\s*\(?([A-J])\)?\s*\}?")
 LABELLED = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*\(?([A-J])\s*[).:](?!\s*[-+*/^=,])")
 UNCLOSED_BOX = re.compile(r"^\\+boxed\{(?!.*\}$)", re.DOTALL)
@@ -259,6 +260,8 @@ def by_words(said: str, reference: str) -> Judgement | None:
     words, expected = phrase(one), phrase(other)
     if None not in dates:
         same = dates[0] == dates[1]
+    elif any(dates) and MONTHLY.search(f"{one} {other}"):
+        same = False
     elif None not in (codes := (chemical(one), chemical(other))):
         same = codes[0] == codes[1]
     elif words is None and expected is None:
