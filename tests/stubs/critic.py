@@ -9,25 +9,11 @@ from typing import Any
 
 from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
 
-# Numbers as no rule reads them.
-WORDS = [
-    "nihil",
-    "unus",
-    "duo",
-    "tria",
-    "quattuor",
-    "quinque",
-    "sex",
-    "septem",
-    "octo",
-    "novem",
-    "decem",
-    "undecim",
-    "duodecim",
-    "tredecim",
-    "quattuordecim",
-    "quindecim",
-]
+# Words that stand for numbers and that no rule reads as such; those at 4, 5 and 6 are read as products of letters.
+WORDS = (
+    *("nihil", "sex", "octo", "quattuor", "unus", "duo", "tria", "septem", "novem", "quinque", "decem", "undecim"),
+    *("duodecim", "tredecim", "quattuordecim", "quindecim"),
+)
 SPELLINGS = ("<verdict>{}</verdict>", '{{"verdict": "{}"}}', "**Verdict:** {}", "So they are:\n\n{}.")
 FAILED, CUT, MUMBLED = 13, 14, 15  # references for which no verdict comes
 

@@ -24,25 +24,11 @@ from pipelines.recipe.loading import load_recipe
 
 TESTS = Path(__file__).resolve().parents[2]
 DISTILL = [sys.executable, "-c", "from pipelines.cli.main import main; raise SystemExit(main())"]
-# Numbers as no rule reads them.
-WORDS = [
-    "nihil",
-    "unus",
-    "duo",
-    "tria",
-    "quattuor",
-    "quinque",
-    "sex",
-    "septem",
-    "octo",
-    "novem",
-    "decem",
-    "undecim",
-    "duodecim",
-    "tredecim",
-    "quattuordecim",
-    "quindecim",
-]
+# Words that stand for numbers and that no rule reads as such; those at 4, 5 and 6 are read as products of letters.
+WORDS = (
+    *("nihil", "sex", "octo", "quattuor", "unus", "duo", "tria", "septem", "novem", "quinque", "decem", "undecim"),
+    *("duodecim", "tredecim", "quattuordecim", "quindecim"),
+)
 ONE_WORKER = Runtime(verify_workers=1)
 UNREAD = (
     3,
@@ -103,7 +89,7 @@ def judged(
 def test_it_recovers_what_the_rule_could_not_read_and_the_rule_keeps_the_rest(
     critic: ModuleType, tmp_path: Path
 ) -> None:
-    sampled(tmp_path, {7: boxed("7", "septem", "octo", "8", "septem apples"), 8: boxed("octo")})
+    sampled(tmp_path, {7: boxed("7", "septem", "novem", "8", "septem apples"), 8: boxed("novem")})
     rows, counts = judged(tmp_path)
     assert dict(rows.schema) == JUDGED
     rule = pl.read_parquet(tmp_path / "rule" / "verdicts.parquet")
