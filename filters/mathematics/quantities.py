@@ -7,6 +7,7 @@ from fractions import Fraction
 from filters.mathematics import numeric
 from filters.mathematics.exact_values import evaluated, flat
 from filters.mathematics.expressions import (
+    INFINITY,
     Expression,
     Name,
     Number,
@@ -15,6 +16,7 @@ from filters.mathematics.expressions import (
     Quantity,
     Ratio,
     Sum,
+    nodes,
     quotient,
     substituted,
     unknowns,
@@ -159,7 +161,7 @@ class QuantityComparer:
         if same and not apart:
             return EQUAL
         if not apart:
-            return UNDECIDED
+            return DIFFERENT if is_infinite(reference) != is_infinite(said) else UNDECIDED
         return EQUAL if self.near_values(reference, said) else DIFFERENT
 
     def near_values(self, reference: Expression, said: Expression) -> bool:
@@ -182,6 +184,11 @@ class QuantityComparer:
 def kind_of_value(value: Expression) -> type:
     """Return the type of a value, of the inner value if it has a unit; Ratio for a time of day such as 5 pm."""
     return Ratio if time_of(value) else type(value.value if isinstance(value, Quantity) else value)
+
+
+def is_infinite(value: Expression) -> bool:
+    """Return whether infinity occurs in a value."""
+    return INFINITY in nodes(value)
 
 
 def as_quotient(value: Expression) -> Expression:
