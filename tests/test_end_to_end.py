@@ -146,9 +146,7 @@ def test_adaptive_sampling_from_recipe_to_report(tmp_path: Path) -> None:
     correct = verdicts(run).filter(status="correct").join(traces(run), on="trace_id")
     by_prompt = correct.group_by("prompt_id").len().rename({"len": "verified"})
     joined = rates.join(by_prompt, on="prompt_id", how="left").with_columns(pl.col("verified").fill_null(0))
-    assert joined["correct"].equals(
-        joined["verified"].cast(pl.Int32), check_names=False
-    )  # one verifier, twice
+    assert joined["correct"].equals(joined["verified"].cast(pl.Int32), check_names=False)  # one verifier, twice
     assert rates.filter(outcome="solved")["distinct"].unique().to_list() == [2]
     html = (run / "report" / "report.html").read_text()
     assert "Adaptive sampling" in html and "unbiased" in html
