@@ -93,20 +93,67 @@ def test_a_missing_input_of_a_single_stage_is_named(folder: Path) -> None:
     assert done.returncode == 2 and "--traces: there is no no.parquet" in done.stderr
 
 
+SOLVER = """
+from generators import EngineOptions, Outcome
+
+class Options(EngineOptions):
+    REMOTE = True
+
+def build(model, sampling, options):
+    return Solver()
+
+class Solver:
+    def __init__(self):
+        self.waiting = []
+
+    def slots(self):
+        return 8
+
+    def submit(self, requests):
+        self.waiting += requests
+
+    def collect(self, timeout_s):
+        done, self.waiting = self.waiting, []
+        return [Outcome(one, one.row(reasoning="2 + 2", answer="\\\\boxed{4}", finish_reason="stop")) for one in done]
+
+    def close(self):
+        pass
+"""
+
+
 def test_stages_run_one_by_one_on_paths(folder: Path) -> None:
+    (folder / "solver.py").write_text(SOLVER)
     source = ["source=file", "path=in.jsonl", "verifier=math_answer", "fields.question=question"]
     for command in (
         ["prompts", *source, "fields.reference=answer", "--out", "p"],
-        ["generate", "--prompts", "p/prompts.parquet", "--out", "g", "--recipe", "mine.toml", "sampling.n=2"],
+        [
+            "generate",
+            "--prompts",
+            "p/prompts.parquet",
+            "--out",
+            "g",
+            "engine=./solver.py",
+            "model=solver",
+            "sampling.n=2",
+        ],
         ["verify", "--traces", "g/traces.parquet", "--prompts", "p/prompts.parquet", "--out", "v", "timeout_s=4"],
+        [
+            *("select", "--traces", "g/traces.parquet", "--verdicts", "v/verdicts.parquet"),
+            *("--prompts", "p/prompts.parquet", "--out", "s"),
+        ],
+        ["corpus", "--selected", "s/selected.parquet", "--prompts", "p/prompts.parquet", "--out", "c"],
     ):
         done = distill(folder, *command)
         assert done.returncode == 0, done.stderr
-    select = ["select", "--traces", "g/traces.parquet", "--verdicts", "v/verdicts.parquet"]
-    done = distill(folder, *select, "--prompts", "p/prompts.parquet", "--out", "s")
-    assert done.returncode == 1 and "select kept none of 2 traces: 2 truncated" in done.stderr  # of 8 tokens each
     assert json.loads((folder / "v" / "manifest.json").read_text())["counts"]["rows_in"] == 2
     assert json.loads((folder / "v" / "manifest.json").read_text())["config"]["timeout_s"] == 4
+    assert (folder / "c" / "train.parquet").exists()
+
+
+def test_a_selection_without_rows_says_why(folder: Path) -> None:
+    done = distill(folder, "run", "mine.toml", "--until", "corpus")
+    assert done.returncode == 1 and "select kept none of 1 traces: 1 truncated" in done.stderr  # of 8 tokens
+    assert not (folder / "runs/mine/corpus/train.parquet").exists()
 
 
 def test_grade_summarizes_and_exits_zero_whatever_the_verdicts(tmp_path: Path) -> None:
