@@ -24,11 +24,11 @@ SHOWN_REASONS, REASON_CHARS = 3, 160
 def check_before_sampling(do: "Session") -> None:
     """Raise InputError, with the most frequent reasons, if no verifier can read any reference; say it if some cannot.
 
-    Nothing is checked in a dry run, in one that only samples, nor if these prompts were sampled already. With a
-    [judge] section, which can decide by references that no rule reads, it is only said; so it is with a verifier of
-    the user's own, which may fail on the answers that are tried here and read those that the model will give.
+    Nothing is checked in a dry run, nor if these prompts were sampled already. With a [judge] section, which can decide
+    by references that no rule reads, it is only said; so it is with a verifier of the user's own, which may fail on
+    the answers that are tried here and read those that the model will give.
     """
-    if do.runner.dry or do.until == GENERATE.name or sampled_already(do):
+    if do.runner.dry or sampled_already(do):
         return
     prompts = do.runner.folder / ASKED
     summary = ask(prompts, do.sections.verify, do.sections.execution.verify_workers)

@@ -1,6 +1,25 @@
 """For all tests."""
 
 import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
 
 # A Ray that somebody else runs on this machine, or another test, is not joined.
 os.environ["RAY_ADDRESS"] = "local"
+
+
+@pytest.fixture(autouse=True)
+def own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Forget the modules that a test imported from a temporary folder: another test has its own of the same name."""
+    before, paths = set(sys.modules), list(sys.path)
+    yield
+    sys.path[:] = paths
+    base = tmp_path_factory.getbasetemp()
+    for name in set(sys.modules) - before:
+        module = sys.modules[name]
+        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        if any(place and Path(place).is_relative_to(base) for place in places):
+            del sys.modules[name]

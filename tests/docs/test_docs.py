@@ -30,7 +30,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 # Sections of a small complete recipe. `<!-- completes: prompts generate -->` before a block: it is laid over these.
 SECTIONS: dict[str, dict[str, Any]] = {
-    "prompts": {"source": "file", "path": "problems.jsonl", "verifier": "math_answer"},
+    "prompts": {"source": "file", "path": "problems.jsonl", "verifier": "math_answer", "fields": {"reference": "sum"}},
     "generate": {"engine": "vllm", "model": "Qwen/Qwen2.5-7B-Instruct"},
     "train": {"student": "Qwen/Qwen2.5-1.5B"},
 }
@@ -78,7 +78,7 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / name).write_text(text, encoding="utf-8")
     rows = [{"response": "So it is \\boxed{7}.", "reference": "7"}, {"response": "\\boxed{8}", "reference": "9"}]
     write_lines(tmp_path / "outputs.jsonl", rows)
-    write_lines(tmp_path / "problems.jsonl", [{"question": f"What is {a} + 2?"} for a in range(5)])
+    write_lines(tmp_path / "problems.jsonl", [{"question": f"What is {a} + 2?", "sum": a + 2} for a in range(5)])
     write_lines(tmp_path / "solved.jsonl", [{"question": "1 + 1?", "reasoning": "1 + 1 = 2", "answer": "2"}] * 2)
     monkeypatch.chdir(tmp_path)
     return tmp_path
