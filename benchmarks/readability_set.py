@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.readability_texts import LANGUAGES, LOOKALIKES, MENTIONS
-from generators.contract.chat import split_reasoning
+from generators.contract.completions import split_reasoning
 from generators.problems import Scribe, draw, trace
 
 CLEAN, PLANTS = 300, 60  # texts of each source; texts of each kind of plant

@@ -29,7 +29,7 @@ from typing import Any
 from benchmarks.measure import RESULTS, record
 from filters.verification.pool import Pool
 from filters.verification.verdicts import Item
-from generators.contract.chat import split_reasoning
+from generators.contract.completions import split_reasoning
 
 SLICE_ROWS = 500
 PASSES = 3

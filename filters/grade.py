@@ -18,7 +18,7 @@ from rich.table import Table
 from filters.audit import ErrorRates, disagreement
 from filters.verification.pool import Pool, Task
 from filters.verification.verdicts import Item, Verdict, check_options
-from generators.contract.chat import split_reasoning
+from generators.contract.completions import split_reasoning
 from generators.contract.errors import InputError, MissingFile, RecipeError
 from generators.contract.files import replace_durably, write_text
 from generators.contract.records import STATUSES

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.contract.chat import completion_text, opened_by_template, render_prompt, split_reasoning
+from generators.contract.chat import completion_text, opened_by_template, render_prompt
+from generators.contract.completions import split_reasoning
 
 AS_IT_IS = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
 ROWS_AT_ONCE = 2048  # rows tokenized in one call: enough for every core; ids as Python lists take ten times an array

@@ -1,14 +1,10 @@
-"""Chat text: prompts rendered by the model's template, completions split into reasoning and answer.
-
-The `<think>` convention lives here alone, so that sampling, corpus and training agree to the byte.
-"""
+"""Chat text: prompts rendered by the model's template, and what a model writes after them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from generators.contract.completions import OPEN
 from generators.contract.errors import InputError
-
-OPEN, CLOSE = "<think>", "</think>"
 
 
 def render_prompt(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> str:
@@ -31,26 +27,6 @@ def prompt_ids(tokenizer: Any, messages: Sequence[Mapping[str, str]]) -> list[in
 def opened_by_template(rendered_prompt: str) -> bool:
     """Return whether the template itself opened `<think>`, so that completions start inside it."""
     return rendered_prompt.rstrip().endswith(OPEN)
-
-
-def split_reasoning(completion: str, opened: bool = False) -> tuple[str | None, str]:
-    """Split a completion's text into (reasoning, answer).
-
-    Reasoning is None where there is none. Thinking that never ends is all reasoning, with an empty answer.
-    opened: the prompt ended in `<think>`, so the completion starts inside it.
-    """
-    text = completion.lstrip()
-    if text.startswith(OPEN):
-        text, opened = text[len(OPEN) :], True
-    head, close, tail = text.partition(CLOSE)
-    if close:
-        return head.strip("\n"), tail.strip()
-    return (text.strip("\n"), "") if opened else (None, completion.strip())
-
-
-def join_reasoning(reasoning: str | None, answer: str) -> str:
-    """Return the assistant's message of a trace: the inverse of `split_reasoning`."""
-    return answer if reasoning is None else f"{OPEN}\n{reasoning}\n{CLOSE}\n{answer}"
 
 
 def completion_text(tokenizer: Any, rendered_prompt: str, content: str) -> str:

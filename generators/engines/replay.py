@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import polars as pl
 from pydantic import Field
 
-from generators.contract.chat import split_reasoning
+from generators.contract.completions import split_reasoning
 from generators.contract.engine import EngineOptions
 from generators.contract.errors import InputError
 from generators.contract.files import frame

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from generators.contract.chat import CLOSE, OPEN, join_reasoning
+from generators.contract.completions import CLOSE, OPEN, join_reasoning
 from generators.contract.errors import InputError, RecipeError
 from generators.contract.ids import content_id
 from generators.contract.rows import column, read_file, text_of

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from generators.contract.chat import opened_by_template, render_prompt, split_reasoning
+from generators.contract.chat import opened_by_template, render_prompt
+from generators.contract.completions import split_reasoning
 from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filters.grade import MISSING, Row, read_rows, value_at
 from filters.llm_judge.prompts import Message, Place, guarded_pair, pair_messages, preferred, read_pairwise
-from generators.contract.chat import split_reasoning
+from generators.contract.completions import split_reasoning
 from generators.contract.errors import InputError
 from generators.contract.files import write_text
 from generators.contract.ids import prompt_id_of

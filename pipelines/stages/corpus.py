@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 from pydantic import Field
 
-from generators.contract.chat import join_reasoning
+from generators.contract.completions import join_reasoning
 from generators.contract.config import Config, FileName
 from generators.contract.errors import InputError, NothingKept
 from generators.contract.files import frame, write_frame, write_text

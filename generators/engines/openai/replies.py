@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from generators.contract.chat import split_reasoning
+from generators.contract.completions import split_reasoning
 
 STOPPED = ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls", "function_call")
 CUT = ("length", "max_tokens", "model_length")
