@@ -23,7 +23,7 @@ from pydantic import Field, model_validator
 from filters.text.readability import READABLE, TEXTS, ReadabilityConfig, questions, reason_against, reasons_against
 from filters.verification.pool import Pool
 from filters.verify import VerifyConfig, build_worker, check_prompts, prompts_by_id
-from generators.contract.chat import CLOSE, OPEN
+from generators.contract.completions import CLOSE, OPEN
 from generators.contract.config import ModelName
 from generators.contract.engine import SamplingConfig
 from generators.contract.files import frame, replace_durably, write_frame
