@@ -83,6 +83,12 @@ CORPUS: dict[str, Any] = {
     "source": pl.String,
     "license": pl.String,
     "teacher": pl.String,
+    "verifier": pl.String,  # of the prompt; null = not verifiable, or a row from elsewhere
+    "reference": pl.String,  # of the prompt: reference answer, tests or constraints
+    "verdict": pl.String,  # one of STATUSES
+    "reward": pl.Float64,  # the verdict's score, in [0, 1]
+    "solve_rate": pl.Float64,  # correct verdicts over all verdicts of the prompt's samples
+    "chat_template_kwargs": pl.String,  # JSON object: switches of the chat template; null = the template's defaults
     "completion_tokens": pl.Int32,
     "rewritten_from": pl.String,  # trace_id of the original of a rewrite; null = as sampled
     "split": pl.String,  # train, validation

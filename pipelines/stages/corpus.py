@@ -55,7 +55,8 @@ def corpus(
     Rows in are the kept traces and the other rows; a trace over `reasoning_rows` is dropped as `over_mix`. NothingKept
     is raised, and nothing is written, if no row would be left to train on.
     """
-    traces = pl.read_parquet(selected).join(kept_prompts(prompts), on="prompt_id", how="left", validate="m:1")
+    traces = with_solve_rates(pl.read_parquet(selected)).drop("verifier")  # each prompt names its own
+    traces = traces.join(kept_prompts(prompts), on="prompt_id", how="left", validate="m:1")
     kept = traces.filter(pl.col("drop_reason").is_null())
     taken = _sample(kept, config.reasoning_rows, config.seed)
     with runtime.progress("rows", len(taken)) as bar:
@@ -99,6 +100,15 @@ def kept_prompts(prompts: Path) -> pl.DataFrame:
     return pl.read_parquet(prompts).filter(pl.col("drop_reason").is_null()).drop("drop_reason")
 
 
+def with_solve_rates(traces: pl.DataFrame) -> pl.DataFrame:
+    """Add each prompt's `solve_rate`: correct verdicts over all verdicts of its samples; a rewrite is no sample."""
+    judged = pl.col("status").is_not_null()
+    if "rewritten_from" in traces.columns:
+        judged &= pl.col("rewritten_from").is_null()
+    solved = (pl.col("status") == "correct").filter(judged).mean()
+    return traces.with_columns(solve_rate=solved.over("prompt_id"))
+
+
 def _sample(rows: pl.DataFrame, limit: int | None, seed: int) -> pl.DataFrame:
     if limit is None or len(rows) <= limit:
         return rows
@@ -112,9 +122,12 @@ def _as_corpus(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
 
 def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
     content = join_reasoning(row["reasoning"], row["answer"])
-    copied = ("trace_id", "prompt_id", "domain", "source", "license", "teacher", "completion_tokens")
+    copied = ("trace_id", "prompt_id", "domain", "source", "license", "teacher", "verifier", "reference", "solve_rate")
     return {
         **{key: row[key] for key in copied},
+        "verdict": row["status"],
+        "reward": row["score"],
+        "completion_tokens": row["completion_tokens"],
         "messages": [*row["messages"], {"role": "assistant", "content": content}],
         "rewritten_from": row.get("rewritten_from"),
         "split": split_of(row["prompt_id"], config),

@@ -44,6 +44,23 @@ def test_a_question_asked_twice_has_its_traces_once(tmp_path: Path) -> None:
     assert len(unfiltered) == 3 * train["prompt_id"].n_unique()
 
 
+def test_rows_carry_the_reference_and_the_verdict(tmp_path: Path) -> None:
+    selected, prompts = inputs(tmp_path)
+    status = pl.when(pl.col("drop_reason").is_null()).then(pl.lit("correct")).otherwise(pl.lit("wrong"))
+    judged = pl.read_parquet(selected).with_columns(status=status, score=(status == "correct").cast(pl.Float64))
+    write_frame(judged, selected)
+    asked = pl.read_parquet(prompts).with_columns(
+        verifier=pl.lit("math_answer"), reference=pl.col("prompt_id").str.slice(1), license=pl.lit("MIT")
+    )
+    write_frame(asked, prompts)
+    corpus(selected, prompts, tmp_path, CorpusConfig(unfiltered=True, validation_fraction=0))
+    for row in pl.read_parquet(tmp_path / "unfiltered.parquet").iter_rows(named=True):
+        right = not row["trace_id"].endswith("-2")
+        assert (row["verdict"], row["reward"]) == (("correct", 1.0) if right else ("wrong", 0.0))
+        assert (row["verifier"], row["reference"], row["license"]) == ("math_answer", row["prompt_id"][1:], "MIT")
+        assert row["solve_rate"] == pytest.approx(2 / 3) and row["chat_template_kwargs"] is None
+
+
 def test_the_card_claims_only_what_is_known(tmp_path: Path) -> None:
     selected, prompts = inputs(tmp_path)
     corpus(selected, prompts, tmp_path, CorpusConfig())
