@@ -29,7 +29,12 @@ PUBLIC = {
 RIDDLES = ("Of", "What", "Those", "How", "Where", "Whether", "Which", "Who", "Whose")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 MAX_FILE, MAX_FUNCTION, MAX_MODULES = 400, 80, 12
-PLUGINS = {"filters/verifiers": "verify", "generators/tasks": "make", "generators/engines": "Options"}
+PLUGINS = {
+    "filters/verifiers": "verify",
+    "generators/tasks": "make",
+    "generators/engines": "Options",
+    "pipelines/export/formats": "parts",
+}
 
 
 def imports_of(path: Path) -> Iterator[str]:

@@ -1,0 +1,89 @@
+"""The request that an export answers, and the parts that it writes."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pipelines.export.corpus_files import ABOUT, KWARGS, Corpus, count, read_rows
+from pipelines.export.rendering import Renderer
+from pipelines.export.soft_targets import SoftTargets
+
+Ending = Literal["jsonl", "parquet"]
+Row = dict[str, Any]
+Convert = Callable[[Row], Row | str]  # a corpus row -> the columns of its form, or the reason why it is left out
+
+NO_TURN = "no_assistant_turn"
+UNRENDERED = (
+    "chat templates of the DeepSeek-R1-Distill kind drop all text before </think> from the messages they render, and "
+    "then a trainer learns no reasoning at all; with --student NAME the rows are rendered here, which keeps it"
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A corpus and how it is to be written.
+
+    renderer: of the student's chat template, where one is given. notes: sentences that a user should read.
+    """
+
+    corpus: Corpus
+    ending: Ending = "jsonl"
+    renderer: Renderer | None = None
+    soft_targets: SoftTargets | None = None
+    pairs_per_prompt: int = 1
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A file of an export, or a folder of `sessions`: its rows, and for each row that is left out the reason."""
+
+    name: str  # train, validation, prompts
+    total: int  # rows and reasons that `rows` will yield
+    rows: Iterable[Row | str]
+    schema: Mapping[str, Any]
+    sessions: bool = False
+
+
+def corpus_parts(asked: Request, convert: Convert, schema: Mapping[str, Any], *, about: bool = True) -> list[Part]:
+    """Return one part a split: each corpus row converted, with the columns that say what it is if `about` is on."""
+    corpus, targets = asked.corpus, asked.soft_targets
+    types = dict(schema) | (corpus.about if about else {}) | (targets.schema if targets else {})
+    columns = ("messages", KWARGS, *ABOUT, *(("token_ids",) if targets else ()))
+
+    def rows(split: str) -> Iterator[Row | str]:
+        for row in read_rows(corpus.files[split], columns):
+            yield _whole(row, asked, convert, about)
+
+    return [Part(split, count(file), rows(split), types) for split, file in corpus.files.items()]
+
+
+def _whole(row: Row, asked: Request, convert: Convert, about: bool) -> Row | str:
+    if not ends_with_assistant(row["messages"]):
+        return NO_TURN
+    made = convert(row)
+    if isinstance(made, str):
+        return made
+    soft = asked.soft_targets.columns(row) if asked.soft_targets else {}
+    return soft if isinstance(soft, str) else made | (asked.corpus.about_row(row) if about else {}) | soft
+
+
+def ends_with_assistant(messages: list[Row] | None) -> bool:
+    """Return whether a conversation has a prompt and then the assistant's message."""
+    return (
+        bool(messages) and len(messages) > 1 and messages[-1]["role"] == "assistant" and bool(messages[-1]["content"])
+    )
+
+
+def turns(messages: list[Row]) -> tuple[str | None, list[Row]] | None:
+    """Split a conversation into its system text and turns user, assistant, user, ...; None if they do not alternate."""
+    system = messages[0]["content"] if messages[0]["role"] == "system" else None
+    rest = messages if system is None else messages[1:]
+    wanted = ["user" if i % 2 == 0 else "assistant" for i in range(len(rest))]
+    return (system, rest) if [message["role"] for message in rest] == wanted else None
+
+
+def json_text(value: Any) -> str:
+    """Return a value as readable JSON, for settings files."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
