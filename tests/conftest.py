@@ -20,6 +20,7 @@ def own_modules(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     base = tmp_path_factory.getbasetemp()
     for name in set(sys.modules) - before:
         module = sys.modules[name]
-        places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+        own = vars(module)  # not getattr: torch.classes answers any name with a namespace
+        places = [own.get("__file__"), *(own.get("__path__") or ())]
         if any(place and Path(place).is_relative_to(base) for place in places):
             del sys.modules[name]

@@ -54,6 +54,7 @@ def settings(asked: Request, files: Mapping[str, str]) -> tuple[str, str]:
         "train_sft.py",
         f'''"""Train {model} on these rows: pip install trl; python train_sft.py"""
 
+from pathlib import Path
 
 from datasets import load_dataset
 from trl import SFTConfig, SFTTrainer
