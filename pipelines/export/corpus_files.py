@@ -68,8 +68,11 @@ def find_corpus(path: Path) -> Corpus:
         files, folder = {path.stem: path}, path.parent
     for file in files.values():
         _check(file)
+    files = {split: file for split, file in files.items() if count(file)}
+    if not files:
+        raise InputError(f"{path} has no rows to export")
     run = folder.parent if (folder.parent / "run.json").exists() and folder.name == "corpus" else None
-    return Corpus({split: file for split, file in files.items() if count(file)}, run)
+    return Corpus(files, run)
 
 
 def _check(file: Path) -> None:
@@ -95,7 +98,7 @@ def has_values(file: Path, column: str) -> bool:
     return bool(pl.scan_parquet(file).select(pl.col(column).is_not_null().any()).collect(engine="streaming").item())
 
 
-def read_rows(file: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+def read_frames(file: Path, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """Yield the rows of a parquet file, in memory that does not grow; `columns` that it lacks are left out."""
     with pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20) as opened:
         names = opened.schema_arrow.names
@@ -103,4 +106,10 @@ def read_rows(file: Path, columns: Sequence[str] | None = None) -> Iterator[dict
         for batch in opened.iter_batches(ROWS_AT_ONCE, columns=wanted):
             rows = pl.from_arrow(batch)
             assert isinstance(rows, pl.DataFrame)
-            yield from rows.iter_rows(named=True)
+            yield rows
+
+
+def read_rows(file: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield the rows of `read_frames` one by one."""
+    for rows in read_frames(file, columns):
+        yield from rows.iter_rows(named=True)

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from generators.contract.errors import InputError, NothingKept
 from generators.contract.files import write_frame
 from pipelines.export.export import Exported, export
 from pipelines.export.pairs import plan_pairs, wrong_traces
@@ -75,7 +76,7 @@ def test_a_rewritten_row_is_not_compared_with_a_text_of_another_style(run: Path,
     rows = pl.read_parquet(run / "corpus/unfiltered.parquet").with_columns(rewritten_from=pl.lit("t"))
     write_frame(rows, tmp_path / "rows.parquet")
     plan = plan_pairs(tmp_path / "rows.parquet", tmp_path / "rows.parquet", 1)
-    assert not plan.wrong_of and set(plan.left_out.values()) == {"rewritten"}
+    assert {plan.reason(row) for row in range(len(rows))} == {"rewritten"}
 
 
 def _row(i: int, draw: random.Random) -> dict[str, Any]:
@@ -91,11 +92,14 @@ def test_every_row_is_paired_or_has_a_reason(tmp_path: Path) -> None:
         file = tmp_path / f"{seed}.parquet"
         write_frame(pl.DataFrame(rows), file)
         plan = plan_pairs(file, file, draw.randrange(1, 4))
-        assert set(plan.wrong_of) | set(plan.left_out) == set(range(40)) and not set(plan.wrong_of) & set(plan.left_out)
-        assert len(set(plan.wrong_of.values())) == len(plan.wrong_of)
-        for right, wrong in plan.wrong_of.items():
+        paired = {right: int(wrong) for right, wrong in enumerate(plan.wrong_of) if wrong >= 0}
+        assert all((right in paired) == (plan.reason(right) == "") for right in range(40))
+        assert len(set(paired.values())) == len(paired)
+        for right, wrong in paired.items():
             assert rows[right]["prompt_id"] == rows[wrong]["prompt_id"]
             assert (rows[right]["verdict"], rows[wrong]["verdict"]) == ("correct", "wrong")
+        for right in {i for i in range(40) if plan.reason(i) == "no_wrong_trace"}:
+            assert not any((row["prompt_id"], row["verdict"]) == (rows[right]["prompt_id"], "wrong") for row in rows)
 
 
 def test_the_run_comes_before_the_unfiltered_rows(run: Path) -> None:
@@ -103,3 +107,14 @@ def test_the_run_comes_before_the_unfiltered_rows(run: Path) -> None:
 
     corpus = find_corpus(run)
     assert wrong_traces(corpus, corpus.files["train"]) == run / "select/selected.parquet"
+
+
+def test_a_corpus_without_wrong_traces_has_no_pairs(run: Path, tmp_path: Path) -> None:
+    for name in ("train", "unfiltered"):
+        rows = pl.read_parquet(run / "corpus" / f"{name}.parquet")
+        write_frame(rows if name == "train" else rows.clear(), tmp_path / "corpus" / f"{name}.parquet")
+    with pytest.raises(NothingKept, match=r"none of \d+ rows can be exported \(\d+ no_wrong_trace, 1 not_correct\)"):
+        export(tmp_path / "corpus", "preference", tmp_path / "out")
+    write_frame(rows.clear(), tmp_path / "corpus" / "train.parquet")
+    with pytest.raises(InputError, match="has no rows to export"):
+        export(tmp_path / "corpus", "preference", tmp_path / "out")
