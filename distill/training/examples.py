@@ -1,5 +1,7 @@
 """Corpus rows as token ids: the prompt as the chat template renders it, and the completion to learn."""
 
+import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +12,35 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from generators.contract.chat import completion_text, opened_by_template, render_prompt
+from generators.contract.chat import (
+    assistant_turn,
+    check_template_kwargs,
+    closed_by_template,
+    completion_text,
+    opened_by_template,
+    render_prompt,
+    row_kwargs,
+)
 from generators.contract.completions import split_reasoning
+from generators.contract.errors import InputError, TemplateRefuses
 
+log = logging.getLogger(__name__)
 AS_IT_IS = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
 ROWS_AT_ONCE = 2048  # rows tokenized in one call: enough for every core; ids as Python lists take ten times an array
+SWITCH = "chat_template_kwargs"  # the column of template variables, a JSON object
+
+
+class Refused(str):
+    """The reason `template_refuses`, with the template's own words."""
+
+    said: str
+
+    @classmethod
+    def by(cls, error: TemplateRefuses) -> "Refused":
+        """Return the reason with the error's sentence."""
+        reason = cls("template_refuses")
+        reason.said = str(error)
+        return reason
 
 
 @dataclass(frozen=True)
@@ -32,46 +58,86 @@ class Example:
 
 
 def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[list[Example], Counter[str]]:
-    """Return the examples of a corpus file in its order, and the number of dropped rows by reason."""
+    """Return the examples of a corpus file in its order, and the number of dropped rows by reason.
+
+    The first row that the chat template refuses is named in a warning.
+    """
     examples: list[Example] = []
     dropped: Counter[str] = Counter()
+    refused: list[str] = []
     for encoded in encode_file(path, tokenizer, max_tokens):
         if isinstance(encoded, Example):
             examples.append(encoded)
-        else:
-            dropped[encoded] += 1
+            continue
+        dropped[str(encoded)] += 1
+        if isinstance(encoded, Refused) and not refused:
+            refused.append(f"row {len(examples) + sum(dropped.values())}: {encoded.said}")
+    for first in refused:
+        log.warning(
+            "%s: %d rows are dropped as template_refuses; the first, %s", path, dropped["template_refuses"], first
+        )
     return examples, dropped
 
 
 def encode_file(path: Path, tokenizer: Any, max_tokens: int, own_tokens: bool = True) -> Iterator[Example | str]:
     """Yield the result of `encode` for each row of a corpus file; without `own_tokens`, from its text alone."""
-    columns = ["trace_id", "messages"]
-    if own_tokens and "token_ids" in pl.read_parquet_schema(path):
-        columns.append("token_ids")
-    rows = pl.read_parquet(path, columns=columns)
+    there = pl.read_parquet_schema(path)
+    wanted = ("token_ids", SWITCH) if own_tokens else (SWITCH,)
+    rows = pl.read_parquet(path, columns=["trace_id", "messages", *(name for name in wanted if name in there)])
     for part in rows.iter_slices(ROWS_AT_ONCE):
         yield from encode(part.to_dicts(), tokenizer, max_tokens)
 
 
 def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -> list[Example | str]:
-    """Return an Example for each corpus row, or the reason to drop it: `no_assistant_turn`, `no_tokens` or `too_long`.
+    """Return an Example for each corpus row, or the reason to drop it.
 
-    Only the last turn is learned. It is tokenized separately from the prompt, as the model writes it. If a row has
+    The reasons: `no_assistant_turn`, `template_refuses`, `thinking_closed` (a row with reasoning whose template
+    variables switch thinking off), `no_tokens` and `too_long`. Only the last turn is learned. It is tokenized
+    separately from the prompt, as the model writes it, and ends with the template's end of turn. If a row has
     `token_ids` that say the same in the teacher's own tokens, those are learned.
     """
-    wanted = [row for row in rows if _ends_with_assistant(row)]
-    prompts = [render_prompt(tokenizer, row["messages"][:-1]) for row in wanted]
-    completions = [
-        completion_text(tokenizer, prompt, row["messages"][-1]["content"])
-        for prompt, row in zip(prompts, wanted, strict=True)
-    ]
-    ids = _tokenize(tokenizer, prompts + completions)
-    sampled = _sampled(wanted, prompts, tokenizer)
-    learned = [own or retokenized for own, retokenized in zip(sampled, ids[len(wanted) :], strict=True)]
-    pairs = zip(ids[: len(wanted)], learned, strict=True)
+    rendered = [_rendered(row, tokenizer) for row in rows]
+    wanted = [(row, one) for row, one in zip(rows, rendered, strict=True) if not isinstance(one, str)]
+    kept, prompts = [row for row, _ in wanted], [prompt for _, (prompt, _) in wanted]
+    ids = _tokenize(tokenizer, prompts + [completion for _, (_, completion) in wanted])
+    sampled = _sampled(kept, prompts, tokenizer) if wanted else []
+    learned = [own or retokenized for own, retokenized in zip(sampled, ids[len(kept) :], strict=True)]
+    pairs = zip(ids[: len(kept)], learned, strict=True)
     return [
-        _example(row, *next(pairs), max_tokens) if _ends_with_assistant(row) else "no_assistant_turn" for row in rows
+        one if isinstance(one, str) else _example(row, *next(pairs), max_tokens)
+        for row, one in zip(rows, rendered, strict=True)
     ]
+
+
+def _rendered(row: Mapping[str, Any], tokenizer: Any) -> tuple[str, str] | str:
+    """Return (prompt, completion) of a row as texts, or the reason to drop it."""
+    if not _ends_with_assistant(row):
+        return "no_assistant_turn"
+    *before, last = row["messages"]
+    switches = _switches(row)
+    if switches is None:
+        switches = row_kwargs(tokenizer, last["content"])
+    try:
+        prompt = render_prompt(tokenizer, before, switches)
+    except TemplateRefuses as error:
+        return Refused.by(error)
+    reasoning, answer = split_reasoning(last["content"])
+    if reasoning and closed_by_template(prompt):
+        return "thinking_closed"
+    if not reasoning and not answer:
+        return "no_tokens"
+    return prompt, completion_text(tokenizer, prompt, last["content"])
+
+
+def _switches(row: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the row's own template variables; None: it has none."""
+    given = row.get(SWITCH)
+    if given is None:
+        return None
+    try:
+        return check_template_kwargs(json.loads(given) if isinstance(given, str) else given)
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"row {row['trace_id']}: {SWITCH} is {given!r}; accepted is a JSON object: {error}") from None
 
 
 def _sampled(rows: Sequence[Mapping[str, Any]], prompts: Sequence[str], tokenizer: Any) -> list[list[int] | None]:
@@ -79,20 +145,21 @@ def _sampled(rows: Sequence[Mapping[str, Any]], prompts: Sequence[str], tokenize
 
     They may differ in whitespace around the reasoning, or spell the same text in other tokens.
     """
-    given = [row.get("token_ids") or [] for row in rows]
-    texts = iter(tokenizer.batch_decode([ids[:-1] for ids in given if _ends(ids, tokenizer)], **AS_IT_IS))
+    given, end_id = [row.get("token_ids") or [] for row in rows], assistant_turn(tokenizer).end_id
+    texts = iter(tokenizer.batch_decode([ids[:-1] for ids in given if _ends(ids, end_id, tokenizer)], **AS_IT_IS))
     return [
-        ids if _ends(ids, tokenizer) and _says(next(texts), prompt, row["messages"][-1]["content"]) else None
+        ids if _ends(ids, end_id, tokenizer) and _says(next(texts), prompt, row["messages"][-1]["content"]) else None
         for ids, prompt, row in zip(given, prompts, rows, strict=True)
     ]
 
 
-def _ends(ids: Sequence[int], tokenizer: Any) -> bool:
-    return bool(ids) and ids[-1] == tokenizer.eos_token_id and max(ids) < len(tokenizer)
+def _ends(ids: Sequence[int], end_id: int, tokenizer: Any) -> bool:
+    return bool(ids) and ids[-1] == end_id and max(ids) < len(tokenizer)
 
 
 def _says(text: str, prompt: str, content: str) -> bool:
-    return split_reasoning(text, opened_by_template(prompt)) == split_reasoning(content)
+    (thought, said), (reasoning, answer) = split_reasoning(text, opened_by_template(prompt)), split_reasoning(content)
+    return (thought or "", said) == (reasoning or "", answer)
 
 
 def _ends_with_assistant(row: Mapping[str, Any]) -> bool:

@@ -4,7 +4,8 @@ DistillError
 ├── AskedWrongly             exit code 2: the same command fails again until the request is changed
 │   ├── RecipeError          a key, a value, an option or a combination of them
 │   ├── InputError           a file or a row that is malformed or does not fit
-│   │   └── MissingFile      a file that does not exist
+│   │   ├── MissingFile      a file that does not exist
+│   │   └── TemplateRefuses  messages that a chat template does not take
 │   └── PluginError          a plug-in that cannot be found or loaded
 └── Failed                   exit code 1: the work was started and could not be finished
     ├── InUse                another process holds the folder
@@ -42,6 +43,10 @@ class InputError(AskedWrongly):
 
 class MissingFile(InputError, FileNotFoundError):
     """An input file does not exist; the message names it."""
+
+
+class TemplateRefuses(InputError):
+    """A chat template raises an error over some messages, such as a system message; the message has its words."""
 
 
 class PluginError(AskedWrongly):
