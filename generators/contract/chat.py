@@ -22,8 +22,8 @@ THINKING_OFF: Mapping[str, Any] = dict.fromkeys(SWITCHES, False)
 THINKING_ON: Mapping[str, Any] = dict.fromkeys(SWITCHES, True)
 # Arguments of apply_chat_template that are no variables of a template.
 RESERVED = frozenset(
-    ("conversation", "messages", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize")
-    + ("padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask")
+    {"conversation", "messages", "chat_template", "add_generation_prompt", "continue_final_message", "tokenize"}
+    | {"padding", "truncation", "max_length", "return_tensors", "return_dict", "return_assistant_tokens_mask"}
 )
 # The marks with which templates open thinking at the end of a prompt, and those that close it.
 MARKS = {

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, ClassVar, Protocol
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
+from generators.contract.chat import check_template_kwargs
 from generators.contract.config import Config
 from generators.contract.errors import EngineDied, EngineFailed, PluginError, RecipeError
 from generators.contract.ids import canonical_json
@@ -113,6 +114,29 @@ class EngineOptions(Config):
     def kept_logprobs(self) -> int:
         """Return how many log-probabilities the engine keeps for each sampled token; 0: none."""
         return 0
+
+
+class TemplateOptions(EngineOptions):
+    """Base of the options of an engine that renders prompts with the model's chat template."""
+
+    chat_template_kwargs: dict[str, Any] = Field(
+        default={}, description="variables of the chat template, such as enable_thinking = false"
+    )
+
+    @field_validator("chat_template_kwargs")
+    @classmethod
+    def _variables(cls, kwargs: dict[str, Any]) -> dict[str, Any]:
+        return check_template_kwargs(kwargs)
+
+    def decoding(self) -> dict[str, Any]:
+        """Return the template's variables, which decide what the model reads."""
+        given = {"chat_template_kwargs": self.chat_template_kwargs} if self.chat_template_kwargs else {}
+        return super().decoding() | given
+
+    def identity(self) -> dict[str, Any]:
+        """Return the values that decide the result, without variables of a template where there are none."""
+        own = super().identity()
+        return own if self.chat_template_kwargs else {k: v for k, v in own.items() if k != "chat_template_kwargs"}
 
 
 class EnginePlugin(Protocol):

@@ -1,9 +1,9 @@
 """Sample with vLLM's asynchronous engine (arXiv 2309.06180): large models, on GPUs or wherever vLLM runs.
 
 Every sample is a separate request and is handed on when it finishes. vLLM receives and returns token ids: the prompt is
-rendered and the completion decoded by the same code as for every other engine. A completion ends at the stop tokens of
-the model's generation config or the tokenizer's end of text; other suggestions of the generation config (repetition
-penalty, top-k) are not applied.
+rendered and the completion decoded by the same code as for every other engine. A completion ends at the chat
+template's end of turn, the stop tokens of the model's generation config or the tokenizer's end of text; other
+suggestions of the generation config (repetition penalty, top-k) are not applied.
 
 With `seeded` a sample's random numbers come from its own seed alone, but vLLM's arithmetic rounds differently in
 batches of different sizes, so a completion may still differ between runs where two tokens are almost equally likely.
@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
+from generators.contract.chat import stop_ids
+from generators.contract.engine import Outcome, SampleRequest, SamplingConfig, TemplateOptions
 from generators.contract.errors import EngineDied, RecipeError
 from generators.contract.models import model_path
 from generators.contract.sampled_logprobs import SampledLogprobs
@@ -27,7 +28,7 @@ from generators.sampling.async_engine import AsyncEngine, OwnLoop
 from generators.sampling.requests import TokenizedPrompt, refused, sampled_row, tokenize_prompts, tokens_left
 
 
-class Options(EngineOptions):
+class Options(TemplateOptions):
     """Execution of vLLM."""
 
     EXECUTION = frozenset({"vllm_args", "seeded", "sampled_logprobs"})
@@ -82,7 +83,7 @@ def build(model: str, sampling: SamplingConfig, options: Options) -> "VllmEngine
 
     # a turn of our own loop: vLLM would start its tasks on a loop that the caller's thread runs
     llm = own.run(start)
-    return VllmEngine(llm, own, AutoTokenizer.from_pretrained(path), sampling, options.seeded, options.sampled_logprobs)
+    return VllmEngine(llm, own, AutoTokenizer.from_pretrained(path), sampling, options)
 
 
 def logprobs_arguments(options: Options) -> dict[str, Any]:
@@ -141,12 +142,15 @@ class VllmEngine(AsyncEngine):
         own: OwnLoop,
         tokenizer: Any,
         sampling: SamplingConfig,
-        seeded: bool,
-        top_k: int | None = None,
+        options: Options,
     ) -> None:
         super().__init__(own, self.ask, self.capacity)
-        self.llm, self.tokenizer, self.sampling, self.seeded = llm, tokenizer, sampling, seeded
-        self.top_k, self.known = top_k, max(tokenizer.get_vocab().values()) + 1
+        self.llm, self.tokenizer, self.sampling, self.seeded = llm, tokenizer, sampling, options.seeded
+        self.top_k, self.known = options.sampled_logprobs, max(tokenizer.get_vocab().values()) + 1
+        self.template_kwargs = options.chat_template_kwargs
+        rows = llm.model_config.get_vocab_size()
+        # vLLM adds the generation config's, and refuses a token beyond the model's head
+        self.stop_ids = [i for i in stop_ids(tokenizer) if i < rows]
         self.context: int = llm.model_config.max_model_len
         self.numbers = itertools.count()
         self.prompts: dict[str, TokenizedPrompt] = {}  # trace_id -> prompt of a submitted sample
@@ -158,7 +162,7 @@ class VllmEngine(AsyncEngine):
 
     def submit(self, requests: Sequence[SampleRequest]) -> None:
         """Render and tokenize the prompts together, then start the requests."""
-        prompts = tokenize_prompts(self.tokenizer, requests)
+        prompts = tokenize_prompts(self.tokenizer, requests, self.template_kwargs)
         self.prompts |= {request.trace_id: prompts[request.prompt_id] for request in requests}
         super().submit(requests)
 
@@ -167,8 +171,8 @@ class VllmEngine(AsyncEngine):
         prompt = self.prompts.pop(request.trace_id)
         ids = [*prompt.token_ids, *request.prefix]
         room = tokens_left(request, len(ids), self.sampling, self.context)
-        if room < 1:
-            return refused(request, len(ids), self.context)
+        if room < 1 or prompt.refusal:
+            return refused(request, prompt, len(ids), self.context)
         from vllm.v1.engine.exceptions import EngineDeadError
 
         done = None
@@ -209,6 +213,7 @@ class VllmEngine(AsyncEngine):
             max_tokens=most,
             seed=request.seed + len(request.prefix) if self.seeded else None,
             detokenize=False,
+            stop_token_ids=self.stop_ids,
             logprobs=self.top_k,
             flat_logprobs=bool(self.top_k),
             output_kind=RequestOutputKind.FINAL_ONLY,

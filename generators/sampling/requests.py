@@ -1,28 +1,44 @@
 """Helpers of engines: tokenized prompts, token limits, and the trace row that answers a request."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from generators.contract.chat import opened_by_template, render_prompt
 from generators.contract.completions import split_reasoning
 from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
+from generators.contract.errors import TemplateRefuses
 
 
 @dataclass(frozen=True)
 class TokenizedPrompt:
-    """A prompt as the model reads it; `opened`: the chat template opened `<think>`."""
+    """A prompt as the model reads it.
+
+    opened: the chat template opened `<think>`. refusal: why the template refuses the prompt.
+    """
 
     token_ids: tuple[int, ...]
     opened: bool
+    refusal: str = ""
 
 
-def tokenize_prompts(tokenizer: Any, requests: Iterable[SampleRequest]) -> dict[str, TokenizedPrompt]:
-    """Render and tokenize each prompt once, however many samples it has; return them by prompt_id."""
+def tokenize_prompts(
+    tokenizer: Any, requests: Iterable[SampleRequest], kwargs: Mapping[str, Any] | None = None
+) -> dict[str, TokenizedPrompt]:
+    """Render and tokenize each prompt once, however many samples it has; return them by prompt_id.
+
+    kwargs: variables of the chat template. A prompt that the template refuses has its words as `refusal`.
+    """
     messages = {request.prompt_id: request.messages for request in requests}
-    texts = {prompt_id: render_prompt(tokenizer, chat) for prompt_id, chat in messages.items()}
+    texts: dict[str, str] = {}
+    refusals: dict[str, TokenizedPrompt] = {}
+    for prompt_id, chat in messages.items():
+        try:
+            texts[prompt_id] = render_prompt(tokenizer, chat, kwargs)
+        except TemplateRefuses as error:
+            refusals[prompt_id] = TokenizedPrompt((), False, str(error))
     encoded = tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"] if texts else []
-    return {
+    return refusals | {
         prompt_id: TokenizedPrompt(tuple(ids), opened_by_template(text))
         for (prompt_id, text), ids in zip(texts.items(), encoded, strict=True)
     }
@@ -61,7 +77,9 @@ def sampled_row(
     )
 
 
-def refused(request: SampleRequest, tokens: int, context: int | None) -> Outcome:
-    """Return the final failure of a sample whose prompt and prefix fill the model's context."""
+def refused(request: SampleRequest, prompt: TokenizedPrompt, tokens: int, context: int | None) -> Outcome:
+    """Return the final failure of a sample: its template refuses it, or prompt and prefix fill the model's context."""
+    if prompt.refusal:
+        return Outcome(request, error=prompt.refusal, final=True)
     error = f"the prompt has {tokens} tokens, the model takes {context} in all"
     return Outcome(request, error=error, final=True)

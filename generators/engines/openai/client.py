@@ -179,13 +179,16 @@ class HttpEngine(AsyncEngine):
     def submit(self, requests: Sequence[SampleRequest]) -> None:
         """Start requests; where token ids are sent or returned, tokenize the prompts together first."""
         if self.tokenizer:
-            prompts = tokenize_prompts(self.tokenizer, requests)
+            switches = self.options.extra_body.get("chat_template_kwargs")
+            prompts = tokenize_prompts(self.tokenizer, requests, switches)
             self.prompts |= {request.trace_id: prompts[request.prompt_id] for request in requests}
         super().submit(requests)
 
     async def attempt(self, request: SampleRequest) -> Outcome:
         """Attempt a sample once, on the server with the largest free share."""
         prompt = self.prompts.pop(request.trace_id, None)
+        if prompt and prompt.refusal:
+            return Outcome(request, error=prompt.refusal, final=True)
         server = await self.free_server()
         began = server.begin()
         try:

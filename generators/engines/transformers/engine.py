@@ -1,17 +1,19 @@
 """Sample with a transformers model in this process: small models, on a CPU or one GPU.
 
-Only temperature and top-p shape the distribution. Of a model's generation_config the stop tokens alone are used, not
-the suggested repetition penalty or top-k.
+Only temperature and top-p shape the distribution. A completion ends at the chat template's end of turn, the
+tokenizer's end of text and the stop tokens of the model's generation_config, of which nothing else is used: not the
+suggested repetition penalty or top-k.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from generators.contract.chat import stop_ids
 from generators.contract.config import Device
-from generators.contract.engine import EngineOptions, Outcome, SampleRequest, SamplingConfig
+from generators.contract.engine import Outcome, SampleRequest, SamplingConfig, TemplateOptions
 from generators.contract.models import model_path
 from generators.sampling.requests import refused, sampled_row, tokenize_prompts, tokens_left
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 # torch and transformers are imported where a model runs: checking a recipe's options must not take seconds
 
 
-class Options(EngineOptions):
+class Options(TemplateOptions):
     """Execution of the model. No option changes what is sampled, apart from rounding."""
 
     EXECUTION = frozenset({"slots", "device", "dtype"})
@@ -39,7 +41,8 @@ class Options(EngineOptions):
 
 def build(model: str, sampling: SamplingConfig, options: Options) -> "TransformersEngine":
     """Start an engine for `model`: a folder, an embedded model or a hub name."""
-    return TransformersEngine(*load(model, options.device, options.dtype), sampling, options.slots)
+    loaded = load(model, options.device, options.dtype)
+    return TransformersEngine(*loaded, sampling, options.slots, options.chat_template_kwargs)
 
 
 def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[Any, Any]:
@@ -56,29 +59,27 @@ def load(model: str, device: str = "auto", dtype: str = "auto") -> tuple[Any, An
     return loaded.to(device).eval(), AutoTokenizer.from_pretrained(path)
 
 
-def stop_ids(model: Any, tokenizer: Any) -> list[int]:
-    """Return the tokens that end a completion: the generation config's, else the tokenizer's end of text."""
-    stated = model.generation_config.eos_token_id if model.generation_config else None
-    if stated is None:
-        stated = tokenizer.eos_token_id
-    if stated is None:
-        return []
-    return [stated] if isinstance(stated, int) else list(stated)
-
-
 class TransformersEngine:
     """An engine that decodes inside `collect`."""
 
-    def __init__(self, model: Any, tokenizer: Any, sampling: SamplingConfig, slots: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        sampling: SamplingConfig,
+        slots: int,
+        template_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
         from generators.engines.transformers.decoding import SlotDecoder
 
-        self.tokenizer, self.sampling = tokenizer, sampling
+        self.tokenizer, self.sampling, self.template_kwargs = tokenizer, sampling, template_kwargs
+        self.embedded: int = model.get_input_embeddings().weight.shape[0]
         self.context: int | None = getattr(model.config, "max_position_embeddings", None)
         self.refused: list[Outcome] = []
         self.decoder = SlotDecoder(
             model,
             slots=slots,
-            stop_ids=stop_ids(model, tokenizer),
+            stop_ids=stop_ids(tokenizer, model.generation_config),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
         )
@@ -91,17 +92,25 @@ class TransformersEngine:
         """Queue samples; refuse one whose prompt leaves no room in the model's context."""
         from generators.engines.transformers.decoding import Job
 
-        prompts = tokenize_prompts(self.tokenizer, requests)
+        prompts = tokenize_prompts(self.tokenizer, requests, self.template_kwargs)
         jobs = []
         for request in requests:
             prompt = prompts[request.prompt_id]
             ids = (*prompt.token_ids, *request.prefix)
             room = tokens_left(request, len(ids), self.sampling, self.context)
-            if room < 1:
-                self.refused.append(refused(request, len(ids), self.context))
+            if room < 1 or prompt.refusal:
+                self.refused.append(refused(request, prompt, len(ids), self.context))
+            elif (largest := max(ids)) >= self.embedded:
+                self.refused.append(self.unknown(request, largest))
             else:
                 jobs.append(Job((request, prompt), ids, request.seed, room, len(request.prefix)))
         self.decoder.add(jobs)
+
+    def unknown(self, request: SampleRequest, token: int) -> Outcome:
+        """Return the final failure of a sample whose prompt has a token without a row in the model's embedding."""
+        text = self.tokenizer.convert_ids_to_tokens(token)
+        error = f"the prompt has token {token} ({text!r}), but the model's embedding has {self.embedded} rows"
+        return Outcome(request, error=error, final=True)
 
     def collect(self, timeout_s: float) -> list[Outcome]:
         """Decode until a sample finishes or the time is over."""
