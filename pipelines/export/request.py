@@ -71,9 +71,9 @@ def _whole(row: Row, asked: Request, convert: Convert, about: bool) -> Row | str
 
 def ends_with_assistant(messages: list[Row] | None) -> bool:
     """Return whether a conversation has a prompt and then the assistant's message."""
-    return (
-        bool(messages) and len(messages) > 1 and messages[-1]["role"] == "assistant" and bool(messages[-1]["content"])
-    )
+    if messages is None or len(messages) < 2:
+        return False
+    return messages[-1]["role"] == "assistant" and bool(messages[-1]["content"])
 
 
 def turns(messages: list[Row]) -> tuple[str | None, list[Row]] | None:
