@@ -16,7 +16,14 @@ from torch import Tensor
 
 from distill.loss.distillation_loss import default_chunk
 from distill.models.forward import Forward, load_forward
-from distill.models.loading import check_vocabularies, head_rows, load_tokenizer, longest_row, tokenizer_fingerprint
+from distill.models.loading import (
+    check_tokens,
+    check_vocabularies,
+    head_rows,
+    load_tokenizer,
+    longest_row,
+    tokenizer_fingerprint,
+)
 from distill.settings import ScoreConfig
 from distill.soft_targets.captured import SampledLogprobsRows
 from distill.soft_targets.repair import repair_store
@@ -52,6 +59,7 @@ def score(
     """
     metadata, tokenizer = _store_metadata(config, revision)
     examples, dropped = _examples(corpus, tokenizer, longest_row(config.teacher, config.sequence_tokens))
+    check_tokens(examples, metadata.vocab_size, config.teacher, tokenizer)
     keyed = {target_key(e.token_ids, e.target_start, metadata.teacher, metadata.revision): e for e in examples}
     with (
         SampledLogprobsRows(sampled_logprobs or (), config, metadata.top_k) as captured,

@@ -29,6 +29,7 @@ from distill.loss.distillation_loss import (
     distillation_loss,
 )
 from distill.models.loading import (
+    check_tokens,
     check_vocabularies,
     head_rows,
     hidden_states,
@@ -36,6 +37,7 @@ from distill.models.loading import (
     load_tokenizer,
     longest_row,
     output_head,
+    padding_id,
     pick_device,
     pick_dtype,
     save_model,
@@ -81,13 +83,15 @@ def train(
     held_out: list[Example] = load(validation, max_tokens=longest)[0] if validation else []
     if not examples:
         raise InputError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
+    rows = head_rows(config.student)
+    check_tokens([*examples, *held_out], rows, config.student, tokenizer)
     vocab_size, teacher_of = (
         (None, open_span_teacher(config, paired_corpus, device))
         if paired_corpus
         else open_teacher(config, tokenizer, targets, device, [*examples, *held_out])
     )
     student = load_model(config.student, torch.float32, device).train()
-    trainer = Trainer(config, student, teacher_of, vocab_size, tokenizer.pad_token_id or 0)
+    trainer = Trainer(config, student, teacher_of, vocab_size, padding_id(tokenizer, rows))
     tokens, seconds = fit(trainer, examples, held_out, out, runtime.progress)
     save_model(student.to(stored_dtype(config.student)), tokenizer, out / "model", card(config, tokens))
     drop_checkpoint(out)
@@ -106,6 +110,7 @@ def open_teacher(
         assert config.teacher is not None  # TrainConfig checks it
         rows = head_rows(config.student), head_rows(config.teacher)
         size = check_vocabularies(tokenizer, load_tokenizer(config.teacher), *rows)
+        check_tokens(examples, size, config.teacher, tokenizer)
         model = load_model(config.teacher, pick_dtype(config.dtype, device), device).eval().requires_grad_(False)
         return size, lambda batch: OnlineTeacher(_teacher_hidden(model, batch), output_head(model))
     if targets is None:

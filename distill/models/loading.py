@@ -2,17 +2,20 @@
 
 import math
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from distill.loss.heads import Head
 from distill.settings import DType
+from distill.training.examples import Example
 from distill.training.packing import Batch
-from generators.contract.errors import RecipeError
+from generators.contract.chat import stop_ids
+from generators.contract.errors import InputError, RecipeError
 from generators.contract.ids import content_id
 from generators.contract.models import model_path
 
@@ -102,21 +105,43 @@ def tokenizer_size(tokenizer: Any) -> int:
 def check_vocabularies(student: Any, teacher: Any, student_rows: int, teacher_rows: int) -> int:
     """Return the size of the vocabulary that two tokenizers share; both heads are cut to it.
 
-    Rows beyond the tokenizer are padding (Qwen2.5 has 151,936 or 152,064 rows for one tokenizer). Tokenizers that
-    differ in a token, or a head with fewer rows than tokens, are a ValueError.
+    Rows beyond the tokenizer are padding (Qwen2.5 has 151,936 or 152,064 rows for one tokenizer). Added
+    tokens beyond the rows of a head, such as one for padding, are in no distribution; `check_tokens` refuses a row
+    that holds one. Tokenizers that differ in another token, or a head with fewer rows than tokens, are a ValueError.
     """
     ours, theirs = ({i: token for token, i in tokenizer.get_vocab().items()} for tokenizer in (student, teacher))
-    size: int = max(*ours, *theirs) + 1
+    whole: int = max(*ours, *theirs) + 1
+    size = min(whole, student_rows, teacher_rows)
     for i in range(size):
         if ours.get(i) != theirs.get(i):
             raise RecipeError(
                 f"student and teacher disagree on token {i}: {ours.get(i)!r} and {theirs.get(i)!r}; "
                 'soft targets need one vocabulary, or an online teacher and divergence = "span_kl"'
             )
-    for whose, rows in (("student", student_rows), ("teacher", teacher_rows)):
-        if rows < size:
-            raise RecipeError(f"the {whose}'s head has {rows} rows for a vocabulary of {size} tokens")
+    added = student.added_tokens_decoder.keys() | teacher.added_tokens_decoder.keys()
+    if any(i not in added for i in range(size, whole) if i in ours or i in theirs):
+        whose, rows = ("student", student_rows) if student_rows == size else ("teacher", teacher_rows)
+        raise RecipeError(f"the {whose}'s head has {rows} rows for a vocabulary of {whole} tokens")
     return size
+
+
+def check_tokens(examples: Iterable[Example], rows: int, name: str, tokenizer: Any) -> None:
+    """Raise InputError for the first example with a token beyond the `rows` of the model `name`."""
+    for example in examples:
+        largest = int(example.token_ids.max())
+        if largest >= rows:
+            token = tokenizer.convert_ids_to_tokens(largest)
+            raise InputError(
+                f"row {example.trace_id} holds the token {largest} ({token!r}), but {name} has {rows} rows of "
+                "embedding; resize it first (resize_token_embeddings of transformers), or use a chat template of "
+                "tokens that it knows"
+            )
+
+
+def padding_id(tokenizer: Any, rows: int) -> int:
+    """Return the token that fills rows of a batch, which no position reads: the tokenizer's, else token 0."""
+    pad = tokenizer.pad_token_id
+    return pad if pad is not None and pad < rows else 0
 
 
 def stored_dtype(name: str) -> torch.dtype:
@@ -125,8 +150,21 @@ def stored_dtype(name: str) -> torch.dtype:
     return dtype or torch.float32
 
 
+def with_ends(model: Any, tokenizer: Any) -> GenerationConfig:
+    """Return the model's generation config with all tokens that end a completion: its own, and those learned."""
+    config: GenerationConfig = model.generation_config or GenerationConfig()
+    ends = [i for i in stop_ids(tokenizer, config) if i < model.get_input_embeddings().weight.shape[0]]
+    if ends:
+        config.eos_token_id = ends[0] if len(ends) == 1 else ends
+    return config
+
+
 def save_model(model: Any, tokenizer: Any, folder: Path, card: str) -> None:
-    """Write a model folder in the Hugging Face format with safetensors; it appears complete or not at all."""
+    """Write a model folder in the Hugging Face format with safetensors; it appears complete or not at all.
+
+    Its generation_config names every token that ends a completion, the learned end of turn among them.
+    """
+    model.generation_config = with_ends(model, tokenizer)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)  # left by a run that was stopped while saving
     model.save_pretrained(partial)
