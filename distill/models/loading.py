@@ -118,11 +118,20 @@ def check_vocabularies(student: Any, teacher: Any, student_rows: int, teacher_ro
                 f"student and teacher disagree on token {i}: {ours.get(i)!r} and {theirs.get(i)!r}; "
                 'soft targets need one vocabulary, or an online teacher and divergence = "span_kl"'
             )
-    added = student.added_tokens_decoder.keys() | teacher.added_tokens_decoder.keys()
-    if any(i not in added for i in range(size, whole) if i in ours or i in theirs):
+    if size < whole and not _only_added((student, teacher), size):
         whose, rows = ("student", student_rows) if student_rows == size else ("teacher", teacher_rows)
         raise RecipeError(f"the {whose}'s head has {rows} rows for a vocabulary of {whole} tokens")
     return size
+
+
+def _only_added(tokenizers: Iterable[Any], size: int) -> bool:
+    """Return whether all tokens from the id `size` on were added to the tokenizers, such as one for padding."""
+    return all(
+        i in tokenizer.added_tokens_decoder
+        for tokenizer in tokenizers
+        for i in tokenizer.get_vocab().values()
+        if i >= size
+    )
 
 
 def check_tokens(examples: Iterable[Example], rows: int, name: str, tokenizer: Any) -> None:
