@@ -96,7 +96,7 @@ def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -
     separately from the prompt, as the model writes it, and ends with the template's end of turn. If a row has
     `token_ids` that say the same in the teacher's own tokens, those are learned.
     """
-    rendered = [_rendered(row, tokenizer) for row in rows]
+    rendered = [rendered_row(row, tokenizer) for row in rows]
     wanted = [(row, one) for row, one in zip(rows, rendered, strict=True) if not isinstance(one, str)]
     kept, prompts = [row for row, _ in wanted], [prompt for _, (prompt, _) in wanted]
     ids = _tokenize(tokenizer, prompts + [completion for _, (_, completion) in wanted])
@@ -109,7 +109,7 @@ def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -
     ]
 
 
-def _rendered(row: Mapping[str, Any], tokenizer: Any) -> tuple[str, str] | str:
+def rendered_row(row: Mapping[str, Any], tokenizer: Any) -> tuple[str, str] | str:
     """Return (prompt, completion) of a row as texts, or the reason to drop it."""
     if not _ends_with_assistant(row):
         return "no_assistant_turn"

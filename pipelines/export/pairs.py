@@ -90,8 +90,8 @@ def _outline(file: Path) -> pl.DataFrame:
     parts = []
     for rows in read_frames(file, ("prompt_id", "verdict", "rewritten_from", "messages")):
         rewritten = pl.col("rewritten_from").is_not_null() if "rewritten_from" in rows.columns else pl.lit(False)
-        reason = pl.when(rewritten).then(REASONS.index(REWRITTEN)).when(pl.col("verdict").eq_missing("correct"))
-        reason = reason.then(PAIRED).otherwise(REASONS.index(NOT_CORRECT)).cast(pl.Int8).alias("reason")
+        judged = pl.when(pl.col("verdict").eq_missing("correct")).then(PAIRED).otherwise(REASONS.index(NOT_CORRECT))
+        reason = pl.when(rewritten).then(REASONS.index(REWRITTEN)).otherwise(judged).cast(pl.Int8).alias("reason")
         parts.append(rows.select(PROMPT_HASH, LAST_BYTES, reason))
     return pl.concat(parts)
 
@@ -99,11 +99,12 @@ def _outline(file: Path) -> pl.DataFrame:
 def _wrong_outline(file: Path) -> pl.DataFrame:
     """Return row number, hash of the prompt and bytes of the wrong traces that ended by themselves with an answer."""
     of_traces = "status" in pl.read_parquet_schema(file)
-    columns = ("prompt_id", "status", "finish_reason", "reasoning", "answer")
+    columns = ("prompt_id", "status", "finish_reason", "reasoning", "answer", "fault")
     wrong, size = (ENDED_WRONG, TRACE_BYTES) if of_traces else (pl.col("verdict") == "wrong", LAST_BYTES)
     parts, seen = [pl.DataFrame(schema={"row": pl.UInt32, "prompt": pl.UInt64, "bytes": pl.Int64})], 0
     for rows in read_frames(file, columns if of_traces else ("prompt_id", "verdict", "messages")):
-        parts.append(rows.with_row_index("row", offset=seen).filter(wrong).select("row", PROMPT_HASH, size))
+        sound = pl.col("fault").is_null() if "fault" in rows.columns else pl.lit(True)
+        parts.append(rows.with_row_index("row", offset=seen).filter(wrong, sound).select("row", PROMPT_HASH, size))
         seen += len(rows)
     return pl.concat(parts)
 
@@ -130,7 +131,7 @@ def _text(row: dict[str, Any]) -> str:
     if "answer" not in row:
         content: str = row["messages"][-1]["content"]
         return content
-    return join_reasoning(row["reasoning"], row["answer"])
+    return join_reasoning(row["reasoning"], row["answer"], row.get("wrapping"))
 
 
 def paired_rows(

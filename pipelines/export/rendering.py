@@ -4,12 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from generators.contract.chat import completion_text, render_prompt
 from generators.contract.completions import split_reasoning
 from generators.contract.errors import InputError
 from generators.contract.models import model_path
 
-REFUSED = "template_refuses"
+DIFFER = "prompts_differ"  # the template begins the turn in another way, with reasoning and without
 
 
 class Renderer:
@@ -31,27 +30,49 @@ class Renderer:
         self.adds_bos = bool(ids) and ids[0] == self.tokenizer.bos_token_id
         self.rendered = self.dropped = 0
 
-    def texts(self, row: Mapping[str, Any], completions: Sequence[str]) -> tuple[str, list[str]] | str:
-        """Return the prompt and its completions with their ends, or REFUSED if the template does not accept the row."""
-        from jinja2 import TemplateError
+    def texts(self, row: Mapping[str, Any], *others: str) -> tuple[str, ...] | str:
+        """Return the prompt, the row's completion and the `others` for the same prompt, each with its end.
 
-        messages, switches = row["messages"], switches_of(row)
-        try:
-            prompt = render_prompt(self.tokenizer, messages[:-1], *([switches] if switches else []))
-            self._count(messages, switches)
-        except TemplateError:
-            return REFUSED
-        return prompt, [completion_text(self.tokenizer, prompt, content) for content in completions]
+        Or the reason why the row cannot be learned with this template, as `distill.training.examples.encode` has it.
+        """
+        from distill.training.examples import rendered_row
+
+        *before, last = row["messages"]
+        found = [rendered_row(row, self.tokenizer)]
+        self._count(row)
+        found += [
+            rendered_row({**row, "messages": [*before, {**last, "content": said}]}, self.tokenizer) for said in others
+        ]
+        pairs = []
+        for one in found:
+            if isinstance(one, str):
+                return str(one)
+            pairs.append(one)
+        prompt = pairs[0][0]
+        return DIFFER if any(other != prompt for other, _ in pairs) else (prompt, *(text for _, text in pairs))
+
+    def token_ids(self, rows: Sequence[Mapping[str, Any]]) -> list[tuple[list[int], int] | str]:
+        """Return the token ids of each row and where its completion begins, or why the row cannot be learned."""
+        from distill.training.examples import encode
+
+        examples = encode(rows, self.tokenizer, 1 << 30)
+        return [str(one) if isinstance(one, str) else (one.token_ids.tolist(), one.target_start) for one in examples]
 
     def without_bos(self, prompt: str) -> str:
         """Return the prompt without the token that a trainer's tokenizer puts before any text by itself."""
         return prompt.removeprefix(self.tokenizer.bos_token) if self.adds_bos else prompt
 
-    def _count(self, messages: Sequence[Mapping[str, str]], switches: Mapping[str, Any]) -> None:
-        reasoning, _ = split_reasoning(messages[-1]["content"])
+    def _count(self, row: Mapping[str, Any]) -> None:
+        from jinja2 import TemplateError
+
+        reasoning, _ = split_reasoning(row["messages"][-1]["content"])
         if not (reasoning or "").strip():
             return
-        whole = self.tokenizer.apply_chat_template([dict(m) for m in messages], tokenize=False, **switches)
+        messages = [dict(message) for message in row["messages"]]
+        try:
+            whole = self.tokenizer.apply_chat_template(messages, tokenize=False, **switches_of(row))
+        except TemplateError:
+            return
         self.rendered += 1
         self.dropped += (reasoning or "").strip() not in whole
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pipelines.export.corpus_files import ABOUT, KWARGS, Corpus, count, read_rows
+from pipelines.export.corpus_files import ABOUT, KWARGS, Corpus, count, read_frames
 from pipelines.export.rendering import Renderer
 from pipelines.export.soft_targets import SoftTargets
 
 Ending = Literal["jsonl", "parquet"]
 Row = dict[str, Any]
-Convert = Callable[[Row], Row | str]  # a corpus row -> the columns of its form, or the reason why it is left out
+Convert = Callable[[list[Row]], list[Row | str]]  # corpus rows -> the columns of their form, or why one is left out
 
 NO_TURN = "no_assistant_turn"
 UNRENDERED = (
@@ -50,23 +50,34 @@ def corpus_parts(asked: Request, convert: Convert, schema: Mapping[str, Any], *,
     """Return one part a split: each corpus row converted, with the columns that say what it is if `about` is on."""
     corpus, targets = asked.corpus, asked.soft_targets
     types = dict(schema) | (corpus.about if about else {}) | (targets.schema if targets else {})
-    columns = ("messages", KWARGS, *ABOUT, *(("token_ids",) if targets else ()))
+    columns = ("messages", KWARGS, *ABOUT, *(("token_ids",) if targets or asked.renderer else ()))
 
     def rows(split: str) -> Iterator[Row | str]:
-        for row in read_rows(corpus.files[split], columns):
-            yield _whole(row, asked, convert, about)
+        for frame in read_frames(corpus.files[split], columns):
+            several = frame.to_dicts()
+            yield from _whole(several, asked, convert, about)
 
     return [Part(split, count(file), rows(split), types) for split, file in corpus.files.items()]
 
 
-def _whole(row: Row, asked: Request, convert: Convert, about: bool) -> Row | str:
-    if not ends_with_assistant(row["messages"]):
-        return NO_TURN
-    made = convert(row)
-    if isinstance(made, str):
-        return made
-    soft = asked.soft_targets.columns(row) if asked.soft_targets else {}
-    return soft if isinstance(soft, str) else made | (asked.corpus.about_row(row) if about else {}) | soft
+def _whole(rows: list[Row], asked: Request, convert: Convert, about: bool) -> Iterator[Row | str]:
+    fit = [row for row in rows if ends_with_assistant(row["messages"])]
+    soft = asked.soft_targets.columns(fit) if asked.soft_targets else [{}] * len(fit)
+    found = zip(fit, convert(fit), soft, strict=True)
+    for row in rows:
+        if not ends_with_assistant(row["messages"]):
+            yield NO_TURN
+            continue
+        _, made, targets = next(found)
+        if isinstance(made, str) or isinstance(targets, str):
+            yield made if isinstance(made, str) else str(targets)
+        else:
+            yield made | (asked.corpus.about_row(row) if about else {}) | targets
+
+
+def each(convert: Callable[[Row], Row | str]) -> Convert:
+    """Return a function that converts rows one by one."""
+    return lambda rows: [convert(row) for row in rows]
 
 
 def ends_with_assistant(messages: list[Row] | None) -> bool:

@@ -3,15 +3,19 @@
 Shape suffixes: N completion tokens, K stored tokens at each of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from generators.contract.errors import InputError
 
+if TYPE_CHECKING:
+    from distill.training.examples import Example
+
 MISSING = "no_soft_targets"
+NO_LIMIT = 1 << 30  # tokens of a row
 
 
 class SoftTargets:
@@ -47,14 +51,15 @@ class SoftTargets:
             "target_tail_logprob": pl.List(pl.Float32),
         } | ({"target_weights": floats} if known.sampled else {})
 
-    def columns(self, row: Mapping[str, Any]) -> dict[str, Any] | str:
-        """Return the columns of a corpus row, or MISSING if the store has no targets of its tokens."""
-        from distill.soft_targets.store import target_key
-        from distill.training.examples import Example, encode
+    def columns(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any] | str]:
+        """Return the columns of corpus rows; MISSING where the store has no targets of a row's tokens."""
+        from distill.training.examples import encode
 
-        (example,) = encode([row], self.tokenizer, 1 << 30)
-        if not isinstance(example, Example):
-            return example
+        return [one if isinstance(one, str) else self._row(one) for one in encode(rows, self.tokenizer, NO_LIMIT)]
+
+    def _row(self, example: "Example") -> dict[str, Any] | str:
+        from distill.soft_targets.store import target_key
+
         known = self.store.metadata
         key = target_key(example.token_ids, example.target_start, known.teacher, known.revision)
         if not self.store.has(key):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from pipelines.export.request import Part, Request, Row, corpus_parts, json_text, turns
+from pipelines.export.request import Part, Request, Row, corpus_parts, each, json_text, turns
 
 TAKES: frozenset[str] = frozenset()
 SCHEMA = {
@@ -21,7 +21,7 @@ SCHEMA = {
 
 def parts(asked: Request) -> list[Part]:
     """Return the rows whose turns alternate: the last question and its answer, and the turns before."""
-    return corpus_parts(asked, _row, SCHEMA)
+    return corpus_parts(asked, each(_row), SCHEMA)
 
 
 def _row(row: Row) -> Row | str:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from generators.contract.records import MESSAGES
-from pipelines.export.request import UNRENDERED, Part, Request, Row, corpus_parts
+from pipelines.export.request import UNRENDERED, Part, Request, Row, corpus_parts, each
 
 TAKES = frozenset({"tokenizer"})
 SEGMENTS = {"segments": pl.List(pl.Struct({"label": pl.Boolean, "text": pl.String}))}
@@ -28,16 +28,16 @@ def parts(asked: Request) -> list[Part]:
     """Return the messages of every row, or the prompt's and the completion's segment."""
     if asked.renderer is None:
         asked.notes.append(UNRENDERED)
-        return corpus_parts(asked, lambda row: {"messages": row["messages"]}, {"messages": MESSAGES})
-    return corpus_parts(asked, lambda row: _segments(row, asked), SEGMENTS)
+        return corpus_parts(asked, each(lambda row: {"messages": row["messages"]}), {"messages": MESSAGES})
+    return corpus_parts(asked, each(lambda row: _segments(row, asked)), SEGMENTS)
 
 
 def _segments(row: Row, asked: Request) -> Row | str:
     assert asked.renderer
-    found = asked.renderer.texts(row, [row["messages"][-1]["content"]])
+    found = asked.renderer.texts(row)
     if isinstance(found, str):
         return found
-    prompt, (completion,) = found
+    prompt, completion = found
     return {"segments": [{"label": False, "text": prompt}, {"label": True, "text": completion}]}
 
 

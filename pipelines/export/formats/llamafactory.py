@@ -8,7 +8,7 @@ turn.
 from collections.abc import Mapping
 
 from generators.contract.records import MESSAGES
-from pipelines.export.request import Part, Request, Row, corpus_parts, json_text, turns
+from pipelines.export.request import Part, Request, Row, corpus_parts, each, json_text, turns
 
 TAKES: frozenset[str] = frozenset()
 TAGS = {
@@ -22,7 +22,7 @@ TAGS = {
 
 def parts(asked: Request) -> list[Part]:
     """Return the messages of every row whose turns alternate, which LLaMA-Factory demands."""
-    return corpus_parts(asked, _row, {"messages": MESSAGES})
+    return corpus_parts(asked, each(_row), {"messages": MESSAGES})
 
 
 def _row(row: Row) -> Row | str:

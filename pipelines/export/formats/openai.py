@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from generators.contract.errors import RecipeError
-from pipelines.export.request import Part, Request, Row, corpus_parts
+from pipelines.export.request import Part, Request, Row, corpus_parts, each
 
 TAKES: frozenset[str] = frozenset()
 SCHEMA = {"messages": pl.List(pl.Struct({"role": pl.String, "content": pl.String, "weight": pl.Int8}))}
@@ -19,7 +19,7 @@ def parts(asked: Request) -> list[Part]:
     """Return the messages of every row; the API reads JSONL alone."""
     if asked.ending != "jsonl":
         raise RecipeError(f"--format {asked.ending} does not apply to --to openai, which reads jsonl alone")
-    return corpus_parts(asked, _row, SCHEMA, about=False)
+    return corpus_parts(asked, each(_row), SCHEMA, about=False)
 
 
 def _row(row: Row) -> Row:

@@ -49,10 +49,10 @@ def _pair(row: Row, rejected: str, asked: Request) -> Row | str:
         own, switches = switches_of(row), asked.corpus.switches
         set_here = {KWARGS: {name: own.get(name) for name in switches}} if switches else {}
         return {"prompt": prompt, "chosen": [chosen], "rejected": [{**chosen, "content": rejected}], **set_here}
-    found = asked.renderer.texts(row, [chosen["content"], rejected])
+    found = asked.renderer.texts(row, rejected)
     if isinstance(found, str):
         return found
-    text, (better, worse) = found
+    text, better, worse = found
     return {"prompt": asked.renderer.without_bos(text), "chosen": better, "rejected": worse}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from pipelines.export.request import Part, Request, Row, corpus_parts, json_text, turns
+from pipelines.export.request import Part, Request, Row, corpus_parts, each, json_text, turns
 
 TAKES: frozenset[str] = frozenset()
 SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
@@ -16,7 +16,7 @@ SCHEMA = {"conversations": pl.List(pl.Struct({"from": pl.String, "value": pl.Str
 
 def parts(asked: Request) -> list[Part]:
     """Return the conversations whose turns alternate."""
-    return corpus_parts(asked, _row, SCHEMA)
+    return corpus_parts(asked, each(_row), SCHEMA)
 
 
 def _row(row: Row) -> Row | str:

@@ -10,7 +10,7 @@ from typing import Any
 from generators.contract.completions import split_reasoning
 from generators.contract.errors import RecipeError
 from generators.contract.ids import content_id
-from pipelines.export.request import Part, Request, Row, corpus_parts
+from pipelines.export.request import Part, Request, Row, corpus_parts, each
 
 TAKES: frozenset[str] = frozenset()
 HARNESS = "distill-toolkit"
@@ -23,7 +23,7 @@ def parts(asked: Request) -> list[Part]:
         raise RecipeError(f"--format {asked.ending} does not apply to --to sts, which is jsonl alone")
     return [
         Part(part.name, part.total, part.rows, part.schema, sessions=True)
-        for part in corpus_parts(asked, lambda row: _session(row, asked), {}, about=False)
+        for part in corpus_parts(asked, each(lambda row: _session(row, asked)), {}, about=False)
     ]
 
 

@@ -2,7 +2,8 @@
 
 Prompt-completion datasets: https://huggingface.co/docs/trl/dataset_formats. Without a tokenizer both are lists of
 messages, which TRL renders, with `chat_template_kwargs` where a row sets one. With the student's tokenizer both are
-text, as its chat template renders them: exactly what the student would be given, and what it would have to write.
+text, as its chat template renders them, and `input_ids` with `completion_mask` are the tokens, which SFTTrainer takes
+as they are: from the texts it would tokenize both in one piece, and merge tokens where they meet.
 """
 
 from collections.abc import Mapping
@@ -11,10 +12,16 @@ from typing import Any
 import polars as pl
 
 from generators.contract.records import MESSAGES
-from pipelines.export.rendering import switches_of
-from pipelines.export.request import UNRENDERED, Part, Request, Row, corpus_parts
+from pipelines.export.rendering import Renderer, switches_of
+from pipelines.export.request import UNRENDERED, Part, Request, Row, corpus_parts, each
 
 TAKES = frozenset({"tokenizer", "soft_targets"})
+TOKENIZED = {
+    "prompt": pl.String,
+    "completion": pl.String,
+    "input_ids": pl.List(pl.Int32),
+    "completion_mask": pl.List(pl.Int8),
+}
 
 
 def parts(asked: Request) -> list[Part]:
@@ -24,8 +31,9 @@ def parts(asked: Request) -> list[Part]:
         switches = asked.corpus.switches
         own = {"chat_template_kwargs": pl.Struct(switches)} if switches else {}
         schema = {"prompt": MESSAGES, "completion": MESSAGES, **own}
-        return corpus_parts(asked, lambda row: _messages(row, switches), schema)
-    return corpus_parts(asked, lambda row: _text(row, asked), {"prompt": pl.String, "completion": pl.String})
+        return corpus_parts(asked, each(lambda row: _messages(row, switches)), schema)
+    renderer = asked.renderer
+    return corpus_parts(asked, lambda rows: _texts(rows, renderer), TOKENIZED)
 
 
 def _messages(row: Row, switches: Mapping[str, Any]) -> Row:
@@ -34,13 +42,22 @@ def _messages(row: Row, switches: Mapping[str, Any]) -> Row:
     return {"prompt": row["messages"][:-1], "completion": row["messages"][-1:], **set_here}
 
 
-def _text(row: Row, asked: Request) -> Row | str:
-    assert asked.renderer
-    found = asked.renderer.texts(row, [row["messages"][-1]["content"]])
-    if isinstance(found, str):
-        return found
-    prompt, (completion,) = found
-    return {"prompt": asked.renderer.without_bos(prompt), "completion": completion}
+def _texts(rows: list[Row], renderer: Renderer) -> list[Row | str]:
+    return [_text(row, ids, renderer) for row, ids in zip(rows, renderer.token_ids(rows), strict=True)]
+
+
+def _text(row: Row, ids: tuple[list[int], int] | str, renderer: Renderer) -> Row | str:
+    found = renderer.texts(row)
+    if isinstance(found, str) or isinstance(ids, str):
+        return found if isinstance(found, str) else str(ids)
+    (prompt, completion), (tokens, start) = found, ids
+    mask = [0] * start + [1] * (len(tokens) - start)
+    return {
+        "prompt": renderer.without_bos(prompt),
+        "completion": completion,
+        "input_ids": tokens,
+        "completion_mask": mask,
+    }
 
 
 def settings(asked: Request, files: Mapping[str, str]) -> tuple[str, str]:
