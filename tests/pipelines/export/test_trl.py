@@ -13,6 +13,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
 from distill.training.examples import Example, encode
+from generators.contract.files import write_frame
 from generators.contract.models import model_path
 from pipelines.export.export import export
 
@@ -153,3 +154,18 @@ def test_verdicts_are_rewards(run: Path, tmp_path: Path) -> None:
             **columns,
         )
     assert scores == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_switches_of_a_row_reach_the_template(run: Path, tmp_path: Path) -> None:
+    template = "{% if thinking is false %}<|system|>off<|end|>{% endif %}" + R1_DISTILL.replace(
+        ".split('</think>')[-1]", ""
+    )
+    model = student(tmp_path / "student", template)
+    rows = pl.read_parquet(run / "corpus/train.parquet").head(4)
+    switches = pl.Series([None, '{"thinking": false}', '{"thinking": true}', None])
+    write_frame(rows.with_columns(chat_template_kwargs=switches), tmp_path / "corpus.parquet")
+    export(tmp_path / "corpus.parquet", "trl", tmp_path / "out")
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    off = tokenizer("<|system|>off<|end|>", add_special_tokens=False)["input_ids"]
+    ids = [ids for ids, _ in trained_on(model, tmp_path / "out/corpus.jsonl", tmp_path)]
+    assert [one[: len(off)] == off for one in ids] == [False, True, False, False]
