@@ -26,7 +26,7 @@ def add(commands: Any) -> None:
     )
     names = sorted(module.name for module in pkgutil.iter_modules(formats.__path__))
     export.add_argument("--to", required=True, choices=names, help="who reads it; docs/export.md has each form")
-    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder to write into")
+    export.add_argument("--out", type=Path, metavar="DIR", help="the folder to write into; without it, export/FORM")
     export.add_argument("--format", choices=("jsonl", "parquet"), default="jsonl", help="of the files")
     export.add_argument(
         "--student",
@@ -57,7 +57,7 @@ def _export(options: argparse.Namespace) -> None:
     done = export(
         options.corpus,
         options.to,
-        options.out,
+        options.out or Path("export") / options.to,
         ending=options.format,
         tokenizer=options.tokenizer,
         soft_targets=options.soft_targets,

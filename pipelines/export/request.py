@@ -50,6 +50,11 @@ def corpus_parts(asked: Request, convert: Convert, schema: Mapping[str, Any], *,
     """Return one part a split: each corpus row converted, with the columns that say what it is if `about` is on."""
     corpus, targets = asked.corpus, asked.soft_targets
     types = dict(schema) | (corpus.about if about else {}) | (targets.schema if targets else {})
+    if schema and corpus.switches and asked.renderer is None and KWARGS not in schema:
+        asked.notes.append(
+            f"some rows set {', '.join(corpus.switches)} of the chat template, for which this form has no place: set "
+            "what most rows need in the trainer, or split the corpus"
+        )
     columns = ("messages", KWARGS, *ABOUT, *(("token_ids",) if targets or asked.renderer else ()))
 
     def rows(split: str) -> Iterator[Row | str]:

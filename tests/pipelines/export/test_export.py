@@ -274,7 +274,11 @@ def test_wrong_requests_say_what_is_accepted(run: Path, tmp_path: Path) -> None:
 
 
 def test_the_command_prints_what_was_written(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: pl.DataFrame
+    run: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    rows: pl.DataFrame,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     arguments = ["export", str(run), "--to", "trl", "--out", str(tmp_path)]
     assert main(arguments) == 0
@@ -285,6 +289,9 @@ def test_the_command_prints_what_was_written(
     assert main(arguments) == 2
     assert "--replace" in capsys.readouterr().err
     assert main([*arguments, "--replace", "--limit", "0"]) == 2
+    monkeypatch.chdir(tmp_path)
+    assert main(["export", str(run), "--to", "sharegpt"]) == 0
+    assert (tmp_path / "export/sharegpt/train.jsonl").exists()
 
 
 def test_switches_of_the_template_travel(run: Path, tmp_path: Path) -> None:
@@ -298,3 +305,6 @@ def test_switches_of_the_template_travel(run: Path, tmp_path: Path) -> None:
             {"enable_thinking": None, "effort": None},
             {"enable_thinking": True, "effort": "low"},
         ]
+    for form in ("llamafactory", "axolotl", "alpaca", "sharegpt", "openai"):
+        done = export(tmp_path / "corpus.parquet", form, tmp_path / form)
+        assert any("some rows set enable_thinking, effort of the chat template" in note for note in done.notes)
