@@ -18,7 +18,7 @@ from rich.table import Table
 from filters.audit import ErrorRates, disagreement
 from filters.verification.pool import Pool, Task
 from filters.verification.verdicts import Item, Verdict, check_options
-from generators.contract.completions import split_reasoning
+from generators.contract.completions import join_reasoning, read_text
 from generators.contract.errors import InputError, MissingFile, RecipeError
 from generators.contract.files import replace_durably, write_text
 from generators.contract.records import STATUSES
@@ -273,10 +273,17 @@ def item_of(row: Row, reference_field: str, response_field: str, answer_only: bo
     """Return a row as the verifier's item; a null response is an empty one."""
     response = value_at(row, response_field)
     text = "" if response is None else str(response)
-    reasoning, answer = (None, text) if answer_only else split_reasoning(text)
+    reasoning, answer = (None, text) if answer_only else as_written(text)
     finish_reason = row.get("finish_reason")
     ended = finish_reason if finish_reason in ("length", "error") else "stop"
     return Item(answer, str(value_at(row, reference_field)), reasoning, finish_reason=ended, bare=answer_only)
+
+
+def as_written(text: str) -> tuple[str | None, str]:
+    """Split a response; one whose marks are not `<think>` to the letter stays whole, for verifiers of its format."""
+    found = read_text(text)
+    exact = join_reasoning(found.reasoning, found.answer, found.wrapping).strip().endswith(text.strip())
+    return (found.reasoning, found.answer) if exact else (None, text)
 
 
 def verdict_line(number: int, row: Row, verdict: Verdict) -> dict[str, Any]:

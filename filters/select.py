@@ -1,9 +1,9 @@
 """Selection of the traces to train on: every trace stays in the file, with the first reason to drop it, if any.
 
 The reasons, in order of precedence: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error,
-unverified, short_reasoning, long_completion, the reasons of text/readability.py, exact_duplicate, near_duplicate,
-same_path, over_cap. The last four compare the remaining samples of a prompt with each other, in the order of the sample
-index.
+unverified, stray_marks, short_reasoning, long_completion, the reasons of text/readability.py, exact_duplicate,
+near_duplicate, same_path, over_cap. The last four compare the remaining samples of a prompt with each other, in the
+order of the sample index.
 """
 
 from collections import Counter
@@ -19,8 +19,8 @@ from filters.text.readability import ReadabilityConfig, unreadable
 from filters.text.solution_signature import solution_signature
 from generators.contract.config import Config
 from generators.contract.errors import InputError, NothingKept
-from generators.contract.files import replace_durably
-from generators.contract.records import SELECTED
+from generators.contract.files import replace_durably, scan_rows
+from generators.contract.records import SELECTED, TRACE
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, counts_by_reason
 
 READ_ROWS = 4000  # texts held in memory at a time
@@ -60,7 +60,7 @@ def select(
     A trace without a verdict whose prompt has a verifier raises InputError. NothingKept is raised, after the file is
     written, if no trace is kept; it names the most frequent reasons.
     """
-    rows = pl.scan_parquet(traces).select(facts()).collect()
+    rows = scan_rows(traces, TRACE).select(facts()).collect()
     judged = pl.read_parquet(verdicts).drop("seconds").rename({"reason": "verdict_reason"})
     rows = rows.join(judged, on="trace_id", how="left", maintain_order="left").with_row_index("row")
     check_verdicts(rows, verdicts, prompts)
@@ -88,6 +88,7 @@ def facts() -> list[pl.Expr]:
     share = pl.when(length > 0).then(reasoning / length).otherwise(0.0)
     return [
         pl.col("trace_id", "prompt_id", "sample_index", "finish_reason", "completion_tokens"),
+        pl.col("fault").is_not_null().alias("faulty"),
         pl.col("reasoning").fill_null("").str.strip_chars().eq("").alias("unreasoned"),
         (share * pl.col("completion_tokens")).alias("reasoning_tokens"),
     ]
@@ -114,6 +115,7 @@ def own_reason(config: SelectConfig) -> pl.Expr:
         *((name, status == name) for name in ("wrong", "unparseable", "timeout")),
         ("verifier_error", status == "error"),
         ("unverified", status.is_null() & (not config.keep_unverified)),
+        ("stray_marks", pl.col("faulty")),
     ]
     if config.min_reasoning_tokens is not None:
         reasons.append(("short_reasoning", pl.col("reasoning_tokens") < config.min_reasoning_tokens))
@@ -187,10 +189,10 @@ def label_samples(samples: pl.DataFrame, config: SelectConfig) -> list[tuple[int
 
 def write_selected(traces: Path, rows: pl.DataFrame, path: Path) -> None:
     """Join the labels to the traces, without holding the texts in memory."""
-    added = [name for name in SELECTED if name not in pl.read_parquet_schema(traces)]
+    added = [name for name in SELECTED if name not in TRACE]
     labels = rows.select("trace_id", *added).lazy()
     partial = path.with_name(path.name + ".partial")
-    selected = pl.scan_parquet(traces).join(labels, on="trace_id", how="left", maintain_order="left")
+    selected = scan_rows(traces, TRACE).join(labels, on="trace_id", how="left", maintain_order="left")
     selected.select(*SELECTED).cast(pl.Schema(SELECTED)).sink_parquet(partial, compression="zstd")
     replace_durably(partial, path)
 

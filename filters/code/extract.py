@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from filters.code.names import Piece, piece_of
-from filters.text.final_answer import ANSWER_CLOSE, ANSWER_OPEN, CLOSE
+from filters.text.final_answer import ANSWER_CLOSE, ANSWER_OPEN, after_thinking
 from filters.verification.verdicts import Item, Judgement, unparseable
+from generators.contract.completions.marks import ANY_OPENED
 
 FENCE = re.compile(  # it opens at the start of a line or after a colon, and closes at the end of one
     r"^(?:[^\n`]*[:\uff1a])?([ \t]*)(?:```+|~~~+)[ \t]*([\w+.-]*)[^\n]*\n"
@@ -66,8 +67,8 @@ class Wanted:
 
 def program_of(item: Item, wanted: Wanted) -> str | Judgement:
     """Return the program: from the last `<answer>` if there is one in it, else from the whole text after thinking."""
-    text = item.answer.rpartition(CLOSE)[2].replace("\r\n", "\n")
-    if not text.strip() or text.lstrip().startswith("<think>"):
+    text = after_thinking(item.answer).replace("\r\n", "\n")
+    if not text.strip() or ANY_OPENED.match(text.lstrip()):
         return unparseable("thinking never ended" if item.reasoning or text.strip() else "the answer is empty")
     before, opened, tagged = text.rpartition(ANSWER_OPEN)
     if opened and isinstance(program := program_in(tagged.partition(ANSWER_CLOSE)[0], item, wanted), str):

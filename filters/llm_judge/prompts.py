@@ -11,7 +11,7 @@ from itertools import count
 from typing import Literal
 
 from filters.llm_judge.guard import FINAL_CHARS, forgery, reason_against
-from filters.text.final_answer import Answer, final_answer
+from filters.text.final_answer import Answer, after_thinking, final_answer, never_ends
 from filters.verification.verdicts import Item, Judgement
 from generators.contract.ids import content_id
 
@@ -140,8 +140,8 @@ def words_said(reply: str) -> list[str]:
 
     A verdict stands in a tag; if there is no tag, in JSON, in a box or after "Verdict:"; else alone on the last line.
     """
-    text = reply.rpartition("</think>")[2].strip()
-    if "<think>" in text:
+    text = after_thinking(reply).strip()
+    if never_ends(text):
         return []
     marks = TAGGED.findall(text) or ["".join(groups) for groups in MARKED.findall(text)]  # exactly one group matches
     return [word_of(mark) for mark in marks or [text.rpartition("\n")[2]]]

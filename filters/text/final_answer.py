@@ -9,17 +9,9 @@ from dataclasses import dataclass
 from filters.text.boxes import box_places, boxed, joined_boxes, separate_boxes, with_braces
 from filters.text.commitment import BUT, HEDGE, NOT, committed, is_denied
 from filters.verification.verdicts import Item, Judgement, unparseable
+from generators.contract.completions.marks import ANY_CLOSED, ANY_OPENED, Mentions
 
-OPEN, CLOSE = "<think>", "</think>"
 ANSWER_OPEN, ANSWER_CLOSE = "<answer>", "</answer>"
-# Every model's marks of its thinking: the closing ones, then those that open.
-CLOSED = re.compile(
-    r"</think\s*>|<\|end_of_thought\|>|</(?:thinking|thought|thoughts|reasoning|seed:think)>|\[/THINK\]|◁/think▷|<\|/think\|>"
-    r"|<\|channel\|>final<\|message\|>"
-)
-OPENED = re.compile(
-    r"<think\s*>|<\|begin_of_thought\|>|<(?:thinking|thought|thoughts|seed:think)>|\[THINK\]|◁think▷|<\|think\|>"
-)
 STATED = re.compile(
     r"\b(final\s+)?(?:answer|antwort|réponse|respuesta|ответ)\W{0,3}(?:(?:is|ist|est|es)\b\s*:?|:)|(最终)?答案(?:是|为)?\s*[:\uff1a]?|^A:",
     re.IGNORECASE | re.MULTILINE,
@@ -79,7 +71,7 @@ def final_answer(item: Item) -> Answer | Judgement:
     """Return the answer, or why there is none: unfinished thinking, a cut-off, a loop, an empty completion."""
     text = after_thinking(item.answer)
     text = (text if text.isascii() else text.translate(PLAIN)).strip()
-    if not text or OPENED.search(text):
+    if not text or never_ends(text):
         return unparseable("thinking never ended" if item.reasoning or text else "the answer is empty")
     text = with_braces(text)
     marked, boxes = marked_answer(text)
@@ -102,8 +94,13 @@ def final_answer(item: Item) -> Answer | Judgement:
 
 def after_thinking(text: str) -> str:
     """Return the text after the last mark that closes a model's thinking."""
-    last = max((match.end() for match in CLOSED.finditer(text)), default=0)
+    last = max((match.end() for match in Mentions(text).find(ANY_CLOSED)), default=0)
     return text[last:]
+
+
+def never_ends(text: str) -> bool:
+    """Return whether thinking begins in a text in which none ends; a mark that is only mentioned begins none."""
+    return next(Mentions(text).find(ANY_OPENED), None) is not None
 
 
 def unfinished(text: str, finish_reason: str, stated: str | None) -> str | None:

@@ -9,9 +9,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from filters.text.final_answer import OPENED, after_thinking
+from filters.text.final_answer import after_thinking
 from filters.text.ifeval import bind, loosened
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable
+from generators.contract.completions.marks import ANY_OPENED
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -30,7 +31,7 @@ def verify(item: Item) -> Judgement:
         loose = {kind: None if followed_loosely(check, text) else strict[kind] for kind, check in checks}
     except (ValueError, TypeError) as error:
         return broken(f"the reference's instructions: {error}")
-    if not text or OPENED.match(text):
+    if not text or ANY_OPENED.match(text):
         return unparseable("thinking never ended" if item.reasoning or text else "the answer is empty")
     return judged(strict, loose, bool(item.options.get("loose", False)))
 

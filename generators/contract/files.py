@@ -16,6 +16,13 @@ def frame(rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.Da
     return pl.DataFrame(rows, schema=dict(schema), orient="row")
 
 
+def scan_rows(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
+    """Return the rows of a parquet file; columns of `schema` that it lacks, as an older version wrote it, are null."""
+    rows = pl.scan_parquet(path)
+    lacking = schema.keys() - set(rows.collect_schema().names())
+    return rows.with_columns(pl.lit(None, schema[name]).alias(name) for name in schema if name in lacking)
+
+
 def write_frame(data: pl.DataFrame, path: Path, *, compression: Literal["zstd", "lz4"] = "zstd") -> None:
     """Write parquet so that `path` either holds all of `data` or does not exist."""
     path.parent.mkdir(parents=True, exist_ok=True)

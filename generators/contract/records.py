@@ -37,6 +37,8 @@ TRACE: dict[str, Any] = {
     "prompt_tokens": pl.Int32,
     "completion_tokens": pl.Int32,
     "token_ids": pl.List(pl.Int32),  # of the completion, where the engine returns them
+    "wrapping": pl.List(pl.String),  # texts before the reasoning, between it and the answer, after it; null = unknown
+    "fault": pl.String,  # why the text is never learned, such as a thinking mark inside the answer; null = none
 }
 
 STATUSES = ("correct", "wrong", "unparseable", "timeout", "error")

@@ -32,7 +32,7 @@ MOST_READS = 4  # of a segment on average, beyond which distributing costs less 
 GROUP_BYTES = 16 << 20  # of a row group
 FOLDED = 64  # parts whose facts are summed at once
 BYTES_PER_TOKEN = 8  # text and id
-LONG = ("reasoning", "answer", "error", "token_ids")  # columns whose minimum and maximum are useless
+LONG = ("reasoning", "answer", "error", "token_ids", "wrapping", "fault")  # whose minimum and maximum are useless
 REPETITIVE = ["prompt_id", "teacher", "revision", "sampling", "finish_reason"]  # dictionary encoding shrinks these
 
 SCHEMA = pl.DataFrame(schema=TRACE).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
@@ -182,7 +182,11 @@ def read_table(segment: Path) -> pa.Table:
     """Return all rows of a segment."""
     if segment.suffix == ".parquet":
         with pq.ParquetFile(segment) as file:
-            return file.read(use_threads=False).select(SCHEMA.names).cast(SCHEMA)
+            rows = file.read(use_threads=False)
+        for name in SCHEMA.names:
+            if name not in rows.column_names:  # written by an older version
+                rows = rows.append_column(name, pa.nulls(rows.num_rows, SCHEMA.field(name).type))
+        return rows.select(SCHEMA.names).cast(SCHEMA)
     return read_segment(segment).to_arrow(compat_level=pl.CompatLevel.oldest())
 
 

@@ -24,7 +24,7 @@ import polars as pl
 from xxhash import xxh3_64_intdigest
 
 from generators.contract.errors import InUse
-from generators.contract.files import write_frame
+from generators.contract.files import scan_rows, write_frame
 from generators.contract.records import TRACE
 
 FSYNC_S = 1.0
@@ -232,7 +232,7 @@ def _read(segment: Path, columns: list[str] | None = None) -> pl.DataFrame:
             return _parse(segment).select(columns or list(TRACE))
         except FileNotFoundError:  # the writer has sealed it since it was listed
             segment = segment.with_suffix(".parquet")
-    return pl.read_parquet(segment, columns=columns)
+    return scan_rows(segment, TRACE).select(columns or list(TRACE)).collect()
 
 
 def _parse(path: Path) -> pl.DataFrame:

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from generators.contract.chat import opened_by_template, render_prompt
-from generators.contract.completions import split_reasoning
+from generators.contract.chat import render_prompt
+from generators.contract.completions import ends_opened, read_text
 from generators.contract.engine import Outcome, SampleRequest, SamplingConfig
 from generators.contract.errors import TemplateRefuses
 
@@ -14,11 +14,12 @@ from generators.contract.errors import TemplateRefuses
 class TokenizedPrompt:
     """A prompt as the model reads it.
 
-    opened: the chat template opened `<think>`. refusal: why the template refuses the prompt.
+    opened: the prompt's end from the mark on with which the chat template opens thinking; empty: it opens none.
+    refusal: why the template refuses the prompt.
     """
 
     token_ids: tuple[int, ...]
-    opened: bool
+    opened: str = ""
     refusal: str = ""
 
 
@@ -36,10 +37,10 @@ def tokenize_prompts(
         try:
             texts[prompt_id] = render_prompt(tokenizer, chat, kwargs)
         except TemplateRefuses as error:
-            refusals[prompt_id] = TokenizedPrompt((), False, str(error))
+            refusals[prompt_id] = TokenizedPrompt((), refusal=str(error))
     encoded = tokenizer(list(texts.values()), add_special_tokens=False)["input_ids"] if texts else []
     return refusals | {
-        prompt_id: TokenizedPrompt(tuple(ids), opened_by_template(text))
+        prompt_id: TokenizedPrompt(tuple(ids), ends_opened(text))
         for (prompt_id, text), ids in zip(texts.items(), encoded, strict=True)
     }
 
@@ -66,10 +67,8 @@ def sampled_row(
     spoken = token_ids[:-1] if finish_reason == "stop" else token_ids
     # keep special tokens: where <think> is one, skipping it would lose the split
     text = tokenizer.decode(spoken, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    reasoning, answer = split_reasoning(text, prompt.opened)
     return request.row(
-        reasoning=reasoning,
-        answer=answer,
+        **read_text(text, prompt.opened).columns(),
         finish_reason=finish_reason,
         prompt_tokens=len(prompt.token_ids),
         completion_tokens=len(token_ids),

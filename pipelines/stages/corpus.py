@@ -121,7 +121,7 @@ def _as_corpus(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
 
 
 def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
-    content = join_reasoning(row["reasoning"], row["answer"])
+    content = join_reasoning(row["reasoning"], row["answer"], row.get("wrapping"))
     copied = ("trace_id", "prompt_id", "domain", "source", "license", "teacher", "verifier", "reference", "solve_rate")
     return {
         **{key: row[key] for key in copied},
@@ -139,7 +139,8 @@ def _unfiltered(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
     """Return all completed traces of the training prompts, right or wrong: the control of rejection sampling."""
     if "rewritten_from" in traces.columns:
         traces = traces.filter(pl.col("rewritten_from").is_null())
-    rows = _as_corpus(traces.filter(pl.col("finish_reason") == "stop"), config)
+    sound = pl.col("fault").is_null() if "fault" in traces.columns else True
+    rows = _as_corpus(traces.filter(pl.col("finish_reason") == "stop", sound), config)
     return rows.filter(pl.col("split") == "train")
 
 

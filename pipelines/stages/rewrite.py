@@ -26,9 +26,9 @@ from filters.verify import VerifyConfig, build_worker, check_prompts, prompts_by
 from generators.contract.completions import CLOSE, OPEN
 from generators.contract.config import ModelName
 from generators.contract.engine import SamplingConfig
-from generators.contract.files import frame, replace_durably, write_frame
+from generators.contract.files import frame, replace_durably, scan_rows, write_frame
 from generators.contract.ids import content_id, prompt_id_of
-from generators.contract.records import PROMPT, REWRITTEN
+from generators.contract.records import PROMPT, REWRITTEN, SELECTED
 from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts, Stream, Worker, counts_by_reason
 from generators.generate import generate
 from generators.sampling.adaptive import AdaptiveConfig
@@ -220,7 +220,7 @@ def as_written(row: Mapping[str, Any], reasoning: str, summary: str) -> dict[str
     share = (len(reasoning) + len(summary)) / (len(row["reasoning"] or "") + len(row["answer"]))
     tokens = row["completion_tokens"]
     length = {"completion_tokens": round(tokens * share)} if tokens is not None else {}
-    return {"reasoning": reasoning, "answer": summary, "drop_reason": None, **length}
+    return {"reasoning": reasoning, "answer": summary, "wrapping": None, "fault": None, "drop_reason": None, **length}
 
 
 def verify_replies(replies: Sequence[Reply], build: Callable[[], Worker], stream: Stream) -> None:
@@ -264,7 +264,7 @@ def write_rewritten(
         became=pl.when(pl.col("rewrite_failure").is_null()).then(pl.lit("rewritten")).otherwise(failed)
     )
     originals = (
-        pl.scan_parquet(selected)
+        scan_rows(selected, SELECTED)
         .join(became, on="trace_id", how="left", maintain_order="left")
         .with_columns(pl.coalesce("drop_reason", "became").alias("drop_reason"), rewritten_from=pl.lit(None, pl.String))
     )

@@ -13,6 +13,7 @@ FIELDS = (
 )  # fmt: skip
 CONTENTS = ("content", "text", "parts", "output", "response", "output_text")
 THINKING = ("thinking", "reasoning", "thought", "reasoning.text", "reasoning.summary", "reasoning_text", "summary_text")
+USUAL = "\n\n"  # between thinking and answer, where a server has cut it off: as most models write
 HIDDEN = ("redacted_thinking", "reasoning.encrypted", "encrypted")
 SPOKEN = ("text", "output_text", "input_text", "message", "")
 
@@ -109,9 +110,11 @@ def _merged(thought: str, text: str) -> Completion:
         answer = answer or field_.answer
         fault = fault or (None if answer == field_.answer else "two different answers, in the text and in a field")
     lead = thought[: len(thought) - len(thought.lstrip("\n"))] or "\n"
+    if not answer:
+        return Completion(reasoning, "", (OPEN + lead, "", ""), fault)
     trail = thought[len(thought.rstrip("\n")) :] or "\n"
     blanks, after = _blanks(text if spoken.reasoning is None else spoken.wrapping[1].rpartition(CLOSE)[2] + answer)  # type: ignore[index]
-    return Completion(reasoning, answer, (OPEN + lead, f"{trail}{CLOSE}{blanks or chr(10)}", after), fault)
+    return Completion(reasoning, answer, (OPEN + lead, f"{trail}{CLOSE}{blanks or USUAL}", after), fault)
 
 
 def _blanks(text: str) -> tuple[str, str]:

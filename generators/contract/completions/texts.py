@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from re import Match, Pattern
+from typing import Any
 
 from generators.contract.completions.marks import (
     ANY_OPENED,
@@ -47,6 +48,11 @@ class Completion:
     fault: str | None = None
     refusal: str | None = None
 
+    def columns(self) -> dict[str, Any]:
+        """Return the columns of a trace row."""
+        wrapping = None if self.wrapping is None else list(self.wrapping)
+        return {"reasoning": self.reasoning, "answer": self.answer, "wrapping": wrapping, "fault": self.fault}
+
 
 def split_reasoning(text: str, opened: bool | str = False) -> tuple[str | None, str]:
     """Split a completion's text into (reasoning, answer), like `read_text`."""
@@ -77,6 +83,12 @@ def read_text(text: str, opened: bool | str = False) -> Completion:
     else:
         found = _marked(text, opened)
     return found if found.fault else replace(found, fault=_stray(found))
+
+
+def ends_opened(prompt: str) -> str:
+    """Return a rendered prompt's end from the mark on with which it opens thinking; empty where it opens none."""
+    end = ENDS_OPENED.search(prompt, max(0, len(prompt) - EDGE_CHARS))
+    return end[0] if end else ""
 
 
 def trimmed(text: str) -> str:

@@ -289,8 +289,7 @@ class HttpEngine(AsyncEngine):
         if prompt and reply.token_ids is not None:
             return sampled_row(request, prompt, self.tokenizer, reply.token_ids, reply.finish_reason)
         return request.row(
-            reasoning=reply.reasoning,
-            answer=reply.answer,
+            **reply.completion.columns(),
             finish_reason=reply.finish_reason,
             prompt_tokens=len(prompt.token_ids) if prompt else reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,

@@ -8,12 +8,8 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from generators.contract.completions import split_reasoning
+from generators.contract.completions import Completion, finish_reason, is_refusal, read_message
 
-STOPPED = ("stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls", "function_call")
-CUT = ("length", "max_tokens", "model_length")
-REFUSED = ("content_filter", "safety", "refusal")
-REASONING = ("reasoning_content", "reasoning")
 INT32 = 2**31
 EXCERPT = 200  # characters of a server's own message in an error
 
@@ -32,36 +28,42 @@ class Fault(Exception):
 class Reply:
     """A completion as parsed from a server's reply."""
 
-    reasoning: str | None
-    answer: str
+    completion: Completion
     finish_reason: str
     prompt_tokens: int | None
     completion_tokens: int | None
     token_ids: list[int] | None
 
+    @property
+    def reasoning(self) -> str | None:
+        """The completion's reasoning."""
+        return self.completion.reasoning
 
-def read_reply(body: bytes, most: int, opened: bool | None = None) -> Reply:
+    @property
+    def answer(self) -> str:
+        """The completion's answer."""
+        return self.completion.answer
+
+
+def read_reply(body: bytes, most: int, opened: bool | str = False) -> Reply:
     """Return the reply's only completion; raise a Fault where there is none.
 
-    most: max_tokens of the request. opened: the prompt ended in `<think>`, which the reply does not repeat.
+    most: max_tokens of the request. opened: the prompt ended in a mark that opens thinking, which the reply does not
+    repeat (see completions.read_text). A refusal is a Fault whatever tokens it cost.
     """
     reply = parse(body)
     choice = first(reply.get("choices"), reply)
     message = table(choice, "message") or choice
     usage = table(reply, "usage")
-    text = text_of(message.get("content", message.get("text")))
-    thought = next((message[key] for key in REASONING if isinstance(message.get(key), str) and message[key]), None)
+    completion = read_message(message, opened)
     ids, tokens = ids_of(choice), count_of(usage, "completion_tokens")
-    if not (text.strip() or thought or tokens or ids):
-        refusal = message.get("refusal")
-        raise Fault(f"the server refuses: {excerpt(refusal)}", final=True) if refusal else Fault("the reply is empty")
-    if thought is None:
-        thought, answer = split_reasoning(text, bool(opened))
-    else:
-        thought, answer = thought.strip("\n"), text.strip()
+    if completion.refusal:
+        raise Fault(f"the server refuses: {excerpt(completion.refusal)}", final=True)
+    if not (completion.answer or completion.reasoning or tokens or ids):
+        raise Fault("the reply is empty")
     tokens = len(ids) if ids else tokens
     finish = finish_of(choice.get("finish_reason"), tokens, most)
-    return Reply(thought, answer, finish, count_of(usage, "prompt_tokens"), tokens, ids)
+    return Reply(completion, finish, count_of(usage, "prompt_tokens"), tokens, ids)
 
 
 def parse(body: bytes) -> dict[str, Any]:
@@ -98,14 +100,6 @@ def first(choices: Any, reply: Mapping[str, Any]) -> dict[str, Any]:
     raise Fault("the reply has no choices")
 
 
-def text_of(content: Any) -> str:
-    """Return a message's text, also where it comes in parts."""
-    if isinstance(content, list):
-        parts = [part.get("text") for part in content if isinstance(part, dict)]
-        return "".join(part for part in parts if isinstance(part, str))
-    return content if isinstance(content, str) else ""
-
-
 def ids_of(choice: Mapping[str, Any]) -> list[int] | None:
     """Return the token ids, where the server gives them."""
     ids = choice.get("token_ids")
@@ -125,13 +119,14 @@ def count_of(usage: Mapping[str, Any], key: str) -> int | None:
 
 def finish_of(stated: Any, tokens: int | None, most: int) -> str:
     """Return stop or length; without a stated reason a completion of `most` tokens counts as cut."""
-    if stated is None:
+    finish = finish_reason(stated)
+    if finish is None:
         return "length" if tokens is not None and tokens >= most else "stop"
-    if stated in REFUSED:
-        raise Fault(f"the server refuses: finish_reason {stated}", final=True)
-    if stated not in (*STOPPED, *CUT):
-        raise Fault(f"the server gave the sample up: finish_reason {excerpt(stated)}")
-    return "stop" if stated in STOPPED else "length"
+    if is_refusal(stated):
+        raise Fault(f"the server refuses: finish_reason {excerpt(stated)}", final=True)
+    if finish.startswith("error"):
+        raise Fault(finish.removeprefix("error: "))
+    return finish
 
 
 def excerpt(words: Any) -> str:
