@@ -28,8 +28,9 @@ from distill.cross_tokenizer.alignment import PairedExample, share_vocabularies
 from distill.cross_tokenizer.paired_corpus import PairedCorpus
 from distill.models.loading import load_model, load_tokenizer
 from distill.settings import TrainConfig
-from distill.train import Trainer, train
+from distill.train import train
 from distill.training.examples import load_examples
+from distill.training.trainer import Trainer
 from generators.contract.chat import render_prompt
 from generators.contract.files import frame, write_frame
 from generators.contract.models import model_path

@@ -1,6 +1,6 @@
 """Settings of `score` and `train`. They load without torch, which keeps the check of a recipe fast."""
 
-from typing import Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -101,11 +101,16 @@ class TrainConfig(Config):
     epochs: int | None = Field(None, ge=1, description="passes over the corpus; 2 if `tokens` is not set either")
     sequence_tokens: int = Field(8192, ge=2, description="longer rows are dropped as too_long; limit of packed rows")
     batch_tokens: int = Field(8192, ge=1, description="tokens of prompts and completions per optimizer step")
-    micro_batch_tokens: int | None = Field(
-        None, ge=1, description="tokens of one micro-batch with padding; None: by device"
+    micro_batch_tokens: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="tokens of one micro-batch with padding; auto: by device, halved where a GPU runs out"
     )
-    layout: Literal["padded", "packed"] = Field(
-        "padded", description="one document per row, or several (see packing.py)"
+    layout: Literal["auto", "padded", "packed"] = Field(
+        "auto",
+        description="padded: one document per row; packed: flat rows of several; auto: packed on a GPU in bfloat16",
+    )
+    compile: bool = Field(True, description="compile the layers on a GPU, which takes seconds and a C compiler")
+    activation_checkpointing: Literal["none", "selective", "full"] = Field(
+        "none", description="activations computed again in the backward pass to save memory"
     )
 
     learning_rate: float = Field(1e-4, gt=0.0, description="peak learning rate")
@@ -128,7 +133,9 @@ class TrainConfig(Config):
     validate_every: int = Field(50, ge=1, description="optimizer steps between validations")
     checkpoint_every_s: float = Field(300.0, ge=0.0, description="seconds between checkpoints; 0 = every step")
 
-    EXECUTION: ClassVar[frozenset[str]] = frozenset({"checkpoint_every_s", "micro_batch_tokens"})
+    EXECUTION: ClassVar[frozenset[str]] = frozenset(
+        {"checkpoint_every_s", "micro_batch_tokens", "compile", "activation_checkpointing"}
+    )
 
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":
@@ -148,6 +155,9 @@ class TrainConfig(Config):
         return self
 
     def less_memory(self) -> tuple[str, Any] | None:
-        """Return the key that halves the tokens of a micro-batch; the optimizer step does not change."""
-        tokens = self.micro_batch_tokens or MICRO_BATCH_TOKENS["cuda"]
+        """Return the key that halves a micro-batch or recomputes activations; the optimizer step does not change."""
+        given = self.micro_batch_tokens
+        if given == "auto" and self.activation_checkpointing != "full":
+            return "activation_checkpointing", "full"  # the tokens were halved already
+        tokens = MICRO_BATCH_TOKENS["cuda"] if given == "auto" else given
         return ("micro_batch_tokens", tokens // 2) if tokens > 1 else None

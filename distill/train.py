@@ -1,15 +1,15 @@
 """Full fine-tuning of a student on a corpus, with hard labels, the teacher's soft targets, or both.
 
 The loss of an optimizer step is the sum over its target tokens divided by their number; the split into micro-batches
-does not change it. Weights and optimizer state are fp32, matrix products run in `dtype`. An interrupted run continues
+does not change it. Weights and optimizer state are fp32 (on a GPU next to weights in bf16, see training/masters.py),
+matrix products run in `dtype`. An interrupted run continues
 from its checkpoint and ends with the same bits as an uninterrupted one.
 """
 
 import json
+import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,10 @@ import torch
 from numpy.typing import NDArray
 
 from distill.cross_tokenizer.paired_corpus import PairedCorpus, open_span_teacher
-from distill.cross_tokenizer.span_loss import SPAN_DIVERGENCES, SpanTeacher, span_loss
-from distill.loss.distillation_loss import (
-    LossOutput,
-    OnlineTeacher,
-    SampledTargets,
-    StoredTargets,
-    Teacher,
-    distillation_loss,
-)
+from distill.cross_tokenizer.span_loss import SPAN_DIVERGENCES
+from distill.loss.distillation_loss import OnlineTeacher, SampledTargets, StoredTargets
 from distill.models.loading import (
+    architecture,
     check_tokens,
     check_vocabularies,
     head_rows,
@@ -44,18 +38,26 @@ from distill.models.loading import (
     stored_dtype,
     tokenizer_fingerprint,
 )
-from distill.settings import MICRO_BATCH_TOKENS, TrainConfig
+from distill.settings import TrainConfig
 from distill.soft_targets.store import TargetStore, target_key
-from distill.training.checkpoint import drop_checkpoint, load_checkpoint, save_checkpoint, seed_everything
+from distill.training.checkpoint import (
+    Weights,
+    drop_checkpoint,
+    load_checkpoint,
+    save_checkpoint,
+    seed_everything,
+    stopping,
+)
 from distill.training.examples import Example, load_examples
 from distill.training.lr_schedule import learning_rate
-from distill.training.packing import Batch, batches, plan_steps
-from generators.contract.errors import InputError
+from distill.training.masters import Masters
+from distill.training.packing import Batch, plan_steps
+from distill.training.trainer import TeacherOf, Trainer, flat
+from generators.contract.errors import Failed, InputError
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts
 
 DEFAULT_EPOCHS = 2  # DeepSeek-R1's students were trained for 2 to 3 epochs (arXiv 2501.12948)
-
-TeacherOf = Callable[[Batch], Teacher | SpanTeacher | None]
+MOST_SKIPPED = 10  # steps in a row without a finite gradient; then training stops
 
 
 def train(
@@ -83,16 +85,20 @@ def train(
     held_out: list[Example] = load(validation, max_tokens=longest)[0] if validation else []
     if not examples:
         raise InputError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
+    is_flat = flat(config, architecture(config.student), device)
     rows = head_rows(config.student)
     check_tokens([*examples, *held_out], rows, config.student, tokenizer)
     vocab_size, teacher_of = (
         (None, open_span_teacher(config, paired_corpus, device))
         if paired_corpus
-        else open_teacher(config, tokenizer, targets, device, [*examples, *held_out])
+        else open_teacher(config, tokenizer, targets, device, [*examples, *held_out], flat=is_flat)
     )
-    student = load_model(config.student, torch.float32, device).train()
+    student = load_model(config.student, torch.float32, device, flat=is_flat).train()
     trainer = Trainer(config, student, teacher_of, vocab_size, padding_id(tokenizer, rows))
+    trainer.prepare()
     tokens, seconds = fit(trainer, examples, held_out, out, runtime.progress)
+    if trainer.masters:
+        trainer.masters.restore(stored_dtype(config.student))
     save_model(student.to(stored_dtype(config.student)), tokenizer, out / "model", card(config, tokens))
     drop_checkpoint(out)
     rows_in = len(examples) + sum(dropped.values())
@@ -101,7 +107,13 @@ def train(
 
 
 def open_teacher(
-    config: TrainConfig, tokenizer: Any, targets: Path | None, device: torch.device, examples: Sequence[Example]
+    config: TrainConfig,
+    tokenizer: Any,
+    targets: Path | None,
+    device: torch.device,
+    examples: Sequence[Example],
+    *,
+    flat: bool = False,
 ) -> tuple[int | None, TeacherOf]:
     """Return (size of the shared vocabulary or None, a function from a batch to its teacher)."""
     if config.soft_targets == "none":
@@ -111,7 +123,8 @@ def open_teacher(
         rows = head_rows(config.student), head_rows(config.teacher)
         size = check_vocabularies(tokenizer, load_tokenizer(config.teacher), *rows)
         check_tokens(examples, size, config.teacher, tokenizer)
-        model = load_model(config.teacher, pick_dtype(config.dtype, device), device).eval().requires_grad_(False)
+        model = load_model(config.teacher, pick_dtype(config.dtype, device), device, flat=flat)
+        model.eval().requires_grad_(False)
         return size, lambda batch: OnlineTeacher(_teacher_hidden(model, batch), output_head(model))
     if targets is None:
         raise InputError("soft_targets is stored, but there is no store of targets; run score first")
@@ -163,105 +176,65 @@ def stored_targets(store: TargetStore, batch: Batch, temperature: float) -> Stor
     return kind(*(torch.from_numpy(part).to(batch.labels.device) for part in parts))
 
 
-@dataclass
-class Trainer:
-    """A student, its teacher and the settings that turn a batch into a loss."""
-
-    config: TrainConfig
-    model: Any
-    teacher_of: TeacherOf
-    vocab_size: int | None
-    pad_id: int
-
-    @property
-    def device(self) -> torch.device:
-        """Device of the student."""
-        device: torch.device = self.model.device
-        return device
-
-    def loss(self, batch: Batch, denominator: float) -> LossOutput:
-        """Return the batch's share of the mean loss over `denominator` target tokens."""
-        dtype = pick_dtype(self.config.dtype, self.device)
-        lower = torch.autocast(self.device.type, dtype) if dtype != torch.float32 else nullcontext()
-        usual: dict[str, Any] = {
-            "alpha": self.config.alpha,
-            "temperature": self.config.temperature,
-            "divergence": self.config.divergence,
-            "beta": self.config.beta,
-            "denominator": denominator,
-        }
-        with lower:
-            student = hidden_states(self.model, batch), output_head(self.model), batch.labels
-            teacher = self.teacher_of(batch)
-            if isinstance(teacher, SpanTeacher):
-                return span_loss(*student, teacher, **usual)
-            return distillation_loss(
-                *student, teacher=teacher, ignore_index=None, vocab_size=self.vocab_size,
-                tolerance=self.config.tolerance, **usual,
-            )  # fmt: skip
-
-    def batches(self, examples: Sequence[Example]) -> Iterator[Batch]:
-        """Yield micro-batches on the student's device."""
-        row = self.config.sequence_tokens if self.config.layout == "packed" else None
-        limit = self.config.micro_batch_tokens or MICRO_BATCH_TOKENS[self.device.type]
-        for batch in batches(examples, limit, self.pad_id, row):
-            yield batch.to(self.device)
-
-    def gradients(self, examples: Sequence[Example]) -> dict[str, float]:
-        """Accumulate the gradient of a step's mean loss per target token; return its loss, ce and kl (without T^2)."""
-        tokens = sum(example.targets for example in examples)
-        sums = torch.zeros(3, dtype=torch.float64)
-        for batch in self.batches(examples):
-            output = self.loss(batch, tokens)
-            output.loss.backward()
-            sums += _sums(output, tokens)
-        return dict(zip(("loss", "ce", "kl"), sums.tolist(), strict=True))
-
-    @torch.no_grad()
-    def validate(self, examples: Sequence[Example]) -> dict[str, float | None]:
-        """Return the mean CE and divergence per target token of held-out rows; val_kl is None without a teacher."""
-        tokens = sum(example.targets for example in examples)
-        self.model.eval()
-        sums = sum((_sums(self.loss(batch, tokens), tokens) for batch in self.batches(examples)), torch.zeros(3))
-        self.model.train()
-        with_teacher = self.config.soft_targets != "none"
-        return {"val_ce": float(sums[1]), "val_kl": float(sums[2]) if with_teacher else None}
-
-
-def _sums(output: LossOutput, tokens: int) -> torch.Tensor:
-    parts = (output.loss.detach(), output.ce_sum / tokens, output.kl_sum / tokens)
-    return torch.stack([part.double() for part in parts]).cpu()
-
-
 def fit(
     trainer: Trainer, examples: Sequence[Example], held_out: Sequence[Example], out: Path, progress: Progress
 ) -> tuple[int, float]:
     """Take the optimizer steps that remain; return (tokens of the whole run, seconds of this call)."""
     config = trainer.config
     plan = plan_of(config, examples)
-    optimizer = make_optimizer(trainer.model, config)
-    done = load_checkpoint(out, trainer.model, optimizer) or {"step": 0, "tokens": 0, "log_bytes": 0}
+    optimizer = make_optimizer(trainer.weights, config)
+    done = load_checkpoint(out, trainer.weights, optimizer) or {"step": 0, "tokens": 0, "log_bytes": 0}
     total = sum(len(examples[i].token_ids) for step in plan for i in step)
-    clock = saved_at = time.perf_counter()
+    clock = time.perf_counter()
     with open_log(out / "log.jsonl", done["log_bytes"]) as log, progress("tokens", total, done["tokens"]) as bar:
         first, tokens = done["step"], done["tokens"]
+        keeper = Keeper(out, trainer.weights, optimizer, config.checkpoint_every_s)
         if not first and held_out:
             _write(log, {"step": 0, "tokens": 0, **trainer.validate(held_out)})
-        for step, indices in enumerate(plan[first:], start=first + 1):
-            chosen = [examples[i] for i in indices]
-            facts = take_step(trainer, optimizer, chosen, learning_rate(step, len(plan), config))
-            new = sum(len(example.token_ids) for example in chosen)
-            tokens += new
-            _write(log, {"step": step, "tokens": tokens, **facts})
-            if held_out and (step % config.validate_every == 0 or step == len(plan)):
-                _write(log, {"step": step, "tokens": tokens, **trainer.validate(held_out)})
-            bar.update(new)
-            if time.perf_counter() - saved_at >= config.checkpoint_every_s and step < len(plan):
-                save_checkpoint(
-                    out, trainer.model, optimizer, {"step": step, "tokens": tokens, "log_bytes": log.tell()}
-                )
-                saved_at = time.perf_counter()
+        with stopping() as stop:
+            for step, indices in enumerate(plan[first:], start=first + 1):
+                chosen = [examples[i] for i in indices]
+                facts = take_step(trainer, optimizer, chosen, learning_rate(step, len(plan), config))
+                new = sum(len(example.token_ids) for example in chosen)
+                tokens += new
+                done["skipped_in_row"] = done.get("skipped_in_row", 0) + 1 if "skipped" in facts else 0
+                _write(log, {"step": step, "tokens": tokens, **facts})
+                if held_out and (step % config.validate_every == 0 or step == len(plan)):
+                    _write(log, {"step": step, "tokens": tokens, **trainer.validate(held_out)})
+                bar.update(new)
+                done |= {"step": step, "tokens": tokens, "log_bytes": log.tell()}
+                hopeless = done["skipped_in_row"] >= MOST_SKIPPED
+                if step < len(plan) and (keeper.due() or stop.asked or hopeless):
+                    keeper.save(done)
+                if hopeless:
+                    raise Diverged(
+                        f"no finite gradient in {MOST_SKIPPED} steps in a row, the last {step}; {out / 'log.jsonl'} "
+                        "names their rows: lower train.learning_rate, or look at these rows"
+                    )
+                if stop.asked and step < len(plan):
+                    raise KeyboardInterrupt
     return tokens, time.perf_counter() - clock
+
+
+class Diverged(Failed):
+    """A training whose gradients are no longer finite."""
+
+
+class Keeper:
+    """The checkpoints of a training, at most one in `every_s` seconds unless asked for."""
+
+    def __init__(self, out: Path, weights: Weights, optimizer: torch.optim.Optimizer, every_s: float) -> None:
+        self.out, self.weights, self.optimizer, self.every_s = out, weights, optimizer, every_s
+        self.saved_at = time.perf_counter()
+
+    def due(self) -> bool:
+        """Return whether the last checkpoint is old enough."""
+        return time.perf_counter() - self.saved_at >= self.every_s
+
+    def save(self, advance: dict[str, int]) -> None:
+        """Write a checkpoint."""
+        save_checkpoint(self.out, self.weights, self.optimizer, advance)
+        self.saved_at = time.perf_counter()
 
 
 def plan_of(config: TrainConfig, examples: Sequence[Example]) -> list[NDArray[np.int64]]:
@@ -271,9 +244,9 @@ def plan_of(config: TrainConfig, examples: Sequence[Example]) -> list[NDArray[np
     return plan_steps(lengths, config.batch_tokens, config.seed, epochs=epochs, tokens=config.tokens)
 
 
-def make_optimizer(model: Any, config: TrainConfig) -> torch.optim.AdamW:
-    """Return AdamW with weight decay on matrices and none on norms and biases."""
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
+def make_optimizer(weights: Any, config: TrainConfig) -> torch.optim.AdamW:
+    """Return AdamW for a model or its masters, with weight decay on matrices and none on norms and biases."""
+    weights = [weight for weight in weights.parameters() if isinstance(weights, Masters) or weight.requires_grad]
     groups = [
         {"params": [w for w in weights if w.ndim >= 2], "weight_decay": config.weight_decay},
         {"params": [w for w in weights if w.ndim < 2], "weight_decay": 0.0},
@@ -283,15 +256,25 @@ def make_optimizer(model: Any, config: TrainConfig) -> torch.optim.AdamW:
 
 def take_step(
     trainer: Trainer, optimizer: torch.optim.Optimizer, examples: Sequence[Example], rate: float
-) -> dict[str, float]:
-    """Take one optimizer step; return its loss, ce, kl, gradient norm before clipping and learning rate."""
+) -> dict[str, Any]:
+    """Take one optimizer step; return its loss, ce, kl, gradient norm before clipping and learning rate.
+
+    Without a finite loss and gradient the weights stay as they are, and `skipped` lists the trace ids of the step.
+    """
     for group in optimizer.param_groups:
         group["lr"] = rate
     facts = trainer.gradients(examples)
-    norm = torch.nn.utils.clip_grad_norm_(trainer.model.parameters(), trainer.config.grad_clip, error_if_nonfinite=True)
-    optimizer.step()
+    norm = float(torch.nn.utils.clip_grad_norm_(trainer.weights.parameters(), trainer.config.grad_clip))
+    finite = math.isfinite(norm) and math.isfinite(facts["loss"])
+    if finite:
+        optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return {**facts, "grad_norm": float(norm), "learning_rate": rate}
+    if not finite:
+        values = {key: value if math.isfinite(value) else None for key, value in facts.items()}  # JSON has no NaN
+        return {**values, "grad_norm": None, "learning_rate": rate, "skipped": [e.trace_id for e in examples]}
+    if trainer.masters:
+        trainer.masters.publish()
+    return {**facts, "grad_norm": norm, "learning_rate": rate}
 
 
 def open_log(path: Path, valid_bytes: int) -> Any:

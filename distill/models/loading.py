@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from distill.loss.heads import Head
+from distill.models import varlen
 from distill.settings import DType
 from distill.training.examples import Example
 from distill.training.packing import Batch
@@ -31,20 +32,29 @@ def load_tokenizer(name: str) -> Any:
 
 def longest_row(name: str, sequence_tokens: int) -> int:
     """Return the tokens that a row may have: `sequence_tokens`, or the model's positions if it has fewer."""
-    config = AutoConfig.from_pretrained(model_path(name)).get_text_config()
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = getattr(architecture(name), "max_position_embeddings", None)
     return min(sequence_tokens, positions or sequence_tokens)
 
 
 def head_rows(name: str) -> int:
     """Return the rows of a model's output head, read from its configuration alone."""
-    rows: int = AutoConfig.from_pretrained(model_path(name)).get_text_config().vocab_size
+    rows: int = architecture(name).vocab_size
     return rows
 
 
-def load_model(name: str, dtype: torch.dtype, device: torch.device) -> Any:
-    """Load a causal language model without dropout; an unsupported form of head is a ValueError."""
-    model: Any = AutoModelForCausalLM.from_pretrained(model_path(name), dtype=dtype)
+def architecture(name: str) -> Any:
+    """Return the configuration of a model's language part."""
+    return AutoConfig.from_pretrained(model_path(name)).get_text_config()
+
+
+def load_model(name: str, dtype: torch.dtype, device: torch.device, *, flat: bool = False) -> Any:
+    """Load a causal language model without dropout; an unsupported form of head is a ValueError.
+
+    flat: attention that stays within the documents of flat rows, where the model has no other kind of it.
+    """
+    own = flat and varlen.unsupported(architecture(name)) is None
+    more = {"attn_implementation": varlen.NAME} if own else {}
+    model: Any = AutoModelForCausalLM.from_pretrained(model_path(name), dtype=dtype, **more)
     model.to(device)
     check_head(model, name)
     return model
@@ -63,7 +73,12 @@ def pick_dtype(name: DType, device: torch.device) -> torch.dtype:
 
 def hidden_states(model: Any, batch: Batch) -> Tensor:
     """Return the last hidden states [N, H] at the positions that predict the batch's labels."""
-    output = model.base_model(input_ids=batch.token_ids, position_ids=batch.position_ids, use_cache=False)
+    more: dict[str, Any] = {}
+    if batch.starts is not None and model.config._attn_implementation == varlen.NAME:
+        longest = 1 << (batch.longest - 1).bit_length()  # few values: a kernel's grid, which compiled layers depend on
+        more = {"cu_seq_lens_q": batch.starts, "max_length_q": longest}
+        more |= {"cu_seq_lens_k": batch.starts, "max_length_k": longest}
+    output = model.base_model(input_ids=batch.token_ids, position_ids=batch.position_ids, use_cache=False, **more)
     hidden: Tensor = output.last_hidden_state.flatten(0, 1)
     return hidden[batch.sources]
 
@@ -155,7 +170,7 @@ def padding_id(tokenizer: Any, rows: int) -> int:
 
 def stored_dtype(name: str) -> torch.dtype:
     """Return the dtype in which a model's weights are stored, from its configuration; float32 if it does not say."""
-    dtype: torch.dtype | None = AutoConfig.from_pretrained(model_path(name)).get_text_config().dtype
+    dtype: torch.dtype | None = architecture(name).dtype
     return dtype or torch.float32
 
 

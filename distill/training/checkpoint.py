@@ -1,39 +1,81 @@
-"""Checkpoints of a training run: all state that decides how it goes on, written atomically."""
+"""Checkpoints of a training run: all state that decides how it goes on, written atomically, the last two of them."""
 
 import random
+import signal
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from generators.contract.errors import InputError
 from generators.contract.files import replace_durably
 
-NAME = "checkpoint.pt"
+NAME, PREVIOUS = "checkpoint.pt", "checkpoint.previous.pt"
 
 
-def save_checkpoint(folder: Path, model: Any, optimizer: torch.optim.Optimizer, advance: dict[str, int]) -> None:
-    """Replace the folder's checkpoint. `advance`: steps and tokens done, bytes of the log."""
+class Weights(Protocol):
+    """The weights that the optimizer works on: a model, or the masters of one."""
+
+    def state_dict(self) -> Any: ...
+
+    def load_state_dict(self, saved: Any) -> Any: ...
+
+
+def save_checkpoint(folder: Path, weights: Weights, optimizer: torch.optim.Optimizer, advance: dict[str, int]) -> None:
+    """Write the folder's checkpoint and keep the one before. `advance`: steps and tokens done, bytes of the log."""
     partial = folder / (NAME + ".partial")
     torch.save(
         {
             "advance": advance,
-            "model": model.state_dict(),
+            "model": weights.state_dict(),
             "optimizer": optimizer.state_dict(),
             "random": {"torch": torch.get_rng_state(), "cuda": _cuda_states()},
         },
         partial,
     )
+    if (folder / NAME).exists():
+        (folder / NAME).replace(folder / PREVIOUS)
     replace_durably(partial, folder / NAME)
 
 
-def load_checkpoint(folder: Path, model: Any, optimizer: torch.optim.Optimizer) -> dict[str, int] | None:
-    """Restore model, optimizer and random generators from the checkpoint; return its `advance`, or None without one."""
-    path = folder / NAME
-    if not path.exists():
+def load_checkpoint(folder: Path, weights: Weights, optimizer: torch.optim.Optimizer) -> dict[str, int] | None:
+    """Restore weights, optimizer and random generators; return the checkpoint's `advance`, or None without one.
+
+    A damaged checkpoint is named on stderr and the one before is used; if no other is there, it is an InputError.
+    """
+    paths = [path for path in (folder / NAME, folder / PREVIOUS) if path.exists()]
+    for path, after in zip_longest(paths, paths[1:]):
+        saved = _read(path)
+        if saved is not None:
+            return _restore(saved, weights, optimizer)
+        if after is None:
+            raise InputError(f"{path} is damaged, and there is no other checkpoint; remove it to train from the start")
+        print(f"{path} is damaged; training goes on from {after.name}", file=sys.stderr)
+    return None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """Return a checkpoint's contents; None if a byte of them is missing or fails its checksum."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:
+                return None
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return saved
+    except (zipfile.BadZipFile, RuntimeError, EOFError, OSError, ValueError):
         return None
-    saved = torch.load(path, map_location="cpu", weights_only=True)
-    model.load_state_dict(saved["model"])
+
+
+def _restore(saved: dict[str, Any], weights: Weights, optimizer: torch.optim.Optimizer) -> dict[str, int]:
+    weights.load_state_dict(saved["model"])
     optimizer.load_state_dict(saved["optimizer"])
     torch.set_rng_state(saved["random"]["torch"])
     if torch.cuda.is_available() and saved["random"]["cuda"]:
@@ -43,8 +85,37 @@ def load_checkpoint(folder: Path, model: Any, optimizer: torch.optim.Optimizer) 
 
 
 def drop_checkpoint(folder: Path) -> None:
-    """Remove the checkpoint of a finished run."""
-    (folder / NAME).unlink(missing_ok=True)
+    """Remove the checkpoints of a finished run."""
+    for name in (NAME, PREVIOUS, NAME + ".partial"):
+        (folder / name).unlink(missing_ok=True)
+
+
+class Stop:
+    """A request to stop that SIGINT or SIGTERM made: `asked` is read between two steps."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def ask(self, number: int, frame: FrameType | None) -> None:
+        """Remember a first signal; a second one stops at once."""
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Hold SIGINT and SIGTERM back until the step ends. Outside the main thread, signals are left as they are."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    kept = {number: signal.signal(number, stop.ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
 
 
 def seed_everything(seed: int) -> None:

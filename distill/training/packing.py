@@ -2,17 +2,17 @@
 
 Two layouts give the same loss and gradient. `padded`: one document per row, rows of similar length together, padding
 on the right; causal attention never looks there, so it needs no mask and takes the fused causal kernel. `packed`:
-several documents per row; positions restart at each document, from which transformers makes a block-diagonal mask
-(dense, so a row costs its length squared).
-Measured on one CPU core, 1.8M parameters, documents of 50-130 tokens, forward and backward without optimizer:
-padded 5,500 tokens/s; packed into rows of 256 4,700, of 512 3,800, of 1,024 2,800. Hence `padded` is the default.
+the documents of a micro-batch in one flat row; positions restart at each document, and attention stays within it
+(distill/models/varlen.py), so a document costs what it costs alone. Models that varlen.py does not support get rows
+with a block-diagonal mask (dense, so a row costs its length squared).
 
 Shape suffixes: B rows, L tokens of a row, N target tokens.
 """
 
-from bisect import bisect_left, insort
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -27,7 +27,8 @@ class Batch:
     """The input of one forward pass: `examples` in row order, and the positions of their targets.
 
     token_ids: [B, L]. position_ids: [B, L], or None if each row is one document. sources: [N], flat positions in
-    [B * L] whose hidden states predict `labels` [N].
+    [B * L] whose hidden states predict `labels` [N]. starts: [documents + 1] int32, where each document of [B * L]
+    starts, padding counted as one, and B * L; None if each row is one document. longest: no document is longer.
     """
 
     examples: list[Example]
@@ -35,14 +36,16 @@ class Batch:
     position_ids: Tensor | None
     sources: Tensor
     labels: Tensor
+    starts: Tensor | None = None
+    longest: int = 0
 
     def to(self, device: torch.device) -> "Batch":
         """Move the batch to a device, through pinned memory without waiting."""
         if device.type == "cpu":
             return self
-        tensors = (self.token_ids, self.position_ids, self.sources, self.labels)
+        tensors = (self.token_ids, self.position_ids, self.sources, self.labels, self.starts)
         moved = [None if t is None else t.pin_memory().to(device, non_blocking=True) for t in tensors]
-        return Batch(self.examples, *moved)  # type: ignore[arg-type]
+        return Batch(self.examples, *moved, longest=self.longest)  # type: ignore[arg-type]
 
 
 def plan_steps(
@@ -99,27 +102,82 @@ def groups_by_length(lengths: Sequence[int], padded_tokens: int) -> Iterator[lis
 
 
 def pack(lengths: Sequence[int], row_tokens: int) -> list[list[int]]:
-    """Pack documents into rows, best fit decreasing: longest first, each into the fullest row that still holds it."""
+    """Pack documents into rows, best fit decreasing: longest first, each into the fullest row that still holds it.
+
+    A document longer than `row_tokens` is an AssertionError. 800,000 documents take seconds: `free` has bit n set if
+    `with_free[n]`, the rows with n tokens free, is not empty, so the fullest row that fits is its lowest bit.
+    """
     rows: list[list[int]] = []
-    free: list[tuple[int, int]] = []  # (tokens free, row), ascending
-    for i in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
-        assert lengths[i] <= row_tokens, f"a document of {lengths[i]} tokens in rows of {row_tokens}"
-        place = bisect_left(free, (lengths[i], 0))
-        space, row = free.pop(place) if place < len(free) else (row_tokens, len(rows))
-        if row == len(rows):
+    with_free: list[list[int]] = [[] for _ in range(row_tokens + 1)]
+    free = 0
+    sizes = np.asarray(lengths, dtype=np.int64)
+    assert not sizes.size or sizes.max() <= row_tokens, f"a document of {sizes.max()} tokens in rows of {row_tokens}"
+    for i in np.argsort(-sizes, kind="stable").tolist():
+        size = int(sizes[i])
+        fitting = free >> size
+        if fitting:
+            space = size + (fitting & -fitting).bit_length() - 1
+            row = with_free[space].pop()
+            if not with_free[space]:
+                free ^= 1 << space
+        else:
+            space, row = row_tokens, len(rows)
             rows.append([])
         rows[row].append(i)
-        insort(free, (space - lengths[i], row))
+        if not with_free[space - size]:
+            free |= 1 << (space - size)
+        with_free[space - size].append(row)
     return rows
 
 
-def collate(rows: Sequence[Sequence[Example]], pad_id: int) -> Batch:
-    """Return rows of documents as tensors as wide as the longest row; padding is last, where nothing attends to it."""
+def balance(
+    lengths: Sequence[int], costs: Sequence[float], micro_batch_tokens: int, ranks: int = 1
+) -> list[list[list[int]]]:
+    """Deal the documents of a step to each rank's micro-batches, [ranks][micro-batches]; each rank gets as many.
+
+    A micro-batch has at most `micro_batch_tokens`, or one longer document. The costliest document first goes to the
+    cheapest micro-batch with room for it (longest processing time first), so that those that run at the same time on
+    the ranks cost about the same. With few documents a micro-batch can be empty.
+    """
+    count = max(1, -(-sum(lengths) // (micro_batch_tokens * ranks)))
+    order = sorted(range(len(lengths)), key=lambda i: (-costs[i], i))
+    while (dealt := _deal(order, lengths, costs, micro_batch_tokens, count * ranks)) is None:
+        count += 1
+    return [dealt[rank::ranks] for rank in range(ranks)]
+
+
+def _deal(
+    order: Sequence[int], lengths: Sequence[int], costs: Sequence[float], limit: int, parts: int
+) -> list[list[int]] | None:
+    """Return the documents of each part, the costliest part first; None if they do not fit."""
+    dealt: list[list[int]] = [[] for _ in range(parts)]
+    tokens = [0] * parts
+    cheapest = [(0.0, part) for part in range(parts)]
+    for i in order:
+        passed = []
+        while cheapest and dealt[cheapest[0][1]] and tokens[cheapest[0][1]] + lengths[i] > limit:
+            passed.append(heappop(cheapest))
+        if not cheapest:
+            return None
+        cost, part = heappop(cheapest)
+        dealt[part].append(i)
+        tokens[part] += lengths[i]
+        for entry in (*passed, (cost + costs[i], part)):
+            heappush(cheapest, entry)
+    return [dealt[part] for _, part in sorted(cheapest, key=lambda entry: (-entry[0], entry[1]))]
+
+
+def collate(rows: Sequence[Sequence[Example]], pad_id: int, multiple: int = 1) -> Batch:
+    """Return rows of documents as tensors as wide as the longest row; padding is last, where nothing attends to it.
+
+    The width is rounded up to a multiple of `multiple` tokens.
+    """
     width = max(sum(len(example.token_ids) for example in row) for row in rows)
+    width = -(-width // multiple) * multiple
     packed = any(len(row) > 1 for row in rows)
     token_ids = np.full((len(rows), width), pad_id, dtype=np.int64)
     position_ids = np.tile(np.arange(width), (len(rows), 1)) if packed else None
-    sources, labels = [], []
+    sources, labels, starts = [], [], [0]
     for r, row in enumerate(rows):
         start = 0
         for example in row:
@@ -131,10 +189,15 @@ def collate(rows: Sequence[Sequence[Example]], pad_id: int) -> Batch:
             sources.append(np.arange(first - 1, r * width + stop - 1))
             labels.append(example.token_ids[example.target_start :])
             start = stop
+            starts.append(r * width + stop)
+        if start < width:
+            starts.append((r + 1) * width)
     return Batch(
         [example for row in rows for example in row],
         torch.from_numpy(token_ids),
         None if position_ids is None else torch.from_numpy(position_ids),
         torch.from_numpy(np.concatenate(sources)),
         torch.from_numpy(np.concatenate(labels).astype(np.int64)),
+        torch.tensor(starts, dtype=torch.int32) if packed else None,
+        max(b - a for a, b in pairwise(starts)),
     )

@@ -1,6 +1,8 @@
 """Training: the same student however it is split, stopped or laid out; impossible settings fail before it starts."""
 
 import json
+import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +18,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 from distill.models.loading import head_rows, load_tokenizer, tokenizer_size
 from distill.score import score
 from distill.settings import ScoreConfig, TrainConfig
-from distill.train import train
+from distill.train import Diverged, train
+from distill.training.trainer import Trainer
 from generators.contract.stage_protocol import Bar, Runtime
 
 PAIRS = [(f"{i} + {i}?", f"<think>\nTwice {i}.\n</think>\nIt is {2 * i}.") for i in range(24)]
@@ -105,6 +108,49 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
     assert all(torch.equal(weight, resumed[name]) for name, weight in whole.items())
     assert log(out) == log(tmp_path / "whole")
     assert counts.tokens == log(out)[-1]["tokens"] and not (out / "checkpoint.pt").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_writes_a_checkpoint_and_the_same_command_ends_with_the_same_bits(
+    files: Corpus, student: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    class Stopping(DyingBar):
+        def update(self, n: int = 1, /) -> None:
+            self.updates -= 1
+            if not self.updates:
+                os.kill(os.getpid(), number)
+
+    settings = config(student)
+    whole = trained(files, tmp_path / "whole", settings)
+    out = tmp_path / "stopped"
+    out.mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        train(*files, None, out, settings, runtime=Runtime(progress=Stopping(3)))
+    assert (out / "checkpoint.pt").exists() and log(out)[-1]["step"] == 3
+    resumed = trained(files, out, settings)
+    assert all(torch.equal(weight, resumed[name]) for name, weight in whole.items())
+    assert log(out) == log(tmp_path / "whole")
+
+
+def test_a_step_without_a_finite_gradient_is_skipped_counted_and_named(
+    files: Corpus, student: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finite, steps = Trainer.gradients, []
+
+    def gradients(self: Trainer, examples: Any) -> dict[str, float]:
+        facts = finite(self, examples)
+        steps.append(len(steps) + 1)
+        if steps[-1] == 2 or steps[-1] > 4:
+            next(self.model.parameters()).grad[0] = torch.nan
+        return facts
+
+    monkeypatch.setattr(Trainer, "gradients", gradients)
+    with pytest.raises(Diverged, match=r"no finite gradient in 10 steps in a row, the last 14; .* names their rows"):
+        trained(files, tmp_path / "out", config(student, epochs=6))
+    lines = [line for line in log(tmp_path / "out") if "loss" in line]
+    assert ["skipped" in line for line in lines] == [False, True, False, False] + [True] * 10
+    assert lines[1]["skipped"][0].startswith("t") and lines[1]["grad_norm"] is None
+    assert (tmp_path / "out" / "checkpoint.pt").exists()
 
 
 def test_micro_batches_and_packing_change_nothing(files: Corpus, student: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from distill.loss.distillation_loss import OnlineTeacher, distillation_loss
 from distill.models.loading import hidden_states, output_head
 from distill.training.examples import Example
-from distill.training.packing import Batch, batches, collate, groups_by_length, pack, plan_steps
+from distill.training.packing import Batch, balance, batches, collate, groups_by_length, pack, plan_steps
 
 LENGTHS = np.random.default_rng(1).integers(5, 60, 40)
 
@@ -149,3 +149,22 @@ def test_hard_labels_give_the_loss_of_transformers(
     with torch.no_grad():
         expected = student(input_ids=ids, labels=labels).loss
     torch.testing.assert_close(step([collate([[document]], 0)], 1.0)[0][0], expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("ranks", [1, 2, 5])
+def test_balanced_micro_batches_hold_every_document_and_cost_about_the_same(ranks: int) -> None:
+    lengths = np.random.default_rng(2).integers(5, 400, 300).tolist()
+    costs = [n * (1 + n / 100) for n in lengths]
+    dealt = balance(lengths, costs, 1000, ranks)
+    assert len(dealt) == ranks and len({len(parts) for parts in dealt}) == 1
+    assert sorted(i for parts in dealt for part in parts for i in part) == list(range(300))
+    assert all(sum(lengths[i] for i in part) <= 1000 for parts in dealt for part in parts)
+    total = [sum(costs[i] for part in parts for i in part) for parts in dealt]
+    assert max(total) <= 1.02 * min(total)
+    assert len(dealt[0]) <= 1 + -(-sum(lengths) // (1000 * ranks))
+    assert balance([1500, 10], [2.0, 1.0], 1000) == [[[0], [1]]]
+
+
+def test_many_documents_fill_long_rows() -> None:
+    lengths = np.clip(np.random.default_rng(0).lognormal(7.9, 0.8, 20_000), 300, 32_768).astype(int)
+    assert lengths.sum() / (len(pack(lengths.tolist(), 32_768)) * 32_768) > 0.985
