@@ -47,6 +47,14 @@ class Corpus:
                     found |= {name: pl.Series([value]).dtype for name, value in json.loads(text).items()}
         return found
 
+    @cached_property
+    def student(self) -> str | None:
+        """Return the student that the run's recipe trains; None: there is no run, or it trains none."""
+        recipe = self.run / "recipe.json" if self.run else None
+        if recipe is None or not recipe.exists():
+            return None
+        return (json.loads(recipe.read_text(encoding="utf-8")).get("train") or {}).get("student")
+
     def about_row(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return a row's values of the columns `about`."""
         return {name: row.get(name) for name in self.about}

@@ -14,10 +14,6 @@ Row = dict[str, Any]
 Convert = Callable[[list[Row]], list[Row | str]]  # corpus rows -> the columns of their form, or why one is left out
 
 NO_TURN = "no_assistant_turn"
-UNRENDERED = (
-    "chat templates of the DeepSeek-R1-Distill kind drop all text before </think> from the messages they render, and "
-    "then a trainer learns no reasoning at all; with --student NAME the rows are rendered here, which keeps it"
-)
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,16 @@ class Request:
     soft_targets: SoftTargets | None = None
     pairs_per_prompt: int = 1
     notes: list[str] = field(default_factory=list)
+
+
+def warn_of_messages(asked: Request) -> None:
+    """Add the note that some chat templates lose the reasoning of messages; it names the run's student."""
+    student = asked.corpus.student or "NAME"
+    asked.notes.append(
+        "chat templates of the DeepSeek-R1-Distill kind drop all text before </think> from the messages they render, "
+        f"and then a trainer learns no reasoning at all; with --student {student} the rows are rendered here, which "
+        "keeps it"
+    )
 
 
 @dataclass(frozen=True)

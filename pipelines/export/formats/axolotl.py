@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from generators.contract.records import MESSAGES
-from pipelines.export.request import UNRENDERED, Part, Request, Row, corpus_parts, each
+from pipelines.export.request import Part, Request, Row, corpus_parts, each, warn_of_messages
 
 TAKES = frozenset({"tokenizer"})
 SEGMENTS = {"segments": pl.List(pl.Struct({"label": pl.Boolean, "text": pl.String}))}
@@ -27,7 +27,7 @@ CHAT = """    type: chat_template
 def parts(asked: Request) -> list[Part]:
     """Return the messages of every row, or the prompt's and the completion's segment."""
     if asked.renderer is None:
-        asked.notes.append(UNRENDERED)
+        warn_of_messages(asked)
         return corpus_parts(asked, each(lambda row: {"messages": row["messages"]}), {"messages": MESSAGES})
     return corpus_parts(asked, each(lambda row: _segments(row, asked)), SEGMENTS)
 

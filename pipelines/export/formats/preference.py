@@ -13,7 +13,7 @@ from generators.contract.records import MESSAGES
 from pipelines.export.corpus_files import ABOUT, KWARGS, count
 from pipelines.export.pairs import paired_rows, plan_pairs, wrong_traces
 from pipelines.export.rendering import switches_of
-from pipelines.export.request import NO_TURN, UNRENDERED, Part, Request, Row, ends_with_assistant
+from pipelines.export.request import NO_TURN, Part, Request, Row, ends_with_assistant, warn_of_messages
 
 TAKES = frozenset({"tokenizer", "pairs_per_prompt"})
 
@@ -21,7 +21,7 @@ TAKES = frozenset({"tokenizer", "pairs_per_prompt"})
 def parts(asked: Request) -> list[Part]:
     """Return the pairs of each split."""
     if asked.renderer is None:
-        asked.notes.append(UNRENDERED)
+        warn_of_messages(asked)
     text = MESSAGES if asked.renderer is None else pl.String
     switches = {KWARGS: pl.Struct(asked.corpus.switches)} if asked.corpus.switches and not asked.renderer else {}
     schema = {"prompt": text, "chosen": text, "rejected": text, **switches, **asked.corpus.about}

@@ -13,7 +13,7 @@ import polars as pl
 
 from generators.contract.records import MESSAGES
 from pipelines.export.rendering import Renderer, switches_of
-from pipelines.export.request import UNRENDERED, Part, Request, Row, corpus_parts, each
+from pipelines.export.request import Part, Request, Row, corpus_parts, each, warn_of_messages
 
 TAKES = frozenset({"tokenizer", "soft_targets"})
 TOKENIZED = {
@@ -27,7 +27,7 @@ TOKENIZED = {
 def parts(asked: Request) -> list[Part]:
     """Return prompt and completion of every row."""
     if asked.renderer is None:
-        asked.notes.append(UNRENDERED)
+        warn_of_messages(asked)
         switches = asked.corpus.switches
         own = {"chat_template_kwargs": pl.Struct(switches)} if switches else {}
         schema = {"prompt": MESSAGES, "completion": MESSAGES, **own}

@@ -63,6 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = CorpusConfig(validation_fraction=0.2, other=(OtherRows(path=str(other)),), unfiltered=True)
     corpus(folder / "select/selected.parquet", folder / "prompts/prompts.parquet", folder / "corpus", config)
     (folder / "run.json").write_text("{}")
+    (folder / "recipe.json").write_text('{"train": {"student": "some/student"}}')
     return folder
 
 

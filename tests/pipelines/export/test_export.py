@@ -286,6 +286,7 @@ def test_the_command_prints_what_was_written(
     train = rows.filter(pl.col("split") == "train").height
     assert f"{tmp_path / 'train.jsonl'}: {train} rows in = {train} written + 0 left out" in said.out
     assert "note: chat templates of the DeepSeek-R1-Distill kind" in said.err
+    assert "with --student some/student the rows are rendered" in said.err, "the one that the recipe trains"
     assert main(arguments) == 2
     assert "--replace" in capsys.readouterr().err
     assert main([*arguments, "--replace", "--limit", "0"]) == 2
