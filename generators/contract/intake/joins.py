@@ -1,0 +1,180 @@
+"""Rows whose parts are in two files: results of a batch and its requests, traces and their prompts."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from generators.contract.intake.files import ENDINGS, Item, items_of
+from generators.contract.intake.values import BadRow
+
+IDS = ("custom_id", "key")
+REQUESTS, RESULTS = ("body", "params", "request"), ("response", "result", "error")
+PROMPT_COLUMNS = ("messages", "reference", "verifier", "domain", "source", "license")
+Row = Mapping[str, Any]
+
+
+def joined(file: Path, files: Sequence[Path]) -> Iterator[Item]:
+    """Yield the rows of a file: results with their requests, traces with their prompts, other rows as they are.
+
+    The other part is looked for among `files`, then in the file's folder; traces find the prompts of their run.
+    """
+    items = items_of(file)
+    first = next((item for item in islice(items, 1)), None)
+    if first is None:
+        return
+    items = chain([first], items)
+    row = first.row
+    if isinstance(row, BadRow):
+        yield from items
+    elif _is_result(row):
+        yield from _with_requests(items, _requests(file, files))
+    elif _is_request(row):
+        yield from () if any(_starts(one, _is_result) for one in files if one != file) else map(_request, items)
+    elif "prompt_id" in row and "answer" in row and "messages" not in row and "question" not in row:
+        yield from _with_prompts(items, _prompts(file, files))
+    else:
+        yield from (_logged(item) for item in items)
+
+
+def _is_result(row: Row) -> bool:
+    return any(key in row for key in IDS) and any(key in row for key in RESULTS) and not _is_request(row)
+
+
+def _is_request(row: Row) -> bool:
+    return any(key in row for key in IDS) and any(isinstance(row.get(key), Mapping) for key in REQUESTS)
+
+
+def _starts(file: Path, kind: Any) -> bool:
+    first = next(items_of(file), None)
+    return first is not None and not isinstance(first.row, BadRow) and bool(kind(first.row))
+
+
+def _id(row: Row) -> str:
+    return str(next((row[key] for key in IDS if row.get(key) is not None), None))
+
+
+def _beside(file: Path) -> list[Path]:
+    inside = sorted(one for one in file.parent.iterdir() if one.is_file() and one != file)
+    return [one for one in inside if one.name.lower().endswith(ENDINGS)]
+
+
+def _requests(file: Path, files: Sequence[Path]) -> dict[str, Row]:
+    """Return custom_id -> request, from the files that are named, else from those in the same folder."""
+    for place in (files, _beside(file)):
+        found = {
+            _id(item.row): _request(item).row
+            for one in place
+            if one != file and _starts(one, _is_request)
+            for item in items_of(one)
+            if not isinstance(item.row, BadRow)
+        }
+        if found:
+            return {key: row for key, row in found.items() if not isinstance(row, BadRow)}
+    return {}
+
+
+def _request(item: Item) -> Item:
+    """Return a batch request as a row of messages, with its other columns."""
+    row = item.row
+    if isinstance(row, BadRow):
+        return item
+    body = next((row[key] for key in REQUESTS if isinstance(row.get(key), Mapping)), {})
+    rest = {key: value for key, value in row.items() if key not in (*REQUESTS, "method", "url")}
+    return Item(item.place, {**rest, "custom_id": _id(row), **_asked(body), "teacher": body.get("model")})
+
+
+def _asked(body: Row) -> dict[str, Any]:
+    """Return the prompt of a request: of chat completions, completions, Responses, Anthropic or Gemini."""
+    messages = body.get("messages") or body.get("contents") or body.get("input") or body.get("prompt")
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    system = body.get("system") or body.get("instructions") or body.get("systemInstruction")
+    if isinstance(system, Mapping):
+        system = system.get("parts")
+    if isinstance(system, list):
+        system = "".join(str(part.get("text", "")) for part in system if isinstance(part, Mapping))
+    return {"messages": messages, "system": system}
+
+
+def _with_requests(items: Iterator[Item], requests: Mapping[str, Row]) -> Iterator[Item]:
+    for item in items:
+        if isinstance(item.row, BadRow):
+            yield item
+            continue
+        request = requests.get(_id(item.row))
+        if request is None:
+            said = "no request with this custom_id is in the same folder; name both files: prompts.path"
+            fault = BadRow("no_request", f"{item.place}: {_id(item.row)!r}: {said} = [requests, results]")
+            yield Item(item.place, fault)
+        else:
+            yield Item(item.place, {**request, "generations": _generations(item.row)})
+
+
+def _generations(row: Row) -> list[Any]:
+    """Return the completions of a result; an error has none."""
+    reply = row.get("response") or row.get("result") or {}
+    if isinstance(reply, Mapping):
+        reply = reply.get("body") or reply.get("message") or reply
+    return completions_of(reply) if isinstance(reply, Mapping) else []
+
+
+def completions_of(reply: Row) -> list[Any]:
+    """Return the completions in a server's reply, each with its finish_reason."""
+    if isinstance(choices := reply.get("choices") or reply.get("candidates"), list):
+        return [_choice(one) for one in choices if isinstance(one, Mapping)]
+    if reply.get("content") or reply.get("output"):
+        stated = reply.get("stop_reason") or reply.get("incomplete_details") or reply.get("status")
+        return [{"content": reply.get("content") or reply.get("output"), "finish_reason": stated}]
+    return []
+
+
+def _choice(choice: Row) -> dict[str, Any]:
+    message = choice.get("message") or choice.get("content") or choice
+    stated = choice.get("finish_reason") or choice.get("finishReason")
+    return {**(message if isinstance(message, Mapping) else {"content": message}), "finish_reason": stated}
+
+
+def _logged(item: Item) -> Item:
+    """Return a logged call of a server as a row: `request` and `response`, or a reply's `choices` next to messages."""
+    row = item.row
+    if isinstance(row, BadRow):
+        return item
+    if isinstance(row.get("request"), Mapping) and isinstance(row.get("response"), Mapping):
+        rest = {key: value for key, value in row.items() if key not in ("request", "response")}
+        return Item(item.place, {**rest, **_asked(row["request"]), "generations": completions_of(row["response"])})
+    reply = row if "choices" in row else row.get("response")
+    if isinstance(reply, Mapping) and (found := completions_of(reply)):
+        rest = {key: value for key, value in row.items() if key not in ("choices", "response")}
+        return Item(item.place, {**rest, "generations": found})
+    return item
+
+
+def _prompts(file: Path, files: Sequence[Path]) -> dict[str, Row]:
+    """Return prompt_id -> prompt columns, of the prompts that are named, lie beside or belong to the run."""
+    places = [one for one in files if one != file and _starts(one, _is_prompt)]
+    folder = file.resolve().parent
+    for path in (folder / "prompts.parquet", folder.parent / "prompts" / "prompts.parquet"):
+        places += [path] if path.exists() and not places else []
+    found: dict[str, Row] = {}
+    for one in places:
+        for item in items_of(one):
+            if not isinstance(item.row, BadRow) and item.row.get("drop_reason") is None:
+                found[item.row["prompt_id"]] = {key: item.row.get(key) for key in PROMPT_COLUMNS}
+    return found
+
+
+def _is_prompt(row: Row) -> bool:
+    return "prompt_id" in row and "messages" in row and "trace_id" not in row
+
+
+def _with_prompts(items: Iterator[Item], prompts: Mapping[str, Row]) -> Iterator[Item]:
+    for item in items:
+        row = item.row
+        if isinstance(row, BadRow):
+            yield item
+        elif (asked := prompts.get(row["prompt_id"])) is None:
+            said = "its prompt is not known; put prompts.parquet next to the traces, or name both in prompts.path"
+            yield Item(item.place, BadRow("no_prompt", f"{item.place}: {row['prompt_id']!r}: {said}"))
+        else:
+            yield Item(item.place, {**row, **asked})

@@ -1,0 +1,251 @@
+"""Shapes of rows: which columns hold the question, the completion, the reference, recognized by their names.
+
+A shape is told from the columns of a file's first rows. The names are those of public data sets and of the tools that
+write completions; case, blanks and hyphens in them do not count.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from generators.contract.completions import read_text
+from generators.contract.intake.values import is_chat, lookup
+
+PROBED = 200  # first rows of a file that decide its shape
+LONG_CHARS = 160  # mean length from which an `answer` without a number after #### is a completion
+
+CHATS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "contents", "turns")
+QUESTIONS = (
+    "question", "problem", "prompt", "instruction", "query", "problem_statement", "question_content", "question_text",
+    "user_prompt", "user", "human", "task", "input", "inputs", "input_text", "q",
+)  # fmt: skip
+PASSAGES = ("input", "context", "passage")  # further text of an instruction
+SYSTEMS = ("system", "system_prompt", "system_message", "system_instruction")
+PAIRS = (  # (reasoning, answer) in two columns
+    ("deepseek_thinking_trajectory", "deepseek_attempt"),
+    ("gemini_thinking_trajectory", "gemini_attempt"),
+    ("thinking_trajectories", "attempt"),
+    ("deepseek_reasoning", "deepseek_solution"),
+    ("complex_cot", "response"),
+    ("think_content", "answer_content"),
+    ("reasoning_content", "content"),
+)
+REASONINGS = (
+    "reasoning_content", "reasoning", "thinking", "thought", "thoughts", "think", "reasoning_details", "thinking_content",
+    "reasoning_trace", "reasoning_text", "thinking_trajectory", "model_reasoning", "chain_of_thought", "cot",
+)  # fmt: skip
+RESPONSES = (
+    "generations", "responses", "completions", "response", "completion", "generation", "generated_text",
+    "generated_solution", "generated_answer", "generated", "model_output", "model_response", "model_answer",
+    "llm_response", "model_completion", "r1_generation", "r1_solution", "r1_response", "deepseek_solution",
+    "deepseek_response", "deepseek_r1_response", "output", "outputs", "output_text", "prediction", "predictions",
+    "choices", "candidates", "samples", "chosen", "assistant", "gpt", "reply", "trajectory",
+)  # fmt: skip
+NUMBERED = re.compile(r"(?:r1|qwq|deepseek|model)?_?(?:solution|response|generation|completion|output)_?\d+")
+SPOKEN = ("answer", "solution", "final", "final_answer", "content")  # a completion where nothing else is one
+REFERENCES = (
+    "reference", "gold", "gold_answer", "reference_answer", "expected_answer", "ground_truth", "groundtruth",
+    "ground_truth_answer", "gold_standard_solution", "correct_answer", "final_answer", "reward_model.ground_truth",
+    "answer", "target", "ground_truth_solution", "verification_info", "test_cases", "input_output", "test", "tests",
+    "solution",
+)  # fmt: skip
+FINISHES = ("finish_reason", "finish_reasons", "stop_reason", "done_reason")
+COMPLETE = ("is_reasoning_complete", "is_complete")
+VERDICTS = ("correctness_math_verify", "correctness_llama", "correctness", "is_correct", "correct", "deepseek_grade")
+SOURCES = ("source", "data_source", "problem_source")
+NAMES = (  # (name, columns that tell it)
+    ("OpenR1-Math", ("generations", "is_reasoning_complete")),
+    ("distill corpus", ("trace_id", "messages")),
+    ("distill traces", ("trace_id", "prompt_id", "sampling", "answer")),
+    ("distill prompts", ("prompt_id", "messages", "verifier", "reference", "drop_reason")),
+    ("s1K", ("thinking_trajectories",)),
+    ("s1K-1.1", ("deepseek_thinking_trajectory", "deepseek_attempt")),
+    ("OpenThoughts metadata", ("deepseek_reasoning", "deepseek_solution")),
+    ("medical-o1", ("question", "complex_cot", "response")),
+    ("DeepMath", ("r1_solution_1", "r1_solution_2")),
+    ("Magpie", ("conversations", "gen_input_configs")),
+    ("NuminaMath-1.5", ("problem", "solution", "problem_is_valid")),
+    ("NuminaMath", ("problem", "solution", "messages", "source")),
+    ("OpenMathReasoning", ("problem", "generated_solution", "generation_model")),
+    ("OpenMathInstruct", ("problem", "generated_solution", "expected_answer")),
+    ("Llama-Nemotron", ("input", "output", "generator")),
+    ("OpenCodeReasoning", ("input", "output", "solution")),
+    ("verl", ("prompt", "reward_model")),
+    ("OpenOrca", ("system_prompt", "question", "response")),
+    ("Dolly", ("instruction", "context", "response")),
+    ("batch results", ("custom_id", "generations")),
+    ("batch requests", ("custom_id", "messages")),
+    ("preference pairs", ("prompt", "chosen", "rejected")),
+    ("Alpaca", ("instruction", "output")),
+    ("Gemini contents", ("contents",)),
+    ("ShareGPT", ("conversations",)),
+    ("messages", ("messages",)),
+)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The columns of a file's rows by their use; None: no column has it.
+
+    questions: their texts are joined. responses: columns of completions, each of which may hold several. spoken: the
+    column of a lone answer, too short for a completion. lone_close: other rows hold a `</think>` without an opening
+    mark, so that a row without one was cut.
+    """
+
+    name: str
+    messages: str | None = None
+    questions: tuple[str, ...] = ()
+    system: str | None = None
+    reasoning: str | None = None
+    responses: tuple[str, ...] = ()
+    reference: str | tuple[str, ...] | None = None
+    verifier: str | None = None
+    domain: str | None = None
+    source: str | None = None
+    license: str | None = None
+    teacher: str | None = None
+    finish_reason: str | None = None
+    complete: str | None = None
+    verdicts: tuple[str, ...] = ()
+    spoken: str | None = None
+    lone_close: bool = False
+
+    def __str__(self) -> str:
+        uses = []
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value and each.name not in ("name", "lone_close", "spoken"):
+                uses.append(f"{each.name} = {value if isinstance(value, str) else ' + '.join(value)}")
+        return f"{self.name} ({', '.join(uses) or 'no column is known'})"
+
+    def using(self, **named: Any) -> "Shape":
+        """Return the shape with the columns that the settings name; None leaves a column as it was recognized."""
+        given = {use: name for use, name in named.items() if name is not None}
+        if "messages" in given:
+            given["questions"] = ()
+        elif "questions" in given:
+            given["messages"] = None
+        if "responses" in given and self.reasoning and (self.reasoning, given["responses"][0]) not in PAIRS:
+            given.setdefault("reasoning", self.reasoning if self.responses == given["responses"] else None)
+        return replace(self, **given)
+
+
+def recognize(rows: Sequence[Mapping[str, Any]]) -> Shape:
+    """Return the shape of a file from its first rows."""
+    names = _names(rows)
+    shape = Shape(
+        name=_name(names),
+        system=_first(names, SYSTEMS),
+        domain=_first(names, ("domain",)),
+        verifier=_first(names, ("verifier",)),
+        license=_first(names, ("license",)),
+        teacher=_first(names, ("teacher",)),
+        source=_first(names, SOURCES),
+        finish_reason=_first(names, FINISHES),
+        complete=_first(names, COMPLETE),
+        verdicts=tuple(names[name] for name in VERDICTS if name in names),
+        messages=_chat(names, rows),
+    )
+    shape = replace(shape, questions=_questions(names, shape))
+    shape = _with_completions(shape, names, rows)
+    taken = {*shape.questions, *shape.responses, shape.reasoning}
+    shape = replace(shape, reference=_reference(names, rows, taken))
+    return replace(shape, lone_close=any(_lone(text) for text in _texts(shape, rows)))
+
+
+def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return normalized name -> name of the columns that hold anything."""
+    names: dict[str, str] = {}
+    for row in rows:
+        for name, value in row.items():
+            if value is not None:
+                names.setdefault(re.sub(r"[\s\-]+", "_", name.strip().lower()), name)
+    return names
+
+
+def _name(names: Mapping[str, str]) -> str:
+    return next((name for name, columns in NAMES if all(column in names for column in columns)), "columns")
+
+
+def _first(names: Mapping[str, str], wanted: Iterable[str]) -> str | None:
+    return next((names[name] for name in wanted if name in names), None)
+
+
+def _chat(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return the column of the conversation: one of a usual name, or a question that is a list of messages."""
+    for name in CHATS:
+        if name in names and any(isinstance(row.get(names[name]), list) for row in rows):
+            return names[name]
+    for name in ("prompt", "input", "question", "problem"):
+        if name in names and any(is_chat(row.get(names[name])) for row in rows):
+            return names[name]
+    return names.get("messages")
+
+
+def _questions(names: Mapping[str, str], shape: Shape) -> tuple[str, ...]:
+    found = next((name for name in QUESTIONS if name in names and names[name] != shape.messages), None)
+    if found is None:
+        return ()
+    passage = _first(names, PASSAGES) if found == "instruction" else None
+    return (names[found], passage) if passage else (names[found],)
+
+
+def _with_completions(shape: Shape, names: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Shape:
+    """Return the shape with the columns of reasoning and completions."""
+    for thought, answer in PAIRS:
+        if thought in names and answer in names:
+            return replace(shape, reasoning=names[thought], responses=(names[answer],))
+    numbered = tuple(names[name] for name in names if NUMBERED.fullmatch(name))
+    free = {name: column for name, column in names.items() if column not in shape.questions}
+    free = {name: column for name, column in free.items() if column != shape.messages}
+    reasoning = next((free[name] for name in REASONINGS if name in free and _is_text(rows, free[name])), None)
+    response = _first(free, RESPONSES)
+    spoken = next((free[name] for name in SPOKEN if name in free), None)
+    if response is None and not numbered and spoken is not None:
+        if reasoning or _is_completion(rows, spoken, shape):
+            response = spoken
+        else:
+            shape = replace(shape, spoken=spoken)
+    return replace(shape, reasoning=reasoning, responses=numbered or ((response,) if response else ()))
+
+
+def _is_text(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Return whether a column holds texts or parts, not a switch such as on and off."""
+    values = [row.get(column) for row in rows if row.get(column) is not None]
+    return any(isinstance(value, list | dict) or (isinstance(value, str) and len(value) > 3) for value in values)
+
+
+def _is_completion(rows: Sequence[Mapping[str, Any]], column: str, shape: Shape) -> bool:
+    """Return whether an answer is a model's completion: it has thinking marks, or is long and ends in no `####`."""
+    if shape.messages:  # the conversation ends with the completion
+        return False
+    texts = [text for row in rows if isinstance(text := row.get(column), str)]
+    if any(read_text(text).reasoning is not None for text in texts):
+        return True
+    return bool(texts) and sum(map(len, texts)) / len(texts) > LONG_CHARS and not any("####" in one for one in texts)
+
+
+def _reference(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]], taken: set[str | None]) -> str | None:
+    for name in REFERENCES:
+        head, _, rest = name.partition(".")
+        if head not in names or names[head] in taken:
+            continue
+        path = f"{names[head]}.{rest}" if rest else names[head]
+        if any(isinstance(lookup(row, path), str | int | float | list | dict) for row in rows):
+            return path
+    return None
+
+
+def _lone(text: str) -> bool:
+    """Return whether a text closes thinking that it did not open."""
+    return "</think>" in text and "<think" not in text
+
+
+def _texts(shape: Shape, rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    """Yield the texts in which a row's completion may stand."""
+    for row in rows:
+        chat = row.get(shape.messages) if shape.messages else None
+        last = chat[-1] if is_chat(chat) else {}
+        for value in (*(row.get(name) for name in shape.responses), last.get("content"), last.get("value")):
+            yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))

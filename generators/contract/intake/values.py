@@ -1,0 +1,116 @@
+"""Values of rows: columns by name, and the plain text that a value of any type stands for."""
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from datetime import date, time
+from decimal import Decimal
+from typing import Any
+
+from generators.contract.errors import InputError
+from generators.contract.ids import canonical_json
+
+ABSENT = object()
+
+
+class BadRow(InputError):
+    """A row that cannot be read: it is skipped and counted under `kind`, or stops a strict import."""
+
+    def __init__(self, kind: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.kind = kind
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it: decimals and dates as text, bytes decoded, NaN as None, arrays as lists."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return None if math.isnan(value) else value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return None if value.is_nan() else format(value, "f")
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", "replace")
+    return plain(value.tolist()) if hasattr(value, "tolist") else str(value)
+
+
+def lookup(row: Mapping[str, Any], column: str) -> Any:
+    """Return the value of a column, or ABSENT; `a.b` reaches into nested columns."""
+    if column in row:
+        return row[column]
+    head, _, rest = column.partition(".")
+    inner = row.get(head)
+    return lookup(inner, rest) if rest and isinstance(inner, Mapping) else ABSENT
+
+
+def column(row: Mapping[str, Any], named: str | None, usual: str, place: str) -> Any:
+    """Return the value of the column that the settings name, else of the `usual` one.
+
+    A named column that is missing is an InputError, a missing usual one is None.
+    """
+    value = lookup(row, usual if named is None else named)
+    if value is not ABSENT:
+        return value
+    if named is not None:
+        raise InputError(missing(row, named, f"the {usual}", place))
+    return None
+
+
+def missing(row: Mapping[str, Any], name: str, use: str, place: str) -> str:
+    """Return the sentence that reports a missing column and the nearest one there is."""
+    close = difflib.get_close_matches(name, list(row), n=1, cutoff=0.5)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return f"{place}: no column {name!r} for {use}; there are {', '.join(map(repr, row)) or 'none'}{hint}"
+
+
+def text_of(value: Any, what: str, place: str) -> str | None:
+    """Return `value` if it is text or None; anything else is a BadRow."""
+    if value is None or isinstance(value, str):
+        return value if value is None else encodable(value)
+    raise BadRow("not_text", f"{place}: {what} is {shown(value)}; accepted is text")
+
+
+def label_of(value: Any) -> str | None:
+    """Return a source, license or model of any type as text; None where there is none."""
+    if value is None or value == "":
+        return None
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return encodable(", ".join(value)) or None
+    return reference_text(value)
+
+
+def encodable(text: str) -> str:
+    """Return the text with surrogate pairs joined and lone halves replaced: JSON can hold them, UTF-8 cannot."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8", "replace").decode("utf-8")
+
+
+def reference_text(value: Any) -> str | None:
+    """Return a reference answer as text: numbers as JSON writes them, structures as canonical JSON."""
+    if value is None or isinstance(value, str):
+        return value if value is None else encodable(value)
+    return encodable(canonical_json(value))
+
+
+def shown(value: Any) -> str:
+    """Return the type and the beginning of a value, for messages."""
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def is_chat(value: Any) -> bool:
+    """Return whether a value is a list of messages."""
+    return (
+        isinstance(value, Sequence)
+        and not isinstance(value, str)
+        and bool(value)
+        and all(isinstance(item, Mapping) for item in value)
+        and any(key in item for item in value for key in ("role", "from"))
+    )
