@@ -13,6 +13,7 @@ from generators.contract.errors import InputError, NothingKept
 from generators.contract.files import write_frame
 from pipelines.export.export import Exported, export
 from pipelines.export.pairs import plan_pairs, wrong_traces
+from pipelines.stages.corpus import CorpusConfig, corpus
 
 
 def pairs(done: Exported) -> list[dict[str, Any]]:
@@ -118,3 +119,17 @@ def test_a_corpus_without_wrong_traces_has_no_pairs(run: Path, tmp_path: Path) -
     write_frame(rows.clear(), tmp_path / "corpus" / "train.parquet")
     with pytest.raises(InputError, match="has no rows to export"):
         export(tmp_path / "corpus", "preference", tmp_path / "out")
+
+
+def test_texts_are_as_the_teacher_wrote_them(run: Path, tmp_path: Path) -> None:
+    wrapping = pl.lit(["<think>", "</think>\n\n", "\n"])
+    selected = pl.read_parquet(run / "select/selected.parquet").with_columns(wrapping=wrapping)
+    moved = tmp_path / "run"
+    write_frame(selected, moved / "select/selected.parquet")
+    corpus(moved / "select/selected.parquet", run / "prompts/prompts.parquet", moved / "corpus", CorpusConfig())
+    (moved / "run.json").write_text("{}")
+    found = pairs(export(moved, "preference", tmp_path / "out"))
+    traces = {row["trace_id"]: row for row in selected.iter_rows(named=True)}
+    for row in found:
+        for name, trace in (("chosen", traces[row["trace_id"]]), ("rejected", traces[row["rejected_trace_id"]])):
+            assert row[name][0]["content"] == f"<think>{trace['reasoning']}</think>\n\n{trace['answer']}\n"
