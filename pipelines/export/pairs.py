@@ -28,9 +28,8 @@ TRACE_BYTES = (
 ENDED_WRONG = (
     (pl.col("status") == "wrong") & (pl.col("finish_reason") == "stop") & (pl.col("answer").str.strip_chars() != "")
 )
-PROMPT_HASH = (
-    pl.col("prompt_id").hash(seed=0).alias("prompt")
-)  # 64 bits: a table of the ids would be ten times as large
+# 64 bits: a table of the ids themselves would be ten times as large.
+PROMPT_HASH = pl.col("prompt_id").hash(seed=0).alias("prompt")
 TEXTS = ("trace_id", "messages", "reasoning", "answer", "wrapping")
 
 
@@ -67,6 +66,7 @@ def plan_pairs(file: Path, wrong: Path, pairs_per_prompt: int) -> Plan:
         raise InputError(f"{file} has no column 'verdict': it is of an older version; make the corpus again")
     right, others = _outline(file), _wrong_outline(wrong).sort("prompt", "row")
     prompts, numbers, sizes = (others[name].to_numpy() for name in ("prompt", "row", "bytes"))
+    lengths = right["bytes"].to_numpy()
     starts = np.searchsorted(prompts, right["prompt"].to_numpy(), "left")
     ends = np.searchsorted(prompts, right["prompt"].to_numpy(), "right")
     free, made = np.ones(len(prompts), bool), np.zeros(len(prompts) + 1, np.int32)
@@ -79,7 +79,7 @@ def plan_pairs(file: Path, wrong: Path, pairs_per_prompt: int) -> Plan:
         elif not len(left):
             plan.reasons[row] = REASONS.index(NO_WRONG_LEFT if start < end else NO_WRONG)
         else:
-            nearest = left[np.abs(sizes[left] - right["bytes"][int(row)]).argmin()]
+            nearest = left[np.abs(sizes[left] - lengths[row]).argmin()]
             free[nearest], plan.wrong_of[row] = False, numbers[nearest]
             made[start] += 1
     return plan

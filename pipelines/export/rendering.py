@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from generators.contract.completions import split_reasoning
 from generators.contract.errors import InputError
-from generators.contract.models import model_path
 
 DIFFER = "prompts_differ"  # the template begins the turn in another way, with reasoning and without
 
@@ -20,10 +20,8 @@ class Renderer:
 
     def __init__(self, name: str) -> None:
         """Load the tokenizer of a model folder, an embedded model or a hub name; InputError without a template."""
-        from distill.models.loading import load_tokenizer
-
-        self.name, self.model = name, str(model_path(name))
-        self.tokenizer = load_tokenizer(name)
+        self.name, self.tokenizer = name, open_tokenizer(name)
+        self.model = str(self.tokenizer.name_or_path)
         if not self.tokenizer.chat_template:
             raise InputError(f"the tokenizer {name!r} has no chat template to render the rows with")
         ids = self.tokenizer("a")["input_ids"]
@@ -85,6 +83,18 @@ class Renderer:
             "messages: a trainer that is given `messages` would learn none of it. These rows are rendered prompts and "
             "completions, which keep it; train on them as they are"
         )
+
+
+def open_tokenizer(name: str) -> Any:
+    """Load the tokenizer of a model, or of a folder that holds a tokenizer alone."""
+    from distill.models.loading import load_tokenizer
+
+    folder = Path(name).expanduser()
+    if (folder / "tokenizer_config.json").is_file() and not (folder / "config.json").exists():
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(folder)
+    return load_tokenizer(name)
 
 
 def switches_of(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from generators.contract.errors import InputError
+from pipelines.export.rendering import open_tokenizer
 
 if TYPE_CHECKING:
     from distill.training.examples import Example
@@ -29,13 +30,13 @@ class SoftTargets:
 
     def __init__(self, folder: Path, tokenizer: str | None) -> None:
         """Open the store; `tokenizer`: the one that its tokens are of, by default its teacher's."""
-        from distill.models.loading import load_tokenizer, tokenizer_fingerprint
+        from distill.models.loading import tokenizer_fingerprint
         from distill.soft_targets.store import TargetStore
 
         self.store = TargetStore(folder)
         known = self.store.metadata
         name = tokenizer or known.teacher
-        self.tokenizer = load_tokenizer(name)
+        self.tokenizer = open_tokenizer(name)
         if tokenizer_fingerprint(self.tokenizer) != known.tokenizer:
             raise InputError(
                 f"the soft targets in {folder} are of another tokenizer than {name}'s; give the one they were scored "

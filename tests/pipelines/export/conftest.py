@@ -1,6 +1,5 @@
 """A small run, made by the corpus stage: five traces of each prompt, right, wrong and cut, and a row from elsewhere."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +7,8 @@ import polars as pl
 import pytest
 
 from generators.contract.files import frame, write_frame
-from generators.contract.records import PROMPT, SELECTED
-from pipelines.stages.corpus import CorpusConfig, OtherRows, corpus
+from generators.contract.records import CORPUS, PROMPT, SELECTED
+from pipelines.stages.corpus import CorpusConfig, corpus
 
 PROMPTS = 12
 LONG = "Let me add the numbers. " * 8
@@ -57,11 +56,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_frame(frame([*prompts, unsolved, twice], PROMPT), folder / "prompts" / "prompts.parquet")
     traces = [trace(i, j) for i in range(PROMPTS) for j in range(5) if i or j < 2]  # the first has no wrong trace
     write_frame(frame(traces, SELECTED), folder / "select" / "selected.parquet")
-    other = folder / "chat.jsonl"
-    said = [{"role": "user", "content": "Write a haiku."}, {"role": "assistant", "content": "Leaves fall."}]
-    other.write_text(json.dumps({"messages": said}) + "\n")
-    config = CorpusConfig(validation_fraction=0.2, other=(OtherRows(path=str(other)),), unfiltered=True)
+    config = CorpusConfig(validation_fraction=0.2, unfiltered=True)
     corpus(folder / "select/selected.parquet", folder / "prompts/prompts.parquet", folder / "corpus", config)
+    said = [{"role": "user", "content": "Write a haiku."}, {"role": "assistant", "content": "Leaves fall."}]
+    other = {"trace_id": "other", "prompt_id": "haiku", "messages": said, "domain": "general", "split": "train"}
+    train = folder / "corpus" / "train.parquet"
+    write_frame(pl.concat([pl.read_parquet(train), frame([other], CORPUS)]), train)
     (folder / "run.json").write_text("{}")
     (folder / "recipe.json").write_text('{"train": {"student": "some/student"}}')
     return folder

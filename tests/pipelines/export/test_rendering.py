@@ -78,3 +78,14 @@ def test_segments_and_pairs_hold_the_same_texts(template: Path, run: Path, tmp_p
             pair = forms["preference"]
             assert (pair["prompt"], pair["chosen"]) == (trl["prompt"], trl["completion"])
             assert pair["rejected"] != pair["chosen"] and "make" in pair["rejected"]
+
+
+def test_a_folder_with_a_tokenizer_alone_is_enough(run: Path, tmp_path: Path) -> None:
+    whole = student(TEMPLATES[0], tmp_path / "whole")
+    (tmp_path / "alone").mkdir()
+    for file in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(Path(whole) / file, tmp_path / "alone" / file)
+    for name in ("whole", "alone"):
+        export(run, "trl", tmp_path / f"of-{name}", tokenizer=str(tmp_path / name))
+    one, other = ((tmp_path / f"of-{name}" / "train.jsonl").read_bytes() for name in ("whole", "alone"))
+    assert one == other
