@@ -6,7 +6,7 @@ so a sample in the ledger is never made again: not after a crash, not when n gro
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -18,12 +18,13 @@ import polars as pl
 
 from generators.contract.engine import EngineOptions, Fleet, SampleRequest, build_engine, local_fleet
 from generators.contract.errors import RecipeError
-from generators.contract.files import write_frame
+from generators.contract.files import frame, write_batches, write_frame
 from generators.contract.models import model_path
 from generators.contract.plugins import ENGINE, blaming, plugin_file
+from generators.contract.records import TRACE
 from generators.contract.sampled_logprobs import FOLDER, SampledLogprobs, SampledLogprobsFile
 from generators.contract.stage_protocol import IN_PROCESS, Bar, Runtime, StageCounts
-from generators.ledger.export import export, outline
+from generators.ledger.export import export, outline, sum_of
 from generators.ledger.ledger import Ledger
 from generators.sampling.adaptive import AdaptiveConfig, AdaptiveSource, budget_of
 from generators.sampling.live_verdicts import LiveVerdicts, LiveVerify, OpenVerifier
@@ -61,9 +62,7 @@ def generate(
     asked = pl.read_parquet(prompts)
     if engine.imports_traces:
         with blaming(ENGINE, config.engine):
-            traces, dropped = engine.module.import_traces(asked, config.model, engine.options)
-        write_frame(traces, out / "traces.parquet")
-        return count(outline(traces), dropped, conflicts(asked, traces))
+            return imported(*engine.module.import_traces(asked, config.model, engine.options), asked, out)
     models = config.each()
     plans = [plan_of(asked, model) for model in models]
     check_distinct(plans)
@@ -82,6 +81,24 @@ def generate(
     surplus = sum(one.surplus() for one in adaptive)
     dropped = {"truncated": len(wanted) - int(traces["traces"].sum()), "surplus": surplus}
     return count(traces, {k: n for k, n in dropped.items() if n}, notes_of(passes), thinking)
+
+
+def imported(
+    traces: pl.DataFrame | Iterable[pl.DataFrame], dropped: Mapping[str, int], asked: pl.DataFrame, out: Path
+) -> StageCounts:
+    """Write imported traces a batch at a time, and count them."""
+    outlines, doubtful = [outline(frame([], TRACE))], 0
+    conflicting = asked.filter(pl.col("drop_reason") == "conflicting_reference")["prompt_id"].unique().to_list()
+
+    def counted() -> Iterator[pl.DataFrame]:
+        nonlocal doubtful
+        for batch in [traces] if isinstance(traces, pl.DataFrame) else traces:
+            outlines.append(outline(batch))
+            doubtful += int(batch["prompt_id"].is_in(conflicting).sum())
+            yield batch
+
+    write_batches(counted(), out / "traces.parquet", TRACE)
+    return count(sum_of(outlines), dropped, {"conflicting_reference": doubtful})
 
 
 def say_kept(config: GenerateConfig, done: int) -> None:
@@ -311,12 +328,6 @@ def mean_lengths(kept: Ledger) -> dict[str, float]:
         return {}
     total = pl.concat(sums).group_by("prompt_id").sum()
     return dict(total.select("prompt_id", pl.col("completion_tokens") / pl.col("len")).iter_rows())
-
-
-def conflicts(prompts: pl.DataFrame, traces: pl.DataFrame) -> dict[str, int]:
-    """Count the traces of questions for which the prompts' source holds several references."""
-    doubtful = prompts.filter(pl.col("drop_reason") == "conflicting_reference")["prompt_id"].unique()
-    return {"conflicting_reference": int(traces["prompt_id"].is_in(doubtful.to_list()).sum())}
 
 
 def count(

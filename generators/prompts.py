@@ -1,9 +1,16 @@
 """The prompts stage: questions from task families, files or datasets become records.PROMPT rows.
 
-No row is left out: a repeated or empty question, or one of the evaluation set, keeps its row with a `drop_reason`.
+A repeated or empty question, or one of the evaluation set, keeps its row with a `drop_reason`. A row that cannot be
+read is counted as `unreadable`, and the notes say why.
 """
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import logging
+import math
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,27 +18,34 @@ import polars as pl
 from pydantic import Field, field_validator
 
 from generators.contract.config import Config, FileName, Mark, Named, VerifierName
-from generators.contract.errors import InputError
-from generators.contract.files import frame, write_frame
-from generators.contract.ids import canonical_json, prompt_id_of
-from generators.contract.plugins import TASK_FAMILY, plugin_file
-from generators.contract.records import PROMPT
-from generators.contract.rows import (
+from generators.contract.errors import InputError, MissingFile, PluginError
+from generators.contract.files import frame, write_batches
+from generators.contract.ids import prompt_id_of
+from generators.contract.intake import (
     ABSENT,
-    chat_messages,
-    chat_of,
-    column,
+    BadRow,
+    Conversation,
+    Item,
+    Shape,
+    Shaped,
     lookup,
     missing,
+    paths_in,
     read_dataset,
-    read_file,
-    reference_text,
-    text_of,
+    read_prompt,
+    shape_rows,
 )
-from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, counts_by_reason, no_progress
+from generators.contract.intake import read_rows as read_files
+from generators.contract.plugins import TASK_FAMILY, VERIFIER, load_plugin, plugin_file
+from generators.contract.records import PROMPT
+from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, no_progress
 
 DOMAINS = ("math", "code", "stem", "logic", "general")
 Domain = Literal["math", "code", "stem", "logic", "general"]
+BATCH = 4096  # rows in memory at once
+NAMED_FAULTS = 3  # of each kind of bad row, told with their places
+UNREADABLE = "unreadable"
+log = logging.getLogger(__name__)
 
 
 class TaskPrompts(Config):
@@ -57,7 +71,7 @@ class TaskPrompts(Config):
 
 
 class Fields(Config):
-    """Column names of the source; dots reach into nested columns. A key left out names the column of its own name."""
+    """Column names of the source; dots reach into nested columns. A key left out: recognized by the usual names."""
 
     question: str | None = Field(None, description="column of the question")
     messages: str | None = Field(None, description="column of the chat, in place of a question")
@@ -81,6 +95,9 @@ class _Mapped(Config):
     system: str | None = Field(None, description="system message of prompts that have none")
     prompt_template: str | None = Field(None, description="the user's message, with {question} in it")
     limit: int | None = Field(None, ge=1, description="rows to read; none: all")
+    strict: bool = Field(False, description="stop at a row that cannot be read, in place of skipping and counting it")
+
+    EXECUTION = frozenset({"strict"})  # rows that are all readable give the same prompts
 
     @field_validator("prompt_template")
     @classmethod
@@ -91,10 +108,21 @@ class _Mapped(Config):
 
 
 class FilePrompts(_Mapped):
-    """Rows of a .jsonl, .jsonl.gz, .json or .parquet file, or of a folder of them."""
+    """Rows of files of any usual form, of globs, or of folders of them."""
 
     source: Literal["file"] = Field(description="file: rows of files")
-    path: FileName = Field(description="a .jsonl, .jsonl.gz, .json or .parquet file, or a folder of them")
+    path: FileName | tuple[FileName, ...] = Field(
+        description="files, globs or folders: .jsonl, .json, .csv, .parquet, .arrow, also .gz and .zst"
+    )
+
+    def named(self, prefix: str = "") -> Iterator[Named]:
+        """Yield what the section names; a glob stands for its files."""
+        for one in super().named(prefix):
+            try:
+                files = paths_in(one.value) if one.mark is Mark.FILE else []
+            except MissingFile:
+                files = []
+            yield from (Named(one.key, one.mark, str(file)) for file in files) if files else (one,)
 
 
 class DatasetPrompts(_Mapped):
@@ -116,6 +144,45 @@ class DatasetPrompts(_Mapped):
 PromptsConfig = Annotated[TaskPrompts | FilePrompts | DatasetPrompts, Field(discriminator="source")]
 
 
+@dataclass
+class Faults:
+    """The rows that were skipped: their number by kind, and sentences on the first of each kind."""
+
+    strict: bool = False
+    kinds: Counter[str] = field(default_factory=Counter)
+    first: list[str] = field(default_factory=list)
+
+    def add(self, fault: BadRow) -> None:
+        """Count a row; a strict import stops here."""
+        if self.strict:
+            raise fault
+        self.kinds[fault.kind] += 1
+        if self.kinds[fault.kind] <= NAMED_FAULTS:
+            self.first.append(str(fault))
+
+    def tell(self) -> None:
+        """Log a warning that names the kinds and the first rows."""
+        if self.kinds:
+            kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.kinds.most_common())
+            log.warning("%d rows cannot be read and are skipped (%s): %s", self.kinds.total(), kinds, self.first[0])
+
+
+@dataclass
+class Tally:
+    """Counts of written prompts by drop reason, and of those without a verifier; the questions that were kept."""
+
+    reasons: Counter[str | None] = field(default_factory=Counter)
+    unverifiable: int = 0
+    questions: set[str] | None = None
+    faults: Faults = field(default_factory=Faults)
+
+    def dropped(self) -> dict[str, int]:
+        """Return the numbers of dropped rows, the unreadable ones among them."""
+        found = {str(reason): n for reason, n in self.reasons.items() if reason is not None}
+        bad = {UNREADABLE: self.faults.kinds.total()} if self.faults.kinds else {}
+        return dict(sorted((found | bad).items()))
+
+
 def prompts(
     out: Path,
     config: PromptsConfig,
@@ -125,40 +192,82 @@ def prompts(
 ) -> StageCounts:
     """Write out/prompts.parquet and, if `evaluation` is given, out/eval_prompts.parquet.
 
-    Training prompts that repeat an evaluation question are dropped as `in_evaluation_set`. InputError: a malformed row,
-    or no prompt left.
+    Training prompts that repeat an evaluation question are dropped as `in_evaluation_set`, rows that cannot be read are
+    counted as `unreadable`. InputError: no prompt is left, a named column is missing, or a bad row of a strict import.
     """
-    train = read_prompts(config, progress=runtime.progress)
-    notes: dict[str, Any] = {"unverifiable": _kept(train)["verifier"].null_count()}
+    exam = Tally(questions=set())
     if evaluation is not None:
-        exam = read_prompts(evaluation, split="eval", progress=runtime.progress)
-        train = without_exam(train, exam)
-        notes["evaluation_prompts"] = len(_kept(exam))
-        notes["evaluation_dropped"] = len(exam) - len(_kept(exam))
-        write_frame(exam, out / "eval_prompts.parquet")
-    if not len(_kept(train)):
-        raise InputError(f"no prompt is left of {len(train)}: {dict(train['drop_reason'].value_counts().iter_rows())}")
-    write_frame(train, out / "prompts.parquet")
-    return counts_by_reason(train["drop_reason"], notes=notes)
+        write_prompts(evaluation, out / "eval_prompts.parquet", exam, split="eval", progress=runtime.progress)
+    train = Tally()
+    write_prompts(config, out / "prompts.parquet", train, exam=exam.questions or (), progress=runtime.progress)
+    kept, dropped = train.reasons[None], train.dropped()
+    notes: dict[str, Any] = {"unverifiable": train.unverifiable}
+    if evaluation is not None:
+        notes["evaluation_prompts"] = exam.reasons[None]
+        notes["evaluation_dropped"] = sum(exam.dropped().values())
+    for name, tally in (("unreadable", train), ("evaluation_unreadable", exam)):
+        if tally.faults.kinds:
+            notes[name] = {"kinds": dict(tally.faults.kinds), "first": tally.faults.first}
+    if not kept:
+        (out / "prompts.parquet").unlink(missing_ok=True)
+        why = f"; for example {train.faults.first[0]}" if train.faults.first else ""
+        raise InputError(f"no prompt is left of {sum(dropped.values())}: {dropped}{why}")
+    return StageCounts(kept + sum(dropped.values()), kept, dropped, notes=notes)
 
 
-def read_rows(config: FilePrompts | DatasetPrompts) -> Iterator[dict[str, Any]]:
-    """Yield the source's rows unchanged; bad input is an InputError that names file and row."""
+def read_rows(config: FilePrompts | DatasetPrompts) -> Iterator[Shaped]:
+    """Yield the source's rows, each with the shape of its file and the columns that the settings name."""
     if isinstance(config, FilePrompts):
-        return read_file(Path(config.path), config.limit)
-    return read_dataset(config.path, config.name, config.split, config.revision, config.limit)
+        found = read_files(config.path, config.limit)
+    else:
+        rows = read_dataset(config.path, config.name, config.split, config.revision, config.limit)
+        numbered = enumerate(rows, start=1)
+        found = shape_rows(Item(f"{config.path}, row {number}", row) for number, row in numbered)
+    return (Shaped(one.place, one.row, with_fields(one.shape, config.fields)) for one in found)
 
 
-def read_prompts(config: PromptsConfig, *, split: str = "train", progress: Progress = no_progress) -> pl.DataFrame:
-    """Return the prompts of one source as a records.PROMPT frame, with repeated and empty questions marked."""
-    made = _from_tasks(config) if isinstance(config, TaskPrompts) else _from_rows(config)
-    rows = []
-    with progress("prompts", 0) as bar:
-        for row in made:
-            rows.append({"split": split, "drop_reason": None, **row})
-            bar.update()
-    mark_repeated(rows)
-    return frame(rows, PROMPT)
+def with_fields(shape: Shape, fields: Fields) -> Shape:
+    """Return the shape with the columns that the settings name."""
+    question = (fields.question,) if fields.question else None
+    kept = ("messages", "system", "reference", "verifier", "domain", "source", "license")
+    return shape.using(questions=question, **{name: getattr(fields, name) for name in kept})
+
+
+def write_prompts(
+    config: PromptsConfig,
+    file: Path,
+    tally: Tally,
+    *,
+    split: str = "train",
+    exam: Collection[str] = (),
+    progress: Progress = no_progress,
+) -> None:
+    """Write the prompts of one source as records.PROMPT, repeated and empty ones marked; count them in `tally`.
+
+    exam: questions that training prompts may not ask. Of each row only a short key stays in memory.
+    """
+    tally.faults.strict = not isinstance(config, TaskPrompts) and config.strict
+    made = _from_tasks(config) if isinstance(config, TaskPrompts) else from_rows(config, tally.faults)
+    repeated = Repeated()
+
+    def batches() -> Iterator[pl.DataFrame]:
+        with progress("prompts", 0) as bar:
+            while batch := list(islice(made, BATCH)):
+                yield frame((marked(row) for row in batch), PROMPT)
+                bar.update(len(batch))
+
+    def marked(row: dict[str, Any]) -> dict[str, Any]:
+        asked = question_of(row)
+        reason = repeated.reason(row) if asked else "empty"
+        reason = "in_evaluation_set" if reason is None and asked in exam else reason
+        tally.reasons[reason] += 1
+        tally.unverifiable += reason is None and row["verifier"] is None
+        if tally.questions is not None:
+            tally.questions.add(asked)
+        return {"split": split, **row, "drop_reason": reason}
+
+    write_batches(batches(), file, PROMPT)
+    tally.faults.tell()
 
 
 def _from_tasks(config: TaskPrompts) -> Iterator[dict[str, Any]]:
@@ -176,48 +285,106 @@ def _from_tasks(config: TaskPrompts) -> Iterator[dict[str, Any]]:
         }
 
 
-def _from_rows(config: FilePrompts | DatasetPrompts) -> Iterator[dict[str, Any]]:
-    for number, row in enumerate(read_rows(config), start=1):
-        yield prompt_row(row, config, f"{config.path}, row {number}")
+def from_rows(config: FilePrompts | DatasetPrompts, faults: Faults) -> Iterator[dict[str, Any]]:
+    """Yield the prompts of a file or dataset, and say of each file what was recognized."""
+    verifiers, told, empty, good = Verifiers(), set[str](), True, False
+    for one in read_rows(config):
+        empty = False
+        if str(one.shape) not in told:
+            told.add(str(one.shape))
+            say_recognized(one)
+        try:
+            if isinstance(one.row, BadRow):
+                raise one.row
+            row = prompt_row(prompt_of(one.row, one.shape, config, one.place), config)
+            verifiers.check(row["verifier"], one.place)
+        except BadRow as fault:
+            if fault.kind == "missing_column" and not good:  # a setting is wrong, not a row
+                raise
+            faults.add(fault)
+            continue
+        good = True
+        yield row
+    if empty:
+        raise InputError(f"{config.path} is empty")
 
 
-def prompt_row(row: Mapping[str, Any], config: FilePrompts | DatasetPrompts, place: str) -> dict[str, Any]:
-    """Return a source's row as a prompt."""
-    fields = config.fields
-    messages = prompt_messages(row, config, place)
-    domain = text_of(column(row, fields.domain, "domain", place), "the domain", place) or config.domain
-    if domain not in DOMAINS:
-        raise InputError(f"{place}: the domain is {domain!r}; accepted are {', '.join(DOMAINS)}")
+def say_recognized(one: Shaped) -> None:
+    """Log what the columns of a file were recognized as, and how to name others."""
+    log.warning("%s: recognized as %s; name others with prompts.fields", one.place.rpartition(", row ")[0], one.shape)
+
+
+class Verifiers:
+    """The verifiers that rows name, each looked up once: an unknown one is told before anything is sampled."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, str | None] = {}
+
+    def check(self, name: str | None, place: str) -> None:
+        """Raise a BadRow for a verifier that cannot be loaded."""
+        if name is None:
+            return
+        if name not in self.known:
+            try:
+                load_plugin(VERIFIER, name)
+                self.known[name] = None
+            except PluginError as error:
+                self.known[name] = str(error)
+        if fault := self.known[name]:
+            raise BadRow("unknown_verifier", f"{place}: {fault}")
+
+
+def prompt_of(row: Mapping[str, Any], shape: Shape, config: FilePrompts | DatasetPrompts, place: str) -> Conversation:
+    """Return a source's row without its completions, with the settings' template and system message."""
+    check_columns(row, config.fields, place)
+    if shape.messages is None and not shape.questions:
+        likely = next(iter(row), "question")
+        sentence = missing(row, "question", "the prompt", place)
+        raise InputError(f'{sentence}; set prompts.fields.question = "{likely}", or prompts.fields.messages for a chat')
+    return conversation_of(read_prompt(row, shape, place), shape, config)
+
+
+def conversation_of(found: Conversation, shape: Shape, config: FilePrompts | DatasetPrompts) -> Conversation:
+    """Return a row's conversation with the settings' template and system message."""
+    messages = asked_with(found.messages, shape, config)
+    return replace(found, messages=with_system(messages, found.system or config.system))
+
+
+def check_columns(row: Mapping[str, Any], fields: Fields, place: str) -> None:
+    """Raise a BadRow for a column that the settings name and the row lacks."""
+    for use, named in fields:
+        for name in (named,) if isinstance(named, str) else named or ():
+            if lookup(row, name) is ABSENT:
+                raise BadRow("missing_column", missing(row, name, f"the {use}", place))
+
+
+def asked_with(
+    messages: list[dict[str, str]], shape: Shape, config: FilePrompts | DatasetPrompts
+) -> list[dict[str, str]]:
+    """Return the messages, a question of its own column within the settings' template."""
+    text = messages[0]["content"] if shape.messages is None else ""
+    if not text or not config.prompt_template:
+        return messages
+    return [{"role": "user", "content": config.prompt_template.replace("{question}", text)}]
+
+
+def prompt_row(found: Conversation, config: FilePrompts | DatasetPrompts) -> dict[str, Any]:
+    """Return a conversation as a prompt."""
+    named = (found.domain or "").strip().lower()
     return {
-        "prompt_id": prompt_id_of(messages),
-        "messages": messages,
-        "domain": domain,
-        "verifier": text_of(column(row, fields.verifier, "verifier", place), "the verifier", place) or config.verifier,
-        "reference": _reference(row, fields.reference, place),
-        "source": text_of(column(row, fields.source, "source", place), "the source", place) or Path(config.path).name,
-        "license": text_of(column(row, fields.license, "license", place), "the license", place) or config.license,
+        "prompt_id": prompt_id_of(found.messages),
+        "messages": found.messages,
+        "domain": named if named in DOMAINS else config.domain,
+        "verifier": found.verifier or config.verifier,
+        "reference": found.reference,
+        "source": found.source or source_of(config.path),
+        "license": found.license or config.license,
     }
 
 
-def prompt_messages(row: Mapping[str, Any], config: FilePrompts | DatasetPrompts, place: str) -> list[dict[str, str]]:
-    """Return the messages before the assistant's answer, from the row's messages or its question."""
-    fields = config.fields
-    chat = chat_of(row, fields.messages, place) if fields.question is None else None
-    if chat is not None:
-        messages = chat_messages(chat, place)
-        while messages and messages[-1]["role"] == "assistant":
-            messages.pop()
-    else:
-        question = text_of(column(row, fields.question, "question", place), "the question", place)
-        if question is None and lookup(row, fields.question or "question") is ABSENT:
-            raise InputError(
-                missing(row, "question", "the prompt (name it in fields.question or fields.messages)", place)
-            )
-        text = (question or "").strip()
-        text = config.prompt_template.replace("{question}", text) if text and config.prompt_template else text
-        messages = [{"role": "user", "content": text}]
-    system = text_of(column(row, fields.system, "system", place), "the system message", place)
-    return with_system(messages, system or config.system)
+def source_of(path: str | tuple[str, ...]) -> str:
+    """Return the name of the file, of the first one where there are several."""
+    return Path(path if isinstance(path, str) else path[0]).name
 
 
 def with_system(messages: list[dict[str, str]], system: str | None) -> list[dict[str, str]]:
@@ -227,48 +394,33 @@ def with_system(messages: list[dict[str, str]], system: str | None) -> list[dict
     return [{"role": "system", "content": system}, *messages]
 
 
-def _reference(row: Mapping[str, Any], columns: str | tuple[str, ...] | None, place: str) -> str | None:
-    if isinstance(columns, tuple):
-        return canonical_json({name: column(row, name, "reference", place) for name in columns})
-    return reference_text(column(row, columns, "reference", place))
+class Repeated:
+    """The prompts seen so far and their references, as short keys: a few hundred bytes a row whatever its length."""
+
+    def __init__(self) -> None:
+        self.first: dict[bytes, bytes] = {}
+
+    def reason(self, row: Mapping[str, Any]) -> str | None:
+        """Return why a row repeats an earlier one; None: it is the first of its question."""
+        reference = reference_key(row["reference"])
+        earlier = self.first.setdefault(bytes.fromhex(row["prompt_id"]), reference)
+        if earlier is reference:
+            return None
+        return "duplicate" if earlier == reference else "conflicting_reference"
 
 
-def mark_repeated(rows: list[dict[str, Any]]) -> None:
-    """Set the drop_reason of empty prompts and of those that repeat an earlier row."""
-    first: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        if not question_of(row):
-            row["drop_reason"] = "empty"
-            continue
-        earlier = first.setdefault(row["prompt_id"], row)
-        if earlier is not row:
-            same = same_reference(earlier["reference"], row["reference"])
-            row["drop_reason"] = "duplicate" if same else "conflicting_reference"
-
-
-def same_reference(a: str | None, b: str | None) -> bool:
-    """Return whether two references are equal as text or as numbers."""
-    if a == b or a is None or b is None:
-        return a == b
+def reference_key(reference: str | None) -> bytes:
+    """Return a key that references share if they are equal as text or as numbers; each call makes a new object."""
+    text = "none" if reference is None else f"text {reference.strip()}"
     try:
-        return float(a) == float(b)
+        number = float(reference or "")
+        text = text if math.isnan(number) else f"number {number + 0.0}"
     except ValueError:
-        return a.strip() == b.strip()
+        pass
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def question_of(row: Mapping[str, Any]) -> str:
     """Return the last user message in lower case with single spaces; equal ones are the same question."""
     asked = [message["content"] for message in row["messages"] if message["role"] == "user"]
     return " ".join(asked[-1].casefold().split()) if asked else ""
-
-
-def without_exam(train: pl.DataFrame, exam: pl.DataFrame) -> pl.DataFrame:
-    """Mark training prompts whose question is in the evaluation set, whatever their other messages are."""
-    asked = {question_of(row) for row in exam.iter_rows(named=True)}
-    held = pl.Series([question_of(row) in asked for row in train.iter_rows(named=True)], dtype=pl.Boolean)
-    mark = pl.when(held & pl.col("drop_reason").is_null()).then(pl.lit("in_evaluation_set"))
-    return train.with_columns(mark.otherwise("drop_reason").alias("drop_reason"))
-
-
-def _kept(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.filter(pl.col("drop_reason").is_null())

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
+import pyarrow.parquet as pq
 
 
 def frame(rows: Iterable[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
@@ -29,6 +31,23 @@ def write_frame(data: pl.DataFrame, path: Path, *, compression: Literal["zstd", 
     partial = path.with_name(path.name + ".partial")
     level = 1 if compression == "zstd" else None
     data.write_parquet(partial, compression=compression, compression_level=level, statistics=True)
+    replace_durably(partial, path)
+
+
+def write_batches(batches: Iterable[pl.DataFrame], path: Path, schema: Mapping[str, Any]) -> None:
+    """Write parquet in bounded memory, a row group for each batch; a lone batch is written as by `write_frame`."""
+    found = iter(batches)
+    first, second = next(found, frame([], schema)), next(found, None)
+    if second is None:
+        write_frame(first, path)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    oldest = pl.CompatLevel.oldest()
+    arrow = first.to_arrow(compat_level=oldest).schema
+    with pq.ParquetWriter(partial, arrow, compression="zstd", compression_level=1) as file:
+        for batch in chain((first, second), found):
+            file.write_table(batch.to_arrow(compat_level=oldest).cast(arrow))
     replace_durably(partial, path)
 
 

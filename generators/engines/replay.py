@@ -1,69 +1,108 @@
-"""Import existing completions: nothing is sampled, every row of a file or dataset becomes a trace.
+"""Import existing completions: nothing is sampled, every completion in a file or dataset becomes a trace.
 
-Rows are chats (`messages`, or ShareGPT's `conversations`) whose last assistant message is the completion, or a
-question and a response in separate columns. The prompts stage reads the questions from the same rows.
+The intake recognizes where questions and completions stand (docs/importing.md); a row may hold several completions. The
+prompts stage reads the questions from the same rows.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
 from pydantic import Field
 
-from generators.contract.completions import split_reasoning
 from generators.contract.engine import EngineOptions
 from generators.contract.errors import InputError
 from generators.contract.files import frame
 from generators.contract.ids import canonical_json, prompt_id_of, trace_id_of
+from generators.contract.intake import ABSENT, BadRow, Conversation, Shape, lookup, missing, read_conversation
 from generators.contract.records import TRACE
-from generators.contract.rows import chat_messages, chat_of, column, missing, text_of
-from generators.prompts import DatasetPrompts, FilePrompts, prompt_messages, read_rows
+from generators.prompts import (
+    UNREADABLE,
+    DatasetPrompts,
+    Faults,
+    FilePrompts,
+    Verifiers,
+    check_columns,
+    conversation_of,
+    read_rows,
+    source_of,
+)
 
-BATCH = 10_000
-FINISHES = {"stop": "stop", "eos": "stop", "end_turn": "stop", "length": "length", "max_tokens": "length"}
+BATCH = 4096
 
 
 class Options(EngineOptions):
-    """Source of the completions. Without `response` they are the last assistant messages of `rows.fields.messages`."""
+    """Source of the completions. Columns that are not named are recognized by their usual names."""
 
     rows: Annotated[FilePrompts | DatasetPrompts, Field(discriminator="source")] = Field(
         description="the rows and their question column, as in [prompts]"
     )
-    response: str | None = Field(default=None, description="column of the completion; none: the last assistant message")
+    response: str | None = Field(default=None, description="column of the completion; none: recognized")
+    reasoning: str | None = Field(
+        default=None, description="column of the reasoning, where it is not in the completion; none: recognized"
+    )
     teacher: str | None = Field(default=None, description="column of the model that wrote it; none: `model`")
     finish_reason: str | None = Field(default=None, description="column of stop or length; none: told from <think>")
 
 
-def import_traces(prompts: pl.DataFrame, model: str, options: Options) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Return (a records.TRACE frame of every row whose prompt is kept, numbers of dropped rows by reason).
+def import_traces(prompts: pl.DataFrame, model: str, options: Options) -> tuple[Iterator[pl.DataFrame], dict[str, int]]:
+    """Return (batches of records.TRACE of every completion whose prompt is kept, numbers of dropped ones by reason).
 
-    `model` fills the column `teacher` where the rows have none. Equal texts stay separate samples: sample_index counts
-    the rows of a prompt.
+    The numbers are complete once the batches are exhausted. `model` fills the column `teacher` where the rows have
+    none. Equal texts stay separate samples: sample_index counts the completions of a prompt.
     """
     reasons = dict(prompts.sort("drop_reason", nulls_last=True).select("prompt_id", "drop_reason").iter_rows())
-    dropped: Counter[str | None] = Counter()
-    traces = [frame([], TRACE)]
-    rows = _traces(model, options)
+    dropped: dict[str, int] = {}
+    return _batches(reasons, dropped, _traces(model, options, dropped)), dropped
+
+
+def _batches(
+    reasons: dict[str, str | None], dropped: dict[str, int], rows: Iterator[dict[str, Any]]
+) -> Iterator[pl.DataFrame]:
     while batch := list(islice(rows, BATCH)):
-        kept = [row for row in batch if reasons.get(row["prompt_id"], "no_prompt") is None]
-        dropped.update(reasons.get(row["prompt_id"], "no_prompt") for row in batch)
-        traces.append(frame(kept, TRACE))
-    return pl.concat(traces), {reason: n for reason, n in dropped.items() if reason is not None}
+        kept = []
+        for row in batch:
+            reason = reasons.get(row["prompt_id"], "no_prompt")
+            if reason is None:
+                kept.append(row)
+            else:
+                dropped[reason] = dropped.get(reason, 0) + 1
+        yield frame(kept, TRACE)
 
 
-def _traces(model: str, options: Options) -> Iterator[dict[str, Any]]:
-    where = options.rows.path
-    sampling = canonical_json({"replay": Path(where).name})
-    samples: Counter[str] = Counter()
-    for number, row in enumerate(read_rows(options.rows), start=1):
-        place = f"{where}, row {number}"
-        prompt_id = prompt_id_of(prompt_messages(row, options.rows, place))
-        teacher = text_of(column(row, options.teacher, "teacher", place), "the teacher", place) or model or "unknown"
-        index = samples[prompt_id]
-        samples[prompt_id] += 1
+def _traces(model: str, options: Options, dropped: dict[str, int]) -> Iterator[dict[str, Any]]:
+    sampling = canonical_json({"replay": source_of(options.rows.path)})
+    samples: Counter[bytes] = Counter()
+    faults, verifiers = Faults(options.rows.strict), Verifiers()
+    for one in read_rows(options.rows):
+        shape = one.shape.using(
+            responses=(options.response,) if options.response else None,
+            reasoning=options.reasoning,
+            finish_reason=options.finish_reason,
+            teacher=options.teacher,
+        )
+        try:
+            if isinstance(one.row, BadRow):
+                raise one.row
+            _check_completion(one.row, shape, options, one.place)
+            check_columns(one.row, options.rows.fields, one.place)
+            found = conversation_of(read_conversation(one.row, shape, one.place), shape, options.rows)
+            verifiers.check(found.verifier, one.place)
+        except BadRow as fault:
+            faults.add(fault)
+            dropped[UNREADABLE] = dropped.get(UNREADABLE, 0) + 1
+            continue
+        yield from _samples(found, model, sampling, samples)
+
+
+def _samples(found: Conversation, model: str, sampling: str, samples: Counter[bytes]) -> Iterator[dict[str, Any]]:
+    prompt_id = prompt_id_of(found.messages)
+    teacher = found.teacher or model or "unknown"
+    for answer in found.answers:
+        index = samples[bytes.fromhex(prompt_id)]
+        samples[bytes.fromhex(prompt_id)] += 1
         yield {
             "trace_id": trace_id_of(prompt_id, teacher, "", sampling, index),
             "prompt_id": prompt_id,
@@ -71,26 +110,17 @@ def _traces(model: str, options: Options) -> Iterator[dict[str, Any]]:
             "teacher": teacher,
             "revision": "",
             "sampling": sampling,
-            **_completion(row, options, place),
+            **answer.columns(),
         }
 
 
-def _completion(row: Mapping[str, Any], options: Options, place: str) -> dict[str, Any]:
-    text = _response(row, options, place)
-    if text is None:
-        return {"answer": "", "finish_reason": "error", "error": "the row has no response"}
-    reasoning, answer = split_reasoning(text)
-    cut = reasoning is not None and not answer  # thinking that never ended
-    stated = text_of(column(row, options.finish_reason, "finish_reason", place), "finish_reason", place)
-    finish = FINISHES.get(stated.lower(), "stop") if stated else ("length" if cut else "stop")
-    return {"reasoning": reasoning, "answer": answer, "finish_reason": finish}
-
-
-def _response(row: Mapping[str, Any], options: Options, place: str) -> str | None:
-    if options.response is not None:
-        return text_of(column(row, options.response, "response", place), "the response", place)
-    chat = chat_of(row, options.rows.fields.messages, place)
-    if chat is None:
-        raise InputError(missing(row, "messages", "the completion (or name its column in options.response)", place))
-    messages = chat_messages(chat, place)
-    return messages[-1]["content"] if messages[-1]["role"] == "assistant" else None
+def _check_completion(row: dict[str, object], shape: Shape, options: Options, place: str) -> None:
+    """Raise an InputError that names the key to set where no column can hold a completion."""
+    for name, use in ((options.response, "response"), (options.reasoning, "reasoning"), (options.teacher, "teacher")):
+        if name and lookup(row, name) is ABSENT:
+            raise InputError(missing(row, name, f"the {use}", place))
+    if shape.responses or shape.messages or shape.reasoning:
+        return
+    likely = shape.spoken or next((name for name in row if name not in shape.questions), "response")
+    sentence = missing(row, "response", "the completion", place)
+    raise InputError(f'{sentence}; set generate.options.response = "{likely}"')

@@ -15,7 +15,7 @@ from typing import Any, Literal, overload
 from generators.contract.completions import CLOSE, OPEN, join_reasoning
 from generators.contract.errors import InputError, RecipeError
 from generators.contract.ids import content_id
-from generators.contract.rows import column, read_file, text_of
+from generators.contract.intake import column, read_file, text_of
 
 StyleName = Literal["plain", "few_shot", "reflect"]
 Messages = Sequence[dict[str, str]]

@@ -6,7 +6,7 @@ from pathlib import Path
 from string import Template
 
 from generators.contract.errors import InputError, RecipeError
-from generators.contract.rows import read_file
+from generators.contract.intake import read_file
 from pipelines.recipe.loading import SHIPPED
 from pipelines.recipe.toml import as_toml_value
 

@@ -18,9 +18,9 @@ from generators.contract.config import Config, FileName
 from generators.contract.errors import InputError, NothingKept
 from generators.contract.files import frame, write_frame, write_text
 from generators.contract.ids import content_id, prompt_id_of
+from generators.contract.intake import read_file
 from generators.contract.records import CORPUS
 from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts
-from generators.prompts import FilePrompts, read_rows
 
 
 class OtherRows(Config):
@@ -145,7 +145,7 @@ def _unfiltered(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
 
 
 def _other_rows(other: OtherRows, config: CorpusConfig) -> pl.DataFrame:
-    rows = read_rows(FilePrompts(source="file", path=other.path, limit=other.rows))
+    rows = read_file(other.path, other.rows)
     return frame((_other_row(row, i, other, config) for i, row in enumerate(rows)), CORPUS)
 
 

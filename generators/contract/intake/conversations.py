@@ -23,6 +23,10 @@ SPEAKERS = {
     "chatgpt": "assistant", "bot": "assistant", "bing": "assistant", "bard": "assistant", "system": "system",
 }  # fmt: skip
 TEXT_PARTS = ("text", "input_text", "output_text")
+SPEAKING = (
+    "content", "text", "value", "parts", "refusal", "output", "reasoning_content", "reasoning", "thinking",
+    "tool_calls",
+)  # fmt: skip
 NO_RESPONSE = "the row has no response"
 
 
@@ -262,15 +266,15 @@ def _answered(value: Any, stated: Any, complete: Any, shape: Shape, verdicts: Ma
 def _completion(value: Any) -> Completion | None:
     if isinstance(value, str):
         return read_text(encodable(value))
-    if isinstance(value, Mapping):
-        if all(value.get(key) is None for key in ("content", "text", "value", "parts", "refusal", "reasoning_content")):
-            return None if not any(value.get(key) for key in ("reasoning", "thinking", "output")) else read_message(value)
+    if isinstance(value, list) and value:
+        return _mended(read_message({"content": value}))
+    if isinstance(value, Mapping) and any(value.get(key) is not None for key in SPEAKING):
         return _mended(read_message(value))
-    return _mended(read_message({"content": value})) if isinstance(value, list) and value else None
+    return None
 
 
 def _mended(found: Completion) -> Completion:
     reasoning = None if found.reasoning is None else encodable(found.reasoning)
-    wrapping = found.wrapping and (encodable(found.wrapping[0]), encodable(found.wrapping[1]), encodable(found.wrapping[2]))
+    before, between, after = (encodable(text) for text in found.wrapping or ("", "", ""))
+    wrapping = (before, between, after) if found.wrapping else None
     return replace(found, reasoning=reasoning, answer=encodable(found.answer), wrapping=wrapping)
-

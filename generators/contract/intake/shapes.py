@@ -32,8 +32,9 @@ PAIRS = (  # (reasoning, answer) in two columns
     ("reasoning_content", "content"),
 )
 REASONINGS = (
-    "reasoning_content", "reasoning", "thinking", "thought", "thoughts", "think", "reasoning_details", "thinking_content",
-    "reasoning_trace", "reasoning_text", "thinking_trajectory", "model_reasoning", "chain_of_thought", "cot",
+    "reasoning_content", "reasoning", "thinking", "thought", "thoughts", "think", "reasoning_details",
+    "thinking_content", "reasoning_trace", "reasoning_text", "thinking_trajectory", "model_reasoning",
+    "chain_of_thought", "cot",
 )  # fmt: skip
 RESPONSES = (
     "generations", "responses", "completions", "response", "completion", "generation", "generated_text",
