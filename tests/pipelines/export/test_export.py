@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 from datasets import Dataset, load_dataset
+from datasets.packaged_modules.json.json import parse_traces_info
 
 from generators.contract.errors import InputError, MissingFile, NothingKept, RecipeError
 from generators.contract.files import write_frame
@@ -186,6 +187,9 @@ def test_sessions_are_of_the_documented_form(run: Path, tmp_path: Path, rows: pl
         header, *lines = read(files[row["trace_id"]])
         assert header["type"] == "session" and header["harness"] == sts.HARNESS and header["id"] == row["trace_id"]
         assert [line["type"] for line in lines] == ["message"] * len(row["messages"])
+        _, session, prompt, *_ = parse_traces_info(files[row["trace_id"]].read_text(encoding="utf-8").splitlines())
+        assert session == row["trace_id"], "what `datasets` finds in it"
+        assert prompt == next(message["content"] for message in row["messages"] if message["role"] == "user")
         last, message = row["messages"][-1], lines[-1]["message"]
         assert message["role"] == "assistant"
         reasoning = message.get("reasoningContent")
