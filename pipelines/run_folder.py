@@ -8,7 +8,7 @@ from pathlib import Path
 from generators.contract.errors import RecipeError
 from generators.contract.files import write_text
 from pipelines.progress import quiet_libraries
-from pipelines.recipe.checks import check_files
+from pipelines.recipe.checks import check_files, check_hub_names
 from pipelines.recipe.loading import load_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.run import run
@@ -60,6 +60,8 @@ def open_run(
     """Open a session on a run's folder and record its owner there. source: the recipe's name or file."""
     check_files(recipe)
     check_owner(folder, recipe.name, source, replace=replace)
+    if not dry:
+        check_hub_names(recipe)
     with open_session(folder, recipe, until=until, redo=redo, say=say, dry=dry) as session:
         if not dry:
             quiet_libraries()

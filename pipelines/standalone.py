@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from generators.contract.errors import InputError, MissingFile, RecipeError
-from pipelines.recipe.checks import check_engines, check_files, check_named
+from pipelines.recipe.checks import check_engines, check_files, check_hub_names, check_named
 from pipelines.recipe.loading import read_toml, recipe_path, replay_from_prompts, with_overrides
 from pipelines.recipe.schema import Sections, StudentConfig, parse_config
 from pipelines.run import trainings
@@ -131,6 +131,7 @@ def check_sections(stage: Stage, sections: Sections) -> None:
     check_engines(own)
     check_named(own)
     check_files(own)
+    check_hub_names(own)
 
 
 __all__ = ["read_sections", "run_stage"]

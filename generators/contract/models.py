@@ -2,12 +2,19 @@
 
 import hashlib
 import json
+import socket
+import threading
+from functools import lru_cache
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from generators.contract.errors import RecipeError
 
 TOY = Path(__file__).resolve().parents[1] / "toy"
 EMBEDDED = "embedded:"
+HUB_S = 5.0  # to open a connection to the hub
 # The files that decide a model's outputs: weights, configuration, tokenizer, template.
 CONTENTS = ("*.safetensors", "*.bin", "*.json", "*.jinja", "*.model", "*.txt")
 
@@ -31,6 +38,50 @@ def model_path(name: str) -> str:
     if name.startswith(("/", "./", "../", "~")):
         raise RecipeError(f"there is no model folder {name}")
     return name
+
+
+def check_hub(name: str, kind: Literal["model", "dataset"] = "model") -> None:
+    """Raise a RecipeError within seconds if a hub name is not in the cache and the hub cannot be reached.
+
+    The hub's own libraries retry for a minute before they say so. Folders and embedded models are not looked for.
+    """
+    from huggingface_hub import constants, try_to_load_from_cache
+
+    if name.startswith(EMBEDDED) or Path(name).expanduser().exists():
+        return
+    file = "config.json" if kind == "model" else "README.md"
+    tried = (file, "tokenizer_config.json") if kind == "model" else (file,)
+    if any(isinstance(try_to_load_from_cache(name, each, repo_type=kind), str) for each in tried):
+        return
+    what = f"the {kind} {name!r} is no folder here and not in the cache {constants.HF_HUB_CACHE}"
+    if constants.HF_HUB_OFFLINE:
+        raise RecipeError(f"{what}, and HF_HUB_OFFLINE is set")
+    if reason := _unreachable(constants.ENDPOINT):
+        raise RecipeError(
+            f"{what}, and the hub {constants.ENDPOINT} cannot be reached ({reason}); give a folder, or fetch it first"
+        )
+
+
+@lru_cache
+def _unreachable(endpoint: str) -> str:
+    """Return why no connection to a URL, or to the proxy before it, opens within HUB_S; empty: it opens."""
+    parts = urlsplit(endpoint)
+    proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
+    parts = urlsplit(proxy) if proxy else parts
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    said = [f"it takes longer than {HUB_S:g} s"]
+
+    def connect() -> None:
+        try:
+            socket.create_connection((parts.hostname or "", port), timeout=HUB_S).close()
+            said.append("")
+        except OSError as error:
+            said.append(error.strerror or str(error))
+
+    thread = threading.Thread(target=connect, daemon=True)  # resolving a name has no time limit of its own
+    thread.start()
+    thread.join(HUB_S)
+    return said[-1]
 
 
 def model_revision(path: str) -> str | None:

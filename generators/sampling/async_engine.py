@@ -5,8 +5,12 @@ thread that already runs a loop, such as a notebook's, cannot run a second one; 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import signal
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
 from generators.contract.engine import Outcome, SampleRequest
@@ -58,6 +62,35 @@ class OwnLoop:
         self.loop.close()
         if self.helper:
             self.helper.shutdown()
+
+
+@contextmanager
+def interruptible(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let the first Ctrl-C (or SIGTERM that is to act like it) stop the loop and be raised outside; a second is raised.
+
+    Raised inside, it would end whatever task runs at that moment, a library's own included, with nobody to ask for its
+    exception. Other handlers than Python's own, and other threads than the main one, are left as they are.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    both = (signal.SIGINT, signal.SIGTERM)
+    numbers = [number for number in both if main and signal.getsignal(number) is signal.default_int_handler]
+    pressed: list[int] = []
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        if len(pressed) > 1:
+            signal.default_int_handler(number, frame)
+        loop.call_soon_threadsafe(loop.stop)
+
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.default_int_handler)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 def _runs_a_loop() -> bool:
@@ -117,7 +150,8 @@ class AsyncEngine:
         timer = self.loop.call_later(most_s, self.loop.stop)
         self.collecting = True
         try:
-            self.loop.run_forever()
+            with interruptible(self.loop):
+                self.loop.run_forever()
         finally:  # also after Ctrl-C
             self.collecting = False
             timer.cancel()

@@ -6,6 +6,8 @@ before new ones are requested, so a slow disk slows the engines down instead of 
 
 import heapq
 import itertools
+import logging
+import math
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,9 +19,11 @@ from generators.contract.sampled_logprobs import SampledLogprobs
 
 COLLECT_S = 0.5  # longest wait for an engine before retries, verdicts and Ctrl-C are handled
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 60.0
+SILENT_S = 2.0  # without a sample, after which an unavailable engine is reported
 GIVEN_UP_AT_ONCE = 256  # samples that fail at a time once the engine is given up
 
 Row = Mapping[str, Any]
+log = logging.getLogger(__name__)
 
 
 class Source(Protocol):
@@ -62,6 +66,7 @@ class Scheduler:
     at_once: list[SampleRequest] = field(default_factory=list)
     heard_at: float = field(default_factory=time.monotonic)  # time of the last finished sample, or when none was wanted
     given_up: str = ""  # the reason, once the engine is given up
+    reported_at: float = -math.inf  # time of the last report that the engine is unavailable
     ticket: Iterator[int] = field(default_factory=itertools.count)
 
     def run(self) -> None:
@@ -122,10 +127,24 @@ class Scheduler:
         else:
             self.source.settled(request, outcome.row)
 
+    def report(self, error: str, now: float) -> None:
+        """Say once in each silence what fails, and until when it is tried again."""
+        if now - self.heard_at < SILENT_S or self.reported_at > self.heard_at:
+            return
+        self.reported_at = now
+        left = self.persistence.give_up_after_s - (now - self.heard_at)
+        until = time.strftime("%H:%M:%S", time.localtime(time.time() + left))
+        log.warning(
+            "%s; it is tried again until %s, %g s after the last sample (give_up_after_s)",
+            error, until, self.persistence.give_up_after_s,
+        )  # fmt: skip
+
     def failed(self, outcome: Outcome) -> None:
         """Retry later with backoff, or settle the sample as failed; a truncated one that cannot go on stays."""
         request, now = outcome.request, time.monotonic()
         failures = self.failures.get(request.trace_id, 0) + (not outcome.blameless)
+        if outcome.blameless and not self.in_flight:
+            self.report(outcome.error, now)
         if outcome.blameless and not self.in_flight and now - self.heard_at > self.persistence.give_up_after_s:
             self.given_up = f"nothing came for {self.persistence.give_up_after_s:g} s: {outcome.error}"
         if not (outcome.final or self.given_up or failures >= self.persistence.max_attempts):

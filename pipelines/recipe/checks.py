@@ -8,9 +8,9 @@ from filters.verification.rewards import check_rewards
 from filters.verification.verdicts import check_options, load_verifier
 from generators.contract.config import Config, Mark, Named
 from generators.contract.errors import AskedWrongly, RecipeError
-from generators.contract.models import model_path
+from generators.contract.models import check_hub, model_path
 from generators.problems import load_family
-from generators.prompts import PromptsConfig, TaskPrompts
+from generators.prompts import DatasetPrompts, PromptsConfig, TaskPrompts
 from generators.sampling.settings import GenerateConfig
 from pipelines.recipe.schema import Recipe, Sections, StudentConfig, parse_config
 from pipelines.stages.table import STAGES
@@ -93,6 +93,22 @@ def check_files(sections: Sections) -> None:
     for one in named(sections):
         if one.mark is Mark.FILE and not Path(one.value).exists():
             raise RecipeError(f"{one.key}: there is no file {one.value}")
+
+
+def check_hub_names(sections: Sections) -> None:
+    """Check that models and datasets of the hub can be had; on a cluster its workers may reach more than this machine.
+
+    Separate from the other checks because a recipe may be checked where there is no network.
+    """
+    if sections.execution.executor != "local":
+        return
+    for one in named(sections):
+        if one.mark is Mark.MODEL:
+            _resolves(one.key, partial(check_hub, one.value))
+    evaluated = sections.evaluate.prompts if sections.evaluate else None
+    for key, prompts in (("prompts", sections.prompts), ("evaluate.prompts", evaluated)):
+        if isinstance(prompts, DatasetPrompts):
+            _resolves(f"{key}.path", partial(check_hub, prompts.path, "dataset"))
 
 
 def check_prompts(recipe: Recipe) -> None:

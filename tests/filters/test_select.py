@@ -85,6 +85,17 @@ def test_each_trace_gets_the_first_reason_against_it(tmp_path: Path) -> None:
     assert counts.notes["mean_distinct_paths"] == 3.0
 
 
+def test_a_trace_with_a_fault_is_never_kept_and_files_of_older_versions_have_none(tmp_path: Path) -> None:
+    fault = "a thinking mark inside the answer: <think>"
+    rows = [[sample("correct", "a 1", fault=fault), sample("wrong", "b", fault=fault), sample("correct", "c 2")]]
+    selected, counts = run(tmp_path, rows)
+    assert reasons(selected) == ["stray_marks", "wrong", None] and counts.dropped == {"stray_marks": 1, "wrong": 1}
+    old = pl.read_parquet(tmp_path / "traces.parquet").drop("wrapping", "fault")
+    write_frame(old, tmp_path / "traces.parquet")
+    select_in(tmp_path, SelectConfig())
+    assert reasons(pl.read_parquet(tmp_path / "selected.parquet")) == [None, "wrong", None]
+
+
 def test_traces_without_equations_are_never_one_path(tmp_path: Path) -> None:
     rows = [sample("correct", " ".join(f"{word}{i}" for word in PROSE.split())) for i in range(3)]
     assert reasons(run(tmp_path, [rows])[0]) == [None] * 3

@@ -64,7 +64,7 @@ class Options(EngineOptions):
     extra_body: dict[str, Any] = Field(default={}, description="further keys of every request's JSON")
     omit: tuple[str, ...] = Field(default=(), description="keys to leave out of requests, such as seed")
     concurrency: int = Field(default=256, ge=1, description="most requests in flight to one URL")
-    connect_timeout_s: float = Field(default=15, gt=0, description="seconds to open a connection")
+    connect_timeout_s: float = Field(default=8, gt=0, description="seconds to open a connection")
     answer_timeout_s: float = Field(default=3600, gt=0, description="seconds from the request to the reply's head")
     read_timeout_s: float = Field(default=300, gt=0, description="seconds between two pieces of a reply's body")
 
@@ -168,7 +168,7 @@ class HttpEngine(AsyncEngine):
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers | ({"Authorization": f"Bearer {self.key}"} if self.key else {}),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=self.options.connect_timeout_s),
+            timeout=aiohttp.ClientTimeout(total=None, connect=self.options.connect_timeout_s),
         )
 
     def capacity(self) -> int:

@@ -9,6 +9,7 @@ import pytest
 from generators.contract.errors import InUse
 from generators.contract.records import TRACE
 from generators.ledger import ledger
+from generators.ledger.export import export
 from generators.ledger.ledger import Ledger
 
 
@@ -57,6 +58,21 @@ def test_a_torn_end_is_cut_off(tmp_path: Path, torn: bytes, caplog: pytest.LogCa
     assert "torn end is cut off" in caplog.text
     assert log.read_bytes().startswith(good) and torn not in log.read_bytes()
     assert {row["trace_id"] for row in Ledger(tmp_path).rows()} == {"t0", "t1", "t2"}
+
+
+def test_ledgers_of_older_versions_are_read_and_exported(tmp_path: Path) -> None:
+    write(tmp_path / "kept", [trace(0), trace(1)])
+    log = tmp_path / "kept" / "000001.log"
+    old = pl.concat(list(Ledger(tmp_path / "kept").frames())).drop("wrapping", "fault")
+    log.unlink()
+    old.write_parquet(log.with_suffix(".parquet"))
+    write(tmp_path / "kept", [trace(2) | {"wrapping": ["<think>", "</think>\n\n", ""], "fault": "why"}])
+    with Ledger(tmp_path / "kept", write=True) as kept:
+        export(kept, ["t2", "t0"], tmp_path / "traces.parquet")
+    rows = pl.read_parquet(tmp_path / "traces.parquet")
+    assert rows.schema == pl.Schema(TRACE)
+    assert rows["wrapping"].to_list() == [["<think>", "</think>\n\n", ""], None]
+    assert rows["fault"].to_list() == ["why", None]
 
 
 def test_a_damaged_sample_costs_no_other(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,7 @@
 """Engines of coroutines: no outcome is lost while they are driven, break, are interrupted or closed."""
 
 import asyncio
+import gc
 import signal
 import threading
 import time
@@ -169,3 +170,27 @@ def test_the_first_ctrl_c_under_asyncio_run_is_not_lost_even_between_two_turns()
     with pytest.raises(KeyboardInterrupt):
         asyncio.run(main())
     assert time.monotonic() - before < 5 and engine.loop.is_closed() and thread_names() == []
+
+
+def test_ctrl_c_ends_no_task_of_a_library(caplog: pytest.LogCaptureFixture) -> None:
+    async def inner() -> None:
+        while True:
+            await asyncio.sleep(0)  # this task runs whenever the signal comes
+
+    async def sample(request: SampleRequest) -> Outcome:
+        await asyncio.shield(asyncio.get_running_loop().create_task(inner()))
+        return done(request)
+
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    engine = engine_of(sample)
+    engine.submit(requests(3))
+    threading.Timer(0.2, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        engine.collect(30.0)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    signal.signal(signal.SIGINT, handler)
+    for task in asyncio.all_tasks(engine.loop):
+        task.cancel()
+    engine.close()
+    gc.collect()
+    assert "never retrieved" not in caplog.text

@@ -117,6 +117,19 @@ def test_an_engine_that_stays_away_is_given_up() -> None:
     assert len(kept) == 8 and all(row["error"].endswith("away") for row in kept)
 
 
+def test_an_engine_that_is_away_is_reported_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("generators.sampling.scheduler.SILENT_S", 0.05)
+    run(
+        Scripted(lambda request: Outcome(request, error="no connection to URL", blameless=True)),
+        8,
+        persistence=Persistence(give_up_after_s=0.4),
+    )
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("no connection to URL; it is tried again until ") and "0.4 s after the last sample" in said
+
+
 def test_a_cut_sample_goes_on_and_every_part_is_kept() -> None:
     def cut(request: SampleRequest) -> Outcome:
         return done(request, 3, "stop" if len(request.prefix) >= 6 else "length")
