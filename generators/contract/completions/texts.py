@@ -107,20 +107,28 @@ def _ends_in_html(text: str, trailing: Match[str]) -> bool:
 
 def _marked(text: str, opened: bool | str) -> Completion:
     """Split a text at the marks that stand around its thinking."""
-    for _ in range(EMPTY_BLOCKS):
-        start, before, closing = _opening(text, opened)
-        if closing is None:
-            return _without_opening(text)
-        found = _closing(Mentions(text), closing, start)
-        if found is None:
-            return _unclosed(before, text[start:])
-        rest = _after_closings(text, found.end())
-        if text[start : found.start()].strip() or not OPENED.match(text, _skip_blanks(text, rest)):
-            break
-        text, opened = text[rest:], False  # an empty block comes before the thinking
+    text, opened = _without_empty_blocks(text, opened)
+    start, before, closing = _opening(text, opened)
+    if closing is None:
+        return _without_opening(text)
+    found = _closing(Mentions(text), closing, start)
+    if found is None:
+        return _unclosed(before, text[start:])
     if _REASONING.fullmatch(found[0]) and OWN_FORM.match(text, found.end()):
         return _plain(text)
     return _parts(text, start, before, found)
+
+
+def _without_empty_blocks(text: str, opened: bool | str) -> tuple[str, bool | str]:
+    """Return the text from its last block of thinking on, where empty ones come before it, and whether it is opened."""
+    for _ in range(EMPTY_BLOCKS):
+        start, _, closing = _opening(text, opened)
+        found = closing and closing.match(text, _skip_blanks(text, start))
+        rest = _after_closings(text, found.end()) if found else 0
+        if not found or not OPENED.match(text, _skip_blanks(text, rest)):
+            break
+        text, opened = text[rest:], False
+    return text, opened
 
 
 def _without_opening(text: str) -> Completion:

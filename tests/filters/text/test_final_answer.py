@@ -104,6 +104,35 @@ def test_the_per_cent_sign_after_a_box_belongs_to_it() -> None:
     assert verify(Item("That is $\\boxed{28}$ apples.", "28\\%")).reason.endswith("equal with leniency percent")
 
 
+MARKS = {
+    "<think>": "</think>",
+    "<Think >": "</think >",
+    "<thinking>": "</thinking>",
+    "<thought>": "</thought>",
+    "<reasoning>": "</reasoning>",
+    "<scratchpad>": "</scratchpad>",
+    "<seed:think>": "</seed:think>",
+    "[THINK]": "[/THINK]",
+    "<|begin_of_thought|>": "<|end_of_thought|>",
+    "<|START_THINKING|>": "<|END_THINKING|>",
+    "<|channel|>analysis<|message|>": "<|end|><|start|>assistant<|channel|>final<|message|>",
+    "<|channel>thought\n": "<channel|>",
+}
+
+
+@pytest.mark.parametrize(("opening", "closing"), MARKS.items())
+def test_a_box_inside_any_models_thinking_is_no_answer(opening: str, closing: str) -> None:
+    assert answer(f"{opening}so \\boxed{{1}}{closing}It is \\boxed{{2}}.").marked == "2"
+    assert answer(f"{opening}so \\boxed{{1}}{closing}I do not know.").marked is None
+    assert why_none(f"{opening}so \\boxed{{1}}") == "thinking never ended"
+    assert why_none(f"\\boxed{{1}} {opening}or \\boxed{{2}}") == "thinking never ended"
+
+
+def test_marks_that_are_only_mentioned_end_and_begin_nothing() -> None:
+    assert answer("\\boxed{5}. It is written between `<think>` and `</think>`.").marked == "5"
+    assert answer('The "</think>" tag is one of \\boxed{2} tags.').marked == "2"
+
+
 @pytest.mark.parametrize("piece", ["\\boxed{", "<answer>", "</think>", "{", "$", "\\(", "answer is ", "and or "])
 def test_degenerate_text_takes_linear_time(piece: str) -> None:
     boxed(piece * 100_000)
