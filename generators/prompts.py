@@ -337,11 +337,15 @@ class Verifiers:
 def prompt_of(row: Mapping[str, Any], shape: Shape, config: FilePrompts | DatasetPrompts, place: str) -> Conversation:
     """Return a source's row without its completions, with the settings' template and system message."""
     check_columns(row, config.fields, place)
-    if shape.messages is None and not shape.questions:
-        likely = next(iter(row), "question")
-        sentence = missing(row, "question", "the prompt", place)
-        raise InputError(f'{sentence}; set prompts.fields.question = "{likely}", or prompts.fields.messages for a chat')
+    check_shape(row, shape, place)
     return conversation_of(read_prompt(row, shape, place), shape, config)
+
+
+def check_shape(row: Mapping[str, Any], shape: Shape, place: str) -> None:
+    """Raise an InputError that names the key to set where no column can hold a question."""
+    if shape.messages is None and not shape.questions:
+        sentence, likely = missing(row, "question", "the prompt", place), next(iter(row), "question")
+        raise InputError(f'{sentence}; set prompts.fields.question = "{likely}", or prompts.fields.messages for a chat')
 
 
 def conversation_of(found: Conversation, shape: Shape, config: FilePrompts | DatasetPrompts) -> Conversation:

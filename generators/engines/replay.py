@@ -16,7 +16,8 @@ from generators.contract.engine import EngineOptions
 from generators.contract.errors import InputError
 from generators.contract.files import frame
 from generators.contract.ids import canonical_json, prompt_id_of, trace_id_of
-from generators.contract.intake import ABSENT, BadRow, Conversation, Shape, lookup, missing, read_conversation
+from generators.contract.intake import ABSENT, BadRow, Conversation, Shape, Shaped, lookup, missing, read_conversation
+from generators.contract.intake.conversations import NO_RESPONSE
 from generators.contract.records import TRACE
 from generators.prompts import (
     UNREADABLE,
@@ -25,6 +26,7 @@ from generators.prompts import (
     FilePrompts,
     Verifiers,
     check_columns,
+    check_shape,
     conversation_of,
     read_rows,
     source_of,
@@ -75,26 +77,49 @@ def _batches(
 def _traces(model: str, options: Options, dropped: dict[str, int]) -> Iterator[dict[str, Any]]:
     sampling = canonical_json({"replay": source_of(options.rows.path)})
     samples: Counter[bytes] = Counter()
-    faults, verifiers = Faults(options.rows.strict), Verifiers()
-    for one in read_rows(options.rows):
-        shape = one.shape.using(
-            responses=(options.response,) if options.response else None,
-            reasoning=options.reasoning,
-            finish_reason=options.finish_reason,
-            teacher=options.teacher,
+    faults = Faults(options.rows.strict)
+    answered = False
+    for _, found in read_traced(options, faults):
+        answered = answered or any(one.error != NO_RESPONSE for one in found.answers)
+        yield from _samples(found, model, sampling, samples)
+    if samples and not answered:
+        raise InputError(
+            f"{options.rows.path}: no row has a completion; name its column: set generate.options.response"
         )
+    if faults.kinds:
+        dropped[UNREADABLE] = faults.kinds.total()
+
+
+def read_traced(options: Options, faults: Faults) -> Iterator[tuple[Shaped, Conversation]]:
+    """Yield each row that can be read, with its shape and its conversation; the others are added to `faults`.
+
+    InputError: a named column is missing, or no column can hold a question or a completion.
+    """
+    verifiers = Verifiers()
+    for one in read_rows(options.rows):
+        shape = completed(one.shape, options)
         try:
             if isinstance(one.row, BadRow):
                 raise one.row
-            _check_completion(one.row, shape, options, one.place)
+            check_shape(one.row, shape, one.place)
             check_columns(one.row, options.rows.fields, one.place)
+            _check_completion(one.row, shape, options, one.place)
             found = conversation_of(read_conversation(one.row, shape, one.place), shape, options.rows)
             verifiers.check(found.verifier, one.place)
         except BadRow as fault:
             faults.add(fault)
-            dropped[UNREADABLE] = dropped.get(UNREADABLE, 0) + 1
             continue
-        yield from _samples(found, model, sampling, samples)
+        yield Shaped(one.place, one.row, shape), found
+
+
+def completed(shape: Shape, options: Options) -> Shape:
+    """Return the shape with the columns of completions that the options name."""
+    return shape.using(
+        responses=(options.response,) if options.response else None,
+        reasoning=options.reasoning,
+        finish_reason=options.finish_reason,
+        teacher=options.teacher,
+    )
 
 
 def _samples(found: Conversation, model: str, sampling: str, samples: Counter[bytes]) -> Iterator[dict[str, Any]]:
@@ -122,5 +147,7 @@ def _check_completion(row: dict[str, object], shape: Shape, options: Options, pl
     if shape.responses or shape.messages or shape.reasoning:
         return
     likely = shape.spoken or next((name for name in row if name not in shape.questions), "response")
-    sentence = missing(row, "response", "the completion", place)
-    raise InputError(f'{sentence}; set generate.options.response = "{likely}"')
+    there = ", ".join(map(repr, row))
+    raise InputError(
+        f'{place}: no column of a completion is known; there are {there}; set generate.options.response = "{likely}"'
+    )

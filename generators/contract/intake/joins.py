@@ -31,7 +31,9 @@ def joined(file: Path, files: Sequence[Path]) -> Iterator[Item]:
         yield from _with_requests(items, _requests(file, files))
     elif _is_request(row):
         yield from () if any(_starts(one, _is_result) for one in files if one != file) else map(_request, items)
-    elif "prompt_id" in row and "answer" in row and "messages" not in row and "question" not in row:
+    elif _is_prompt(row) and any(_starts(one, _is_trace) for one in files if one != file):
+        return
+    elif _is_trace(row):
         yield from _with_prompts(items, _prompts(file, files))
     else:
         yield from (_logged(item) for item in items)
@@ -43,6 +45,10 @@ def _is_result(row: Row) -> bool:
 
 def _is_request(row: Row) -> bool:
     return any(key in row for key in IDS) and any(isinstance(row.get(key), Mapping) for key in REQUESTS)
+
+
+def _is_trace(row: Row) -> bool:
+    return {"prompt_id", "answer"} <= {*row} and "messages" not in row and "question" not in row
 
 
 def _starts(file: Path, kind: Any) -> bool:

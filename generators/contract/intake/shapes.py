@@ -13,6 +13,7 @@ from generators.contract.completions import read_text
 from generators.contract.intake.values import is_chat, lookup
 
 PROBED = 200  # first rows of a file that decide its shape
+SHORT_CHARS = 40  # longest solution that is a reference without \boxed
 LONG_CHARS = 160  # mean length from which an `answer` without a number after #### is a completion
 
 CHATS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "contents", "turns")
@@ -57,8 +58,8 @@ VERDICTS = ("correctness_math_verify", "correctness_llama", "correctness", "is_c
 SOURCES = ("source", "data_source", "problem_source")
 NAMES = (  # (name, columns that tell it)
     ("OpenR1-Math", ("generations", "is_reasoning_complete")),
-    ("distill corpus", ("trace_id", "messages")),
     ("distill traces", ("trace_id", "prompt_id", "sampling", "answer")),
+    ("distill corpus", ("trace_id", "messages")),
     ("distill prompts", ("prompt_id", "messages", "verifier", "reference", "drop_reason")),
     ("s1K", ("thinking_trajectories",)),
     ("s1K-1.1", ("deepseek_thinking_trajectory", "deepseek_attempt")),
@@ -202,13 +203,17 @@ def _with_completions(shape: Shape, names: Mapping[str, str], rows: Sequence[Map
     free = {name: column for name, column in free.items() if column != shape.messages}
     reasoning = next((free[name] for name in REASONINGS if name in free and _is_text(rows, free[name])), None)
     response = _first(free, RESPONSES)
-    spoken = next((free[name] for name in SPOKEN if name in free), None)
+    spoken = max((free[name] for name in SPOKEN if name in free), key=lambda name: _chars(rows, name), default=None)
     if response is None and not numbered and spoken is not None:
         if reasoning or _is_completion(rows, spoken, shape):
             response = spoken
         else:
             shape = replace(shape, spoken=spoken)
     return replace(shape, reasoning=reasoning, responses=numbered or ((response,) if response else ()))
+
+
+def _chars(rows: Sequence[Mapping[str, Any]], column: str) -> int:
+    return sum(len(text) for row in rows if isinstance(text := row.get(column), str))
 
 
 def _is_text(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
@@ -233,9 +238,16 @@ def _reference(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]], take
         if head not in names or names[head] in taken:
             continue
         path = f"{names[head]}.{rest}" if rest else names[head]
+        if name == "solution" and not any(_ends_in_answer(row.get(path)) for row in rows):
+            continue
         if any(isinstance(lookup(row, path), str | int | float | list | dict) for row in rows):
             return path
     return None
+
+
+def _ends_in_answer(value: Any) -> bool:
+    """Return whether a solution is a short answer, or marks one."""
+    return not isinstance(value, str) or len(value) <= SHORT_CHARS or "\\boxed" in value or "####" in value
 
 
 def _lone(text: str) -> bool:

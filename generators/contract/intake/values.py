@@ -112,5 +112,8 @@ def is_chat(value: Any) -> bool:
         and not isinstance(value, str)
         and bool(value)
         and all(isinstance(item, Mapping) for item in value)
-        and any(key in item for item in value for key in ("role", "from"))
+        and (
+            any("role" in item or "from" in item for item in value)
+            or all({"input", "output"} <= {*one} for one in value)
+        )
     )

@@ -1,0 +1,76 @@
+"""Files of every shape and form: each of tests/data/imports is read as its .expected.json says."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+from generators.contract.errors import InputError, MissingFile
+from generators.contract.intake import chat_messages, encodable, files_of, plain, read_dataset, read_file, read_rows
+from tests.importing_table import PAGE, table
+from tests.imports_shown import shown
+
+IMPORTS = Path(__file__).resolve().parents[2] / "data" / "imports"
+EXPECTED = sorted(IMPORTS.glob("*.expected.json"))
+ROW = {"question": "1 + 1?", "response": "2"}
+
+
+@pytest.mark.parametrize("file", EXPECTED, ids=lambda file: file.name.removesuffix(".expected.json"))
+def test_each_shape_is_read_as_it_stands(file: Path) -> None:
+    expected = json.loads(file.read_text(encoding="utf-8"))
+    expected.pop("about")
+    assert shown(IMPORTS / file.name.removesuffix(".expected.json")) == expected
+
+
+def test_every_file_has_its_expectation() -> None:
+    inputs = {path.name for path in IMPORTS.iterdir() if not path.name.endswith(".expected.json")}
+    assert inputs == {file.name.removesuffix(".expected.json") for file in EXPECTED}
+    assert len(inputs) >= 50
+
+
+def test_the_page_shows_every_shape() -> None:
+    assert table() in PAGE.read_text(encoding="utf-8")
+
+
+def test_globs_lists_and_folders_name_the_same_rows(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (tmp_path / name).write_text(json.dumps(ROW) + "\n")
+    (tmp_path / "manifest.json").write_text('{"counts": {}}')
+    paths: tuple[Any, ...] = (tmp_path, f"{tmp_path}/*.jsonl", [tmp_path / "a.jsonl", tmp_path / "b.jsonl"])
+    assert [[dict(row) for row in read_file(path)] for path in paths] == [[ROW, ROW]] * 3
+    with pytest.raises(MissingFile, match=r"there is no file .*c\*"):
+        files_of(f"{tmp_path}/c*")
+
+
+def test_a_saved_data_set_is_read_and_a_missing_split_lists_those_there_are(tmp_path: Path) -> None:
+    features = Features({"question": Value("string"), "reference": ClassLabel(names=["no", "yes"])})
+    rows = Dataset.from_list([{"question": "Is it?", "reference": 1}], features=features)
+    rows.save_to_disk(tmp_path / "one")
+    DatasetDict({"train": rows, "test": rows}).save_to_disk(tmp_path / "several")
+    for name in ("one", "several"):
+        (found,) = read_rows(tmp_path / name)
+        assert found.row == {"question": "Is it?", "reference": "yes"}
+    with pytest.raises(InputError, match="no split 'dev'; there are train, test"):
+        list(read_dataset(str(tmp_path / "several"), None, "dev", None, None))
+
+
+@pytest.mark.parametrize("ending", [".jsonl.gz", ".jsonl.zst", ".parquet", ".arrow", ".json"])
+def test_a_damaged_file_is_named(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"rows{ending}"
+    file.write_bytes(b"{no" if ending == ".json" else b"\x1f\x8bnothing")
+    with pytest.raises(InputError, match=f"rows{ending}"):
+        list(read_file(file))
+
+
+def test_values_become_plain() -> None:
+    assert plain({"a": [math.nan, 1.5, b"x"], "b": None}) == {"a": [None, 1.5, "x"], "b": None}
+    assert encodable("\ud83d\ude00 \ud83d") == "\U0001f600 \ufffd"
+
+
+@pytest.mark.parametrize("turns", [None, [], "text", 5, [None], [{"content": "x"}], [{"role": "user", "content": 5}]])
+def test_messages_that_cannot_be_read_are_named(turns: Any) -> None:
+    with pytest.raises(InputError, match="f, row 1"):
+        chat_messages(turns, "f, row 1")
