@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from pipelines.cli import about, export, grading, judge, runs, stages
+from pipelines.cli import about, export, grading, imports, judge, runs, stages
 from pipelines.cli.help import add_command, examples
 from pipelines.doctor import WrongPackage, check_origin, own_version
 
@@ -106,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
     stages.add(commands)
     judge.add(commands)
     grading.add(commands)
+    imports.add(commands)
     export.add(commands)
     about.add(commands)
     completion = add_command(

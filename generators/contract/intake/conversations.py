@@ -61,7 +61,7 @@ class Conversation:
 
 def read_prompt(row: Mapping[str, Any], shape: Shape, place: str) -> Conversation:
     """Return the row without its completions; a BadRow says why it cannot be read."""
-    chat = _chat(row, shape)
+    chat = _chat(row, shape, place)
     messages = _asked(chat, place) if chat is not None else _question(row, shape, place)
     about = _about(chat)
     system = lookup(row, shape.system) if shape.system else None
@@ -88,14 +88,16 @@ def _value(row: Mapping[str, Any], name: str | None) -> Any:
     return None if value is ABSENT else value
 
 
-def _chat(row: Mapping[str, Any], shape: Shape) -> list[Any] | None:
+def _chat(row: Mapping[str, Any], shape: Shape, place: str = "") -> list[Any] | None:
     """Return the row's conversation; a row whose chat is null may have its question in another column."""
     if shape.messages is None:
         return None
     chat = lookup(row, shape.messages)
     if chat in (None, ABSENT) and any(row.get(name) for name in shape.questions):
         return None
-    return [] if chat in (None, ABSENT) else chat
+    if chat in (None, ABSENT):
+        raise BadRow("no_messages", f"{place}: {shape.messages!r} is null; accepted is a list of role and content")
+    return chat
 
 
 def _about(chat: Any) -> Mapping[str, Any]:
