@@ -150,6 +150,9 @@ def test_half_a_surrogate_does_not_break_the_ledger(serve: Serve, tmp_path: Path
         ({"message": {"content": "4"}}, None, ("stop", None)),
         ({"text": "4", "finish_reason": "max_tokens"}, {"completion_tokens": "many"}, ("length", None)),
         ({"text": "4", "finish_reason": "eos", "token_ids": [5, 0]}, {}, ("stop", 2)),
+        ({"text": "4", "finish_reason": "MAX_TOKENS"}, {"completion_tokens": 9}, ("length", 9)),
+        ({"message": {"content": "</think>\n4</s>", "thinking": "2+2"}, "finish_reason": "STOP"}, {}, ("stop", None)),
+        ({"message": {"content": [{"thinking": "2+2"}, {"type": "text", "text": "4"}]}}, {}, ("stop", None)),
     ],
 )
 def test_ends_and_counts_are_read_as_servers_write_them(choice: Any, usage: Any, expected: Any) -> None:
@@ -167,6 +170,18 @@ def test_ends_and_counts_are_read_as_servers_write_them(choice: Any, usage: Any,
         (b'{"choices": [{"message": {"content": " "}}]}', False, "the reply is empty"),
         (b'{"choices": [{"message": {"content": null, "refusal": "No."}}]}', True, r"the server refuses: No\."),
         (b'{"choices": [{"text": "x", "finish_reason": "content_filter"}]}', True, "refuses: finish_reason content_f"),
+        (
+            b'{"choices": [{"message": {"refusal": "No."}}], "usage": {"completion_tokens": 4}}',
+            True,
+            r"the server refuses: No\.",
+        ),
+        (b'{"choices": [{"text": "x", "finish_reason": "SAFETY"}]}', True, "refuses: finish_reason SAFETY"),
+        (
+            b'{"choices": [{"text": "x", "finish_reason": "tool_calls"}]}',
+            False,
+            "called a tool .*: finish_reason tool_c",
+        ),
+        (b'{"choices": [{"text": "x", "finish_reason": "odd"}]}', False, "unknown finish_reason 'odd'"),
         (b'{"choices": [{"text": "x", "finish_reason": "abort"}]}', False, "gave the sample up: finish_reason abort"),
         (b'{"choices": [{"text": "x", "token_ids": ["y"]}]}', False, "token_ids are no token ids"),
     ],
