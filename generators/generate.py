@@ -62,7 +62,8 @@ def generate(
     asked = pl.read_parquet(prompts)
     if engine.imports_traces:
         with blaming(ENGINE, config.engine):
-            return imported(*engine.module.import_traces(asked, config.model, engine.options), asked, out)
+            traces, dropped = engine.module.import_traces(asked, config.model, engine.options)
+            return imported(traces, dropped, asked, out)
     models = config.each()
     plans = [plan_of(asked, model) for model in models]
     check_distinct(plans)

@@ -13,7 +13,8 @@ from generators.contract.intake.conversations import NO_RESPONSE
 from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts
 from generators.engines.replay import Options, read_traced
 from generators.generate import imported
-from generators.prompts import Faults, FilePrompts, prompts
+from generators.prompt_settings import FilePrompts
+from generators.prompts import Faults, prompts
 
 SHOWN_ROWS, SHOWN_CHARS = 3, 400
 ABOUT = ("system", "reference", "verifier", "domain", "source", "license", "teacher")

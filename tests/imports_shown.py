@@ -6,7 +6,8 @@ from typing import Any
 from generators.contract.errors import InputError
 from generators.contract.intake import BadRow
 from generators.engines.replay import Options, read_traced
-from generators.prompts import Faults, FilePrompts
+from generators.prompt_settings import FilePrompts
+from generators.prompts import Faults
 
 
 def shown(path: Path) -> dict[str, Any]:

@@ -19,11 +19,10 @@ from generators.contract.ids import canonical_json, prompt_id_of, trace_id_of
 from generators.contract.intake import ABSENT, BadRow, Conversation, Shape, Shaped, lookup, missing, read_conversation
 from generators.contract.intake.conversations import NO_RESPONSE
 from generators.contract.records import TRACE
+from generators.prompt_settings import DatasetPrompts, FilePrompts
 from generators.prompts import (
     UNREADABLE,
-    DatasetPrompts,
     Faults,
-    FilePrompts,
     Verifiers,
     check_columns,
     check_shape,

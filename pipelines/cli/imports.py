@@ -48,7 +48,7 @@ def _import(options: argparse.Namespace) -> None:
 def settings_of(words: list[str]) -> tuple[Any, dict[str, Any]]:
     """Return the settings of [prompts] and the options of `replay` that the words name."""
     from generators.engines.replay import Options
-    from generators.prompts import FilePrompts
+    from generators.prompt_settings import FilePrompts
     from pipelines.recipe.loading import with_overrides
     from pipelines.recipe.schema import parse_config
 

@@ -10,7 +10,7 @@ from generators.contract.config import Config, Mark, Named
 from generators.contract.errors import AskedWrongly, RecipeError
 from generators.contract.models import check_hub, model_path
 from generators.problems import load_family
-from generators.prompts import DatasetPrompts, PromptsConfig, TaskPrompts
+from generators.prompt_settings import DatasetPrompts, PromptsConfig, TaskPrompts
 from generators.sampling.settings import GenerateConfig
 from pipelines.recipe.schema import Recipe, Sections, StudentConfig, parse_config
 from pipelines.stages.table import STAGES

@@ -10,7 +10,7 @@ from filters.select import SelectConfig
 from filters.verify import VerifyConfig
 from generators.contract.config import Config
 from generators.contract.errors import RecipeError
-from generators.prompts import PromptsConfig
+from generators.prompt_settings import PromptsConfig
 from generators.sampling.settings import GenerateConfig
 from pipelines.executors import ExecutionConfig
 from pipelines.judge.stage import JudgeConfig

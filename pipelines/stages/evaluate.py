@@ -21,7 +21,7 @@ from generators.contract.errors import InputError
 from generators.contract.files import write_frame, write_text
 from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts
 from generators.generate import generate
-from generators.prompts import PromptsConfig
+from generators.prompt_settings import PromptsConfig
 from generators.sampling.settings import GenerateConfig, SamplerConfig
 
 FEWEST_VOTES = 3  # with fewer samples a problem, a majority means nothing

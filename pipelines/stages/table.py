@@ -88,7 +88,7 @@ PROMPTS = Stage(
     "prompts",
     "read prompts from a file, a dataset or task families into one form",
     "generators.prompts:prompts",
-    "generators.prompts:PromptsConfig",
+    "generators.prompt_settings:PromptsConfig",
     hands=_evaluation,
     example="distill prompts --out p source=file path=problems.jsonl verifier=math_answer fields.reference=answer",
 )

@@ -17,7 +17,8 @@ from generators.contract.records import TRACE
 from generators.contract.stage_protocol import Runtime
 from generators.generate import generate
 from generators.ledger.ledger import Ledger
-from generators.prompts import FilePrompts, prompts
+from generators.prompt_settings import FilePrompts
+from generators.prompts import prompts
 from generators.sampling.settings import GenerateConfig
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -88,7 +88,7 @@ def _value(row: Mapping[str, Any], name: str | None) -> Any:
     return None if value is ABSENT else value
 
 
-def _chat(row: Mapping[str, Any], shape: Shape, place: str = "") -> list[Any] | None:
+def _chat(row: Mapping[str, Any], shape: Shape, place: str = "") -> Any:
     """Return the row's conversation; a row whose chat is null may have its question in another column."""
     if shape.messages is None:
         return None

@@ -177,11 +177,11 @@ def named(row: dict[str, Any], labels: Mapping[str, list[str]]) -> dict[str, Any
     return row
 
 
-def _opened(file: Path) -> IO[bytes]:
+def _opened(file: Path) -> Any:
     if file.name.lower().endswith(".gz"):
         return gzip.open(file, "rb")
     if file.name.lower().endswith(".zst"):
-        return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(file)), "zstd"))  # type: ignore[type-var, arg-type]
+        return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(file)), "zstd"))
     return file.open("rb")
 
 

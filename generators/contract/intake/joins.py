@@ -85,7 +85,7 @@ def _request(item: Item) -> Item:
     row = item.row
     if isinstance(row, BadRow):
         return item
-    body = next((row[key] for key in REQUESTS if isinstance(row.get(key), Mapping)), {})
+    body: Row = next((row[key] for key in REQUESTS if isinstance(row.get(key), Mapping)), {})
     rest = {key: value for key, value in row.items() if key not in (*REQUESTS, "method", "url")}
     return Item(item.place, {**rest, "custom_id": _id(row), **_asked(body), "teacher": body.get("model")})
 

@@ -258,7 +258,7 @@ def _lone(text: str) -> bool:
 def _texts(shape: Shape, rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     """Yield the texts in which a row's completion may stand."""
     for row in rows:
-        chat = row.get(shape.messages) if shape.messages else None
+        chat: Any = row.get(shape.messages) if shape.messages else None
         last = chat[-1] if is_chat(chat) else {}
         for value in (*(row.get(name) for name in shape.responses), last.get("content"), last.get("value")):
             yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))

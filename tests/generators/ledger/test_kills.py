@@ -13,7 +13,8 @@ import polars as pl
 import pytest
 
 from generators.ledger.ledger import Ledger
-from generators.prompts import FilePrompts, prompts
+from generators.prompt_settings import FilePrompts
+from generators.prompts import prompts
 
 ROOT = Path(__file__).resolve().parents[3]
 PROMPTS, N, KILLS = 500, 8, 50

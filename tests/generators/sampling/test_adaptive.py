@@ -21,7 +21,8 @@ from benchmarks.simulation import Clock, SimulatedEngine, SimulatedJudge
 from generators.contract.engine import SampleRequest, SamplingConfig
 from generators.contract.ids import content_id
 from generators.generate import generate
-from generators.prompts import FilePrompts, prompts
+from generators.prompt_settings import FilePrompts
+from generators.prompts import prompts
 from generators.sampling.adaptive import AdaptiveConfig, AdaptiveSource
 from generators.sampling.live_verdicts import LiveVerdict, LiveVerdicts, LiveVerify, Row
 from generators.sampling.sampling_plan import SamplingPlan

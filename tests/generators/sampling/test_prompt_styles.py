@@ -14,7 +14,8 @@ from generators.contract.engine import Engine, Outcome, SampleRequest, SamplingC
 from generators.contract.ids import prompt_id_of, trace_id_of
 from generators.contract.stage_protocol import Runtime
 from generators.generate import generate
-from generators.prompts import FilePrompts, prompts
+from generators.prompt_settings import FilePrompts
+from generators.prompts import prompts
 from generators.sampling.prompt_styles import MATHEMATICS, read_examples, style_of
 from generators.sampling.settings import GenerateConfig
 

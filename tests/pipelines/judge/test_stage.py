@@ -17,7 +17,8 @@ from generators.contract.errors import AskedWrongly
 from generators.contract.files import frame, write_frame
 from generators.contract.records import JUDGED, TRACE, VERDICT
 from generators.contract.stage_protocol import Runtime, StageCounts
-from generators.prompts import FilePrompts, prompts
+from generators.prompt_settings import FilePrompts
+from generators.prompts import prompts
 from pipelines.judge.stage import JudgeConfig, judge
 from pipelines.judge.summary import judge_note
 from pipelines.recipe.loading import load_recipe

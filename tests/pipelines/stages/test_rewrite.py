@@ -17,7 +17,8 @@ from generators.contract.errors import RecipeError
 from generators.contract.files import frame, write_frame
 from generators.contract.records import CORPUS, REWRITTEN, SELECTED
 from generators.contract.stage_protocol import Runtime, StageCounts
-from generators.prompts import FilePrompts, prompts
+from generators.prompt_settings import FilePrompts
+from generators.prompts import prompts
 from pipelines.recipe.loading import load_recipe
 from pipelines.stages.corpus import CorpusConfig, corpus
 from pipelines.stages.rewrite import RewriteConfig, parse, rewrite
