@@ -19,10 +19,11 @@ from generators.contract.completions.marks import (
     OPENED,
     SOLUTION_CLOSE,
     SOLUTION_OPEN,
-    SPECIAL,
+    STRAY,
     TRAILING,
     Mentions,
     family,
+    marks_in,
 )
 
 Wrapping = tuple[str, str, str]
@@ -76,7 +77,7 @@ def read_text(text: str, opened: bool | str = False) -> Completion:
     thinking are left out. What cannot be told is a `fault`, and its marks stay in the text.
     """
     text = trimmed(text)
-    if HARMONY.search(text):
+    if "<|channel|>" in text and next(marks_in(HARMONY, text), None):
         found = _harmony(text, bool(opened))
     elif glued := GLUED.fullmatch(text):
         found = _completion(f"{OPEN}\n", f"{glued['reasoning']}\n", f"\n{glued['answer']}")
@@ -95,7 +96,10 @@ def trimmed(text: str) -> str:
     """Return a text without the special tokens and role headers that stand around it."""
     if leading := LEADING.match(text):
         text = text[leading.end() :]
-    while (trailing := TRAILING.search(text, max(0, len(text) - EDGE_CHARS))) and not _ends_in_html(text, trailing):
+    while text.rstrip().endswith((">", "]")):
+        trailing = TRAILING.search(text, max(0, len(text) - EDGE_CHARS))
+        if trailing is None or _ends_in_html(text, trailing):
+            break
         text = text[: trailing.start()]
     return text
 
@@ -200,8 +204,9 @@ def _answer(tail: str) -> tuple[str, str, str]:
     blanks = ""
     if found := SOLUTION_OPEN.match(tail):
         blanks, tail = tail[: len(tail) - len(tail.lstrip())], tail[found.end() :]
-    if found := SOLUTION_CLOSE.search(tail, max(0, len(tail) - EDGE_CHARS)):
-        tail = tail[: found.start()]
+    closes = SOLUTION_CLOSE.search(tail, max(0, len(tail) - EDGE_CHARS)) if tail.rstrip().endswith(">") else None
+    if closes:
+        tail = tail[: closes.start()]
     answer = tail.strip()
     lead = tail[: len(tail) - len(tail.lstrip())] if answer else tail
     return blanks or lead, answer, tail[len(lead) + len(answer) :]
@@ -220,7 +225,7 @@ def _plain(text: str) -> Completion:
 
 def _harmony(text: str, opened: bool) -> Completion:
     """Return the analysis and the final message of harmony; other channels and orders are faults."""
-    headers = list(HARMONY.finditer(text))
+    headers = list(marks_in(HARMONY, text))
     ends = [header.start() for header in headers[1:]] + [len(text)]
     messages = [
         (each["channel"].lower(), HARMONY_END.sub("", text[each.end() : end]), each["to"] or "to=" in each["rest"])
@@ -248,7 +253,7 @@ def _stray(found: Completion) -> str | None:
     """Return what is left of marks or special tokens inside the reasoning or the answer."""
     for place, text in (("reasoning", found.reasoning or ""), ("answer", found.answer)):
         marks = Mentions(text)
-        for pattern, what in ((OPENED, "thinking mark"), (CLOSED, "thinking mark"), (SPECIAL, "special token")):
-            if stray := next(marks.find(pattern), None):
-                return f"a {what} inside the {place}: {stray[0][:40]}"
+        if stray := next(marks.find(STRAY), None):
+            what = "thinking mark" if OPENED.match(stray[0]) or CLOSED.match(stray[0]) else "special token"
+            return f"a {what} inside the {place}: {stray[0][:40]}"
     return None
