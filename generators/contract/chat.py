@@ -45,7 +45,7 @@ SHOWN = {"role": "user", "content": ASKED}
 
 @dataclass(frozen=True)
 class AssistantTurn:
-    """What a template writes for the assistant's last turn, from the end of the assistant's header on.
+    """The texts that a template writes for the assistant's last turn, from the end of the assistant's header on.
 
     thought: the text before the reasoning, and the text between it and the answer; None: the template has no place of
     its own for reasoning, which is then learned as the message has it. lead, plain: the text before such a message,

@@ -8,28 +8,20 @@ question is on both sides. `README.md` is the dataset card.
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from pydantic import Field
 
-from generators.contract.completions import join_reasoning
-from generators.contract.config import Config, FileName
-from generators.contract.errors import InputError, NothingKept
+from generators.contract.chat import THINKING_OFF, THINKING_ON
+from generators.contract.completions import CLOSE, OPEN, join_reasoning, split_reasoning
+from generators.contract.config import Config
+from generators.contract.errors import NothingKept
 from generators.contract.files import frame, write_frame, write_text
-from generators.contract.ids import content_id, prompt_id_of
-from generators.contract.intake import read_file
+from generators.contract.ids import canonical_json, content_id
 from generators.contract.records import CORPUS
 from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts
-
-
-class OtherRows(Config):
-    """Rows that are not reasoning traces: writing, facts, chat (the other 200k of DeepSeek-R1)."""
-
-    path: FileName = Field(description="JSONL or parquet with `messages`")
-    rows: int | None = Field(None, ge=1, description="how many rows to take; all when left out")
-    domain: str = Field("general", description="domain of the rows, as the dataset card counts them")
-    license: str | None = Field(None, description="license of the rows, as the dataset card counts it")
+from pipelines.stages.other_rows import OtherRows, read_other_rows
 
 
 class CorpusConfig(Config):
@@ -43,17 +35,32 @@ class CorpusConfig(Config):
         False, description="keep the sampled tokens, to train on them instead of the tokens of the text"
     )
     seed: int = Field(0, description="seed of the split and of the draw of `reasoning_rows`")
+    near_duplicate_threshold: float | None = Field(
+        0.8, gt=0, le=1, description="similarity from which `other` rows are near duplicates; null: no check"
+    )
+    thinking_switch: Literal["none", "chat_template_kwargs", "empty_think"] = Field(
+        "none",
+        description="how rows with and without reasoning are told apart: by nothing (training closes thinking as "
+        "the student's template does), by a column of template variables, or by an empty <think> block",
+    )
     title: str = Field("Reasoning corpus", description="title of the dataset card")
     license: str = Field("unknown", description="license of the corpus, for its dataset card")
 
 
 def corpus(
-    selected: Path, prompts: Path, out: Path, config: CorpusConfig, *, runtime: Runtime = IN_PROCESS
+    selected: Path,
+    prompts: Path,
+    out: Path,
+    config: CorpusConfig,
+    *,
+    evaluation: Path | None = None,
+    runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
     """Write out/train.parquet, out/validation.parquet, out/README.md (and out/unfiltered.parquet).
 
-    Rows in are the kept traces and the other rows; a trace over `reasoning_rows` is dropped as `over_mix`. NothingKept
-    is raised, and nothing is written, if no row would be left to train on.
+    Rows in are the kept traces and the other rows. A trace over `reasoning_rows` is dropped as `over_mix`; other rows
+    are dropped for the reasons of other_rows.py, for one if they ask a question of `evaluation` (records.PROMPT).
+    NothingKept is raised, and nothing is written, if no row would be left to train on.
     """
     traces = with_solve_rates(pl.read_parquet(selected)).drop("verifier")  # each prompt names its own
     traces = traces.join(kept_prompts(prompts), on="prompt_id", how="left", validate="m:1")
@@ -62,8 +69,8 @@ def corpus(
     with runtime.progress("rows", len(taken)) as bar:
         reasoning = _as_corpus(taken, config)
         bar.update(len(taken))
-    others = [_other_rows(other, config) for other in config.other]
-    everything = pl.concat([reasoning, *others])
+    others = read_other_rows(config.other, evaluation, config.near_duplicate_threshold)
+    everything = pl.concat([reasoning, frame((_other_row(row, config) for row in others.rows), CORPUS)])
     if not (everything["split"] == "train").any():
         raise NothingKept(no_training_row(traces, len(everything), selected))
     for split in ("train", "validation"):
@@ -72,9 +79,13 @@ def corpus(
         write_frame(_unfiltered(traces, config), out / "unfiltered.parquet")
     write_text(card(everything, config), out / "README.md")
     dropped = {"over_mix": len(kept) - len(taken)} if len(taken) < len(kept) else {}
-    rows_in = len(kept) + sum(map(len, others))
+    dropped |= dict(sorted(others.dropped.items()))
+    rows_in = len(kept) + others.rows_in
     tokens = int(everything["completion_tokens"].sum() or 0)
-    return StageCounts(rows_in, len(everything), dropped, tokens, {"splits": _counts(everything, "split")})
+    notes: dict[str, Any] = {"splits": _counts(everything, "split")}
+    if others.first_fault:
+        notes["first_unreadable"] = others.first_fault
+    return StageCounts(rows_in, len(everything), dropped, tokens, notes)
 
 
 def no_training_row(traces: pl.DataFrame, held_out: int, selected: Path) -> str:
@@ -121,18 +132,41 @@ def _as_corpus(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
 
 
 def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
-    content = join_reasoning(row["reasoning"], row["answer"], row.get("wrapping"))
+    text = join_reasoning(row["reasoning"], row["answer"], row.get("wrapping"))
+    switches, content = _switched(text, config)
     copied = ("trace_id", "prompt_id", "domain", "source", "license", "teacher", "verifier", "reference", "solve_rate")
     return {
         **{key: row[key] for key in copied},
         "verdict": row["status"],
         "reward": row["score"],
+        "chat_template_kwargs": switches,
         "completion_tokens": row["completion_tokens"],
         "messages": [*row["messages"], {"role": "assistant", "content": content}],
         "rewritten_from": row.get("rewritten_from"),
         "split": split_of(row["prompt_id"], config),
         "token_ids": row.get("token_ids") if config.token_ids and not row.get("rewritten_from") else None,
     }
+
+
+def _other_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
+    *before, last = row["messages"]
+    switches, content = _switched(last["content"], config)
+    return {
+        **row,
+        "messages": [*before, {"role": "assistant", "content": content}],
+        "chat_template_kwargs": row["chat_template_kwargs"] or switches,
+        "split": split_of(row["prompt_id"], config),
+    }
+
+
+def _switched(content: str, config: CorpusConfig) -> tuple[str | None, str]:
+    """Return the template variables of a row as JSON, and its content, as `thinking_switch` has them."""
+    reasoning, answer = split_reasoning(content)
+    if config.thinking_switch == "chat_template_kwargs":
+        return canonical_json(THINKING_ON if reasoning else THINKING_OFF), content
+    if config.thinking_switch == "empty_think" and not reasoning:
+        return None, f"{OPEN}\n\n{CLOSE}\n\n{answer}"
+    return None, content
 
 
 def _unfiltered(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
@@ -142,29 +176,6 @@ def _unfiltered(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
     sound = pl.col("fault").is_null() if "fault" in traces.columns else True
     rows = _as_corpus(traces.filter(pl.col("finish_reason") == "stop", sound), config)
     return rows.filter(pl.col("split") == "train")
-
-
-def _other_rows(other: OtherRows, config: CorpusConfig) -> pl.DataFrame:
-    rows = read_file(other.path, other.rows)
-    return frame((_other_row(row, i, other, config) for i, row in enumerate(rows)), CORPUS)
-
-
-def _other_row(row: dict[str, Any], index: int, other: OtherRows, config: CorpusConfig) -> dict[str, Any]:
-    messages = row.get("messages")
-    if not messages or messages[-1].get("role") != "assistant":
-        raise InputError(
-            f"{other.path}, row {index + 1}: `messages` must end with a message of the assistant; it is {messages!r}"
-        )
-    prompt_id = prompt_id_of(messages[:-1])
-    return {
-        "trace_id": prompt_id_of(messages),
-        "prompt_id": prompt_id,
-        "messages": [{"role": m["role"], "content": m["content"]} for m in messages],
-        "domain": other.domain,
-        "source": Path(other.path).name,
-        "license": other.license,
-        "split": split_of(prompt_id, config),
-    }
 
 
 def _counts(rows: pl.DataFrame, column: str) -> dict[str, int]:

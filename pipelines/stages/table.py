@@ -162,6 +162,11 @@ CORPUS = Stage(
             "selected.parquet or rewritten.parquet", ("rewrite/rewritten.parquet", "select/selected.parquet")
         ),
         "prompts": Input("prompts.parquet", (ASKED,)),
+        "evaluation": Input(
+            "prompts.parquet of the evaluation, whose questions no other row may ask",
+            ("prompts/eval_prompts.parquet",),
+            optional=True,
+        ),
     },
     example="distill corpus --selected s/selected.parquet --prompts p/prompts.parquet --out c "
     "'other=[{path=\"chat.jsonl\", rows=200000}]'",
