@@ -61,6 +61,18 @@ def test_rows_carry_the_reference_and_the_verdict(tmp_path: Path) -> None:
         assert row["solve_rate"] == pytest.approx(2 / 3) and row["chat_template_kwargs"] is None
 
 
+def test_the_text_is_the_teachers_and_a_fault_is_in_no_file(tmp_path: Path) -> None:
+    selected, prompts = inputs(tmp_path)
+    wrapping = pl.lit(pl.Series([["<think>", "\n</think>\n\n", "\n"]])).first()
+    faulty = pl.col("trace_id") == "t0-2"
+    fault = pl.when(faulty).then(pl.lit("a thinking mark inside the answer"))
+    write_frame(pl.read_parquet(selected).with_columns(wrapping=wrapping, fault=fault), selected)
+    corpus(selected, prompts, tmp_path, CorpusConfig(unfiltered=True, validation_fraction=0))
+    rows = {row["trace_id"]: row for row in pl.read_parquet(tmp_path / "unfiltered.parquet").iter_rows(named=True)}
+    assert rows["t1-0"]["messages"][-1]["content"] == "<think>It is 1.\n</think>\n\n\\boxed{1}\n"
+    assert "t0-2" not in rows and "t0-1" in rows
+
+
 def test_the_card_claims_only_what_is_known(tmp_path: Path) -> None:
     selected, prompts = inputs(tmp_path)
     corpus(selected, prompts, tmp_path, CorpusConfig())
@@ -100,13 +112,69 @@ def test_datasets_reads_the_folder_with_its_splits(tmp_path: Path) -> None:
     assert last["role"] == "assistant" and last["content"].startswith("<think>\nIt is ")
 
 
+def chat_file(path: Path, *turns: tuple[str, str], **columns: object) -> OtherRows:
+    rows = [
+        {"messages": [{"role": "user", "content": asked}, {"role": "assistant", "content": said}], **columns}
+        for asked, said in turns
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return OtherRows(path=str(path), rows=None, license="mit")
+
+
 def test_other_rows_are_mixed_in_and_traces_over_the_mix_are_counted(tmp_path: Path) -> None:
-    chat = {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello!"}]}
-    other = tmp_path / "chat.jsonl"
-    other.write_text("".join(json.dumps(chat) + "\n" for _ in range(7)))
-    config = CorpusConfig(reasoning_rows=30, other=(OtherRows(path=str(other), rows=5, license="mit"),))
+    other = chat_file(tmp_path / "chat.jsonl", *((f"Hello {i}", f"Hello, {i}!") for i in range(7)))
+    config = CorpusConfig(reasoning_rows=30, other=(other.model_copy(update={"rows": 5}),))
     counts = corpus(*inputs(tmp_path), tmp_path, config)
     assert (counts.rows_in, counts.rows_kept, counts.dropped) == (2 * PROMPTS + 5, 35, {"over_mix": 2 * PROMPTS - 30})
+
+
+def test_other_rows_lose_the_evaluation_s_questions_and_duplicates(tmp_path: Path) -> None:
+    long = "A farmer has twelve sheep and sells three of them; how many are left?"
+    exam = [{"prompt_id": q, "messages": [{"role": "user", "content": q}]} for q in ("Who wrote Faust?", long)]
+    write_frame(frame(exam, PROMPT), tmp_path / "eval_prompts.parquet")
+    story = "Once upon a time there was a king who had three daughters and no crown to give to any of them at all."
+    other = chat_file(
+        tmp_path / "chat.jsonl",
+        ("who  wrote FAUST?", "Goethe."),
+        (f"Please solve this: {long} Thanks.", "Nine."),
+        ("Tell a story", story),
+        ("Tell a  story", story),
+        ("Tell a story", story + " End."),
+        ("Hello", "Hello!"),
+        ("", ""),
+    )
+    found = inputs(tmp_path)
+    counts = corpus(*found, tmp_path, CorpusConfig(other=(other,)), evaluation=tmp_path / "eval_prompts.parquet")
+    reasons = {"exact_duplicate": 1, "in_evaluation_set": 2, "near_duplicate": 1, "no_assistant_turn": 1}
+    assert counts.dropped == reasons and counts.rows_in == counts.rows_kept + 5
+    assert corpus(*found, tmp_path / "b", CorpusConfig(other=(other,))).dropped.get("in_evaluation_set") is None
+
+
+@pytest.mark.parametrize(
+    "switch, stored, said",
+    [
+        ("none", None, "Hello!"),
+        ("chat_template_kwargs", '{"enable_thinking":false,"thinking":false}', "Hello!"),
+        ("empty_think", None, "<think>\n\n</think>\n\nHello!"),
+    ],
+)
+def test_a_thinking_switch_is_stored_with_each_row(tmp_path: Path, switch: str, stored: str | None, said: str) -> None:
+    other = chat_file(tmp_path / "chat.jsonl", ("Hello", "Hello!"))
+    config = CorpusConfig.model_validate({"validation_fraction": 0, "thinking_switch": switch, "other": (other,)})
+    corpus(*inputs(tmp_path), tmp_path, config)
+    rows = pl.read_parquet(tmp_path / "train.parquet")
+    last = rows.filter(pl.col("license") == "mit", pl.col("teacher").is_null()).to_dicts()[-1]
+    assert (last["chat_template_kwargs"], last["messages"][-1]["content"]) == (stored, said)
+    reasoned = rows["chat_template_kwargs"][0]
+    assert reasoned == (stored and stored.replace("false", "true"))
+
+
+def test_a_row_s_own_template_variables_are_kept(tmp_path: Path) -> None:
+    other = chat_file(tmp_path / "chat.jsonl", ("Hello", "Hello!"), chat_template_kwargs={"reasoning_effort": "low"})
+    config = CorpusConfig(validation_fraction=0, thinking_switch="chat_template_kwargs", other=(other,))
+    corpus(*inputs(tmp_path), tmp_path, config)
+    stored = pl.read_parquet(tmp_path / "train.parquet")["chat_template_kwargs"].to_list()
+    assert stored[-1] == '{"reasoning_effort":"low"}'
 
 
 @pytest.mark.parametrize("seed", [0, 1])
