@@ -1,8 +1,6 @@
 """Grading of a file of model outputs from any source: one verdict per row, without the toolkit's other files."""
 
-import gzip
 import json
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, replace
@@ -11,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import polars as pl
 from rich.console import Group
 from rich.table import Table
 
@@ -21,11 +18,13 @@ from filters.verification.verdicts import Item, Verdict, check_options
 from generators.contract.completions import join_reasoning, read_text
 from generators.contract.errors import InputError, MissingFile, RecipeError
 from generators.contract.files import replace_durably, write_text
+from generators.contract.intake import BadRow, Shape, read_conversation
+from generators.contract.intake import read_rows as shaped_rows
+from generators.contract.intake.conversations import NO_RESPONSE
 from generators.contract.records import STATUSES
 from generators.contract.stage_protocol import Progress, no_progress
 
 CHUNK_ROWS = 500
-SUFFIXES = (".jsonl", ".jsonl.gz", ".parquet")
 REFERENCE_FIELDS = ("reference", "gold")
 MISSING = object()
 
@@ -111,7 +110,7 @@ def grade(
     workers: int | None = None,
     progress: Progress = no_progress,
 ) -> GradeSummary:
-    """Write to `out` one JSON line for each row of `file` (.jsonl, .jsonl.gz, .parquet), in the order of the file.
+    """Write to `out` one JSON line for each row of `file`, of any usual form, in the order of the file.
 
     Lines hold `row` (from 1), `id` if the row has one, `status`, `score`, `reason` and `seconds`. Field names may be
     nested: `meta.gold`. The default of `reference_field` is `reference` if the first row has it, else `gold`.
@@ -158,45 +157,35 @@ def grade(
 
 
 def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
-    """Yield (number from 1, row) while the file is read; blank lines are skipped, a damaged file raises InputError."""
-    if not file.is_file():
+    """Yield (number from 1, row) while the file is read; a row or file that cannot be read raises InputError.
+
+    Files of any form are read (generators.contract.intake). A row without `response`, `question` or a reference gains
+    them where its shape is known and it has one completion; its own columns stay.
+    """
+    if not file.exists():
         raise MissingFile(f"{file}: there is no such file")
-    if not file.name.endswith(SUFFIXES):
-        raise InputError(f"{file}: the name must end in one of {', '.join(SUFFIXES)}")
+    for one in shaped_rows(file):
+        if isinstance(one.row, BadRow):
+            raise one.row
+        yield int(one.place.rpartition(" ")[2]), completed(one.row, one.shape, one.place)
+
+
+def completed(row: Row, shape: Shape, place: str) -> Row:
+    """Return the row with the usual names for what other columns hold."""
+    if "response" in row and any(name in row for name in REFERENCE_FIELDS):
+        return row
     try:
-        yield from rows_of(file)
-    except (gzip.BadGzipFile, EOFError, zlib.error, pl.exceptions.PolarsError) as error:
-        raise InputError(f"{file}: it cannot be read: {error}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file}: it is not UTF-8 text: {error}") from None
-
-
-def rows_of(file: Path) -> Iterator[tuple[int, Row]]:
-    """Yield the numbered rows; a damaged file raises the libraries' own errors."""
-    if file.suffix == ".parquet":
-        rows = pl.scan_parquet(file).collect_batches(chunk_size=CHUNK_ROWS, maintain_order=True)
-        yield from enumerate((row for batch in rows for row in batch.iter_rows(named=True)), 1)
-        return
-    with (
-        gzip.open(file, "rt", encoding="utf-8-sig")
-        if file.suffix == ".gz"
-        else file.open(encoding="utf-8-sig") as lines
-    ):
-        yield from parsed_lines(file, lines)
-
-
-def parsed_lines(file: Path, lines: Iterable[str]) -> Iterator[tuple[int, Row]]:
-    """Yield (line number, object) of each line that is not blank."""
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{file}: line {number} is not JSON: {error.msg} at column {error.colno}") from error
-        if not isinstance(row, dict):
-            raise InputError(f"{file}: line {number} is a JSON {type(row).__name__}; it must be an object")
-        yield number, row
+        found = read_conversation(row, shape, place)
+    except BadRow:
+        return row
+    more: dict[str, Any] = {"question": found.messages[-1]["content"]}
+    if len(found.answers) == 1 and found.answers[0].error != NO_RESPONSE:
+        said = found.answers[0].completion
+        more["response"] = join_reasoning(said.reasoning, said.answer, said.wrapping)
+        more["finish_reason"] = found.answers[0].finish_reason
+    if found.reference is not None and not any(name in row for name in REFERENCE_FIELDS):
+        more["reference"] = found.reference
+    return {**more, **row}
 
 
 def check_out(file: Path, out: Path) -> None:

@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
             "distill grade outputs.parquet --verifier choice --reference-field answer --out verdicts.jsonl",
         ),
     )
-    grade.add_argument("file", type=Path, help=".jsonl, .jsonl.gz or .parquet")
+    grade.add_argument("file", type=Path, help="rows of any usual form, such as .jsonl, .csv or .parquet")
     grade.add_argument("--verifier", default="math_answer", metavar="NAME", help="`distill plugins` lists them")
     grade.add_argument("--reference-field", metavar="FIELD", help="default: `reference`, or else `gold`")
     grade.add_argument("--response-field", default="response", metavar="FIELD", help="the model's output")
@@ -34,7 +34,7 @@ def add(commands: Any) -> None:
         "check reference answers before anything is sampled: empty, mangled, unparsable, refused by their own verifier",
         ("distill check-references problems.jsonl --verifier math_answer --out defects.jsonl",),
     )
-    check.add_argument("file", type=Path, help="prompts.parquet, or any .jsonl, .jsonl.gz or .parquet")
+    check.add_argument("file", type=Path, help="prompts.parquet, or rows of any usual form")
     check.add_argument("--verifier", metavar="NAME", help="verifier of rows that name none")
     check.add_argument("--reference-field", default="reference", metavar="FIELD", help="the reference answer")
     check.add_argument("--out", type=Path, required=True, help="defects, one JSON line each")

@@ -82,8 +82,8 @@ def test_nested_fields_and_bare_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"gold": "1", "response": "1"}\n{"gold": "1"', "line 2 is not JSON"),
-        ("[1, 2]\n", "line 1 is a JSON list; it must be an object"),
+        ('{"gold": "1", "response": "1"}\n{"gold": "1"', "row 2: not valid JSON"),
+        ("[1, 2]\n", "row 1: a row is a JSON object, this is int 1"),
         (
             '{"gold": "1", "response": "1"}\n{"gold": "1", "output": "1"}\n',
             "row 2 has no field 'response'; it has 'gold', ",
@@ -101,12 +101,21 @@ def test_bad_files_are_refused_before_grading(tmp_path: Path, text: str, message
     assert not (tmp_path / "out.jsonl").exists()
 
 
+def test_rows_of_other_shapes_are_graded(tmp_path: Path) -> None:
+    chat = [
+        {"role": "user", "content": "1 + 1?"},
+        {"role": "assistant", "content": "<think>\nTwo.\n</think>\n\\boxed{2}"},
+    ]
+    rows = [{"messages": chat, "answer": "2"}, {"messages": chat, "answer": "3"}]
+    assert [row["status"] for row in graded(write(tmp_path / "in.jsonl", rows), tmp_path)] == ["correct", "wrong"]
+
+
 def test_a_missing_file_and_an_unknown_suffix_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="there is no such file"):
         graded(tmp_path / "in.jsonl", tmp_path)
-    (tmp_path / "in.csv").touch()
-    with pytest.raises(ValueError, match=r"must end in one of .jsonl, "):
-        graded(tmp_path / "in.csv", tmp_path)
+    (tmp_path / "in.txt").touch()
+    with pytest.raises(ValueError, match=r"accepted are .parquet, "):
+        graded(tmp_path / "in.txt", tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +124,7 @@ def test_a_missing_file_and_an_unknown_suffix_are_refused(tmp_path: Path) -> Non
         ("a.parquet", b"no parquet", "cannot be read"),
         ("a.jsonl.gz", b"no gzip", "cannot be read"),
         ("a.jsonl.gz", gzip.compress(b'{"gold": "1", "response": "1"}')[:-12], "cannot be read"),
-        ("a.jsonl", b"\xff\xfe", "is not UTF-8 text"),
+        ("a.jsonl", b"{\xff\xfa}", "is not UTF-8 text"),
     ],
     ids=["parquet", "gzip", "cut short", "encoding"],
 )

@@ -106,8 +106,7 @@ def items_of(file: Path) -> Iterator[Item]:
     except UnicodeError as error:
         raise InputError(f"{file} is not UTF-8 text: {error}") from None
     except pa.ArrowInvalid as error:
-        kind = "parquet" if name.endswith(".parquet") else "readable"
-        raise InputError(f"{file} is not a {kind} file: {error}") from None
+        raise InputError(f"{file} cannot be read: it is not a {name.rpartition('.')[2]} file: {error}") from None
     except (OSError, EOFError, zlib.error, csv.Error) as error:  # gzip and zstd raise these for a damaged file
         raise InputError(f"{file} cannot be read: {error}") from None
 
