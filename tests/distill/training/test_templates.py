@@ -15,12 +15,14 @@ from generators.contract.chat import THINKING_OFF, render_prompt, stop_ids
 from generators.contract.errors import RecipeError
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "data" / "templates"
+SENTENCE_BEGIN, SENTENCE_END = "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "<\uff5cend\u2581of\u2581sentence\uff5c>"
+USER, ASSISTANT = "<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>"
 FAMILIES = {  # (tokenizer's end of text, its begin, special tokens of the template)
     "chatml": ("<|endoftext|>", None, ["<|im_start|>", "<|im_end|>", "<|im_sep|>"]),
     "deepseek": (
-        "<\uff5cend\u2581of\u2581sentence\uff5c>",
-        "<\uff5cbegin\u2581of\u2581sentence\uff5c>",
-        ["<\uff5cUser\uff5c>", "<\uff5cAssistant\uff5c>"],
+        SENTENCE_END,
+        SENTENCE_BEGIN,
+        [USER, ASSISTANT],
     ),
     "llama": ("<|end_of_text|>", "<|begin_of_text|>", ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]),
     "gemma": ("<eos>", "<bos>", ["<start_of_turn>", "<end_of_turn>"]),
@@ -39,10 +41,10 @@ EXPECTED: dict[str, tuple[str, str, str, str, str, str]] = {
     "qwq-32b": ("chatml", "<|im_end|>", "R\n</think>\n\nA", "\n</think>\n\nA", "<think>\n", "<think>\n"),
     "phi4": ("chatml", "<|im_end|>", f"{THINK}A", "A", "assistant<|im_sep|>", "assistant<|im_sep|>"),
     "r1-distill-qwen": (
-        "deepseek", "<\uff5cend\u2581of\u2581sentence\uff5c>", "R\n</think>\n\nA", "\n</think>\n\nA", "<think>\n", "<think>\n"),
+        "deepseek", SENTENCE_END, "R\n</think>\n\nA", "\n</think>\n\nA", "<think>\n", "<think>\n"),
     "r1-distill-llama": (
-        "deepseek", "<\uff5cend\u2581of\u2581sentence\uff5c>", "R\n</think>\n\nA", "\n</think>\n\nA", "<think>\n", "<think>\n"),
-    "deepseek-v3.1": ("deepseek", "<\uff5cend\u2581of\u2581sentence\uff5c>", "\nR\n</think>\n\nA", "A", "<think>", "<\uff5cAssistant\uff5c></think>"),
+        "deepseek", SENTENCE_END, "R\n</think>\n\nA", "\n</think>\n\nA", "<think>\n", "<think>\n"),
+    "deepseek-v3.1": ("deepseek", SENTENCE_END, "\nR\n</think>\n\nA", "A", "<think>", f"{ASSISTANT}</think>"),
     "llama3": ("llama", "<|eot_id|>", f"{THINK}A", "A", "<|end_header_id|>\n\n", "<|end_header_id|>\n\n"),
     "gemma2": ("gemma", "<end_of_turn>", f"{THINK}A", "A", "<start_of_turn>model\n", "<start_of_turn>model\n"),
     "gemma3": ("gemma", "<end_of_turn>", f"{THINK}A", "A", "<start_of_turn>model\n", "<start_of_turn>model\n"),
