@@ -47,7 +47,8 @@ def matmul_rate() -> float:
         last.record()
         torch.cuda.synchronize()
         seconds.append(first.elapsed_time(last) / 1e3)
-    return 2 * 8192**3 / statistics.median(seconds[4:])
+    median: float = statistics.median(seconds[4:])
+    return 2 * 8192**3 / median
 
 
 def lengths_of(kind: str, longest: int = ROW) -> list[int]:
@@ -117,8 +118,8 @@ def bare_loop(rate: float, rows: int = 4) -> Figures:
 
 def full_flops(student: Any) -> float:
     """Return the operations of a step of full rows."""
-    products = sum(weight.numel() for weight in student.parameters())
-    per_token = products + SHAPE["num_hidden_layers"] * SHAPE["hidden_size"] * ROW
+    products: int = sum(weight.numel() for weight in student.parameters())
+    per_token: float = products + SHAPE["num_hidden_layers"] * SHAPE["hidden_size"] * ROW
     return 6.0 * STEP * per_token
 
 
@@ -127,7 +128,7 @@ def trl(rate: float, rows: int = 2) -> Figures:
     from datasets import Dataset
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast, TrainerCallback
-    from trl import SFTConfig, SFTTrainer
+    from trl import SFTConfig, SFTTrainer  # type: ignore[attr-defined, unused-ignore]
 
     words = {f"w{i}": i for i in range(1000)}
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.WordLevel(words, unk_token="w0")))
@@ -136,7 +137,7 @@ def trl(rate: float, rows: int = 2) -> Figures:
     drawn = np.random.default_rng(1).integers(2, 1000, (steps * STEP // ROW, ROW)).tolist()
     ended: list[float] = []
 
-    class Clock(TrainerCallback):  # type: ignore[misc]
+    class Clock(TrainerCallback):
         def on_step_end(self, *_: Any, **__: Any) -> None:
             torch.cuda.synchronize()
             ended.append(time.perf_counter())
@@ -181,6 +182,40 @@ def figures(seconds: float, tokens: int, flops: float, rate: float) -> Figures:
     }
 
 
+def curve(how: str, steps: int = 100) -> Figures:
+    """Return losses of a small model on a Markov chain: in `float32`, with `masters`, or in bf16 weights `alone`."""
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    from distill.models import varlen
+    from distill.settings import TrainConfig
+    from distill.train import make_optimizer, take_step
+    from distill.training.examples import Example
+    from distill.training.trainer import Trainer
+
+    torch.manual_seed(0)
+    sizes = {"vocab_size": 2048, "hidden_size": 512, "intermediate_size": 1536, "num_hidden_layers": 4}
+    shape = Qwen2Config(**{**SHAPE, **sizes, "num_attention_heads": 8})
+    attention = "sdpa" if how == "float32" else varlen.NAME
+    student = Qwen2ForCausalLM._from_config(shape, attn_implementation=attention, dtype=torch.float32).cuda().train()
+    dtype: Any = "float32" if how == "float32" else "bfloat16"
+    config = TrainConfig(student="random", device="cuda", micro_batch_tokens=4096, epochs=1, dtype=dtype)
+    trainer = Trainer(config, student.bfloat16() if how == "alone" else student, lambda batch: None, None, 0)
+    if how == "masters":
+        trainer.prepare()
+    optimizer = make_optimizer(trainer.weights, config)
+    draw, losses = np.random.default_rng(3), []
+    successors = draw.integers(0, 2048, (2048, 4))
+    for _ in range(steps):
+        walks = [[int(draw.integers(2048))] for _ in range(16)]
+        for walk in walks:
+            walk.extend(0 for _ in range(int(draw.integers(100, 900))))
+            for i in range(1, len(walk)):
+                walk[i] = int(successors[walk[i - 1], draw.integers(4)])
+        step = [Example(str(i), np.array(walk, dtype=np.int32), 1) for i, walk in enumerate(walks)]
+        losses.append(take_step(trainer, optimizer, step, 1e-4)["loss"])
+    return {"losses": [round(loss, 4) for loss in losses[9::10]]}
+
+
 def profiled(micro: int, rate: float) -> str:
     """Return a table of the GPU time of one step by kernel."""
     from torch.profiler import ProfilerActivity, profile
@@ -221,6 +256,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             lambda h=how: ours("full", 32_768, rate, longest=32_768, activation_checkpointing=h),  # type: ignore[misc]
         )  # fmt: skip
         torch._functorch.config.activation_memory_budget = 1.0
+    for how in ("float32", "masters", "alone"):
+        attempt(results, f"loss curve, {how}", lambda h=how: curve(h))  # type: ignore[misc]
     if options.profile:
         options.profile.write_text(profiled(16_384, rate))
     if options.peers:

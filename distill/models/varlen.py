@@ -4,17 +4,21 @@ Shape suffixes: B rows, L tokens of a row, T = B * L tokens, A attention heads, 
 """
 
 import inspect
-from functools import cache
+import sys
+from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.attention import activate_flash_attention_impl, restore_flash_attention_impl
+from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 
 NAME = "within_documents"
-WIDEST_HEAD = 256  # of the built-in kernel, FlashAttention 2
+WIDEST_HEAD = 256  # that the kernels take
+PARAMETERS = frozenset(inspect.signature(varlen_attn).parameters)  # they differ between versions of torch
 PLAIN_LAYERS = {"full_attention", "sliding_attention"}
 
 
@@ -62,25 +66,42 @@ def attend(
     return out_TAD.unflatten(0, (rows, length)), None
 
 
-@cache
-def _parameters() -> frozenset[str]:
-    """Return the parameters of torch's function, which differ between versions."""
-    from torch.nn.attention.varlen import varlen_attn
+def choose_kernel() -> str:
+    """Let torch use the fastest kernel that is installed for this GPU; return its name.
 
-    return frozenset(inspect.signature(varlen_attn).parameters)
+    FA4 is the package flash-attn-4, FA3 flash_attn_interface; torch itself brings FlashAttention 2. A kernel that
+    does not run here is left out, with its reason on stderr.
+    """
+    for name, module in (("FA4", "flash_attn.cute"), ("FA3", "flash_attn_interface")):
+        if find_spec(module.partition(".")[0]) is None or find_spec(module) is None:
+            continue
+        try:
+            activate_flash_attention_impl(name)
+            _try_kernel()
+        except Exception as error:  # a compiler's or a driver's: any of them means the same here
+            restore_flash_attention_impl()
+            print(f"train: {name} does not run here ({type(error).__name__}: {error})", file=sys.stderr)
+            continue
+        return name
+    return "FA2"
+
+
+def _try_kernel() -> None:
+    q, k, v = (torch.ones(64, 2, 64, dtype=torch.bfloat16, device="cuda", requires_grad=True) for _ in range(3))
+    starts = torch.tensor([0, 24, 64], dtype=torch.int32, device="cuda")
+    _kernel(q, k, v, starts, 64, None, (-1, 0)).sum().backward()
+    torch.cuda.synchronize()
 
 
 def _kernel(
     q: Tensor, k: Tensor, v: Tensor, starts: Tensor, longest: int, scale: float | None, window: tuple[int, int]
 ) -> Tensor:
-    from torch.nn.attention.varlen import varlen_attn
-
     more: dict[str, Any] = {"scale": scale}
-    if "window_size" in _parameters():
+    if "window_size" in PARAMETERS:
         more["window_size"] = window
     else:
         more["is_causal"] = True
-    if "enable_gqa" in _parameters():
+    if "enable_gqa" in PARAMETERS:
         more["enable_gqa"] = True
     out = varlen_attn(q, k, v, starts, starts, longest, longest, **more)
     assert isinstance(out, Tensor)  # a pair only where the log-sum-exp is asked for

@@ -10,9 +10,10 @@ Shape suffixes: B rows, L tokens of a row, N target tokens.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,9 +44,13 @@ class Batch:
         """Move the batch to a device, through pinned memory without waiting."""
         if device.type == "cpu":
             return self
-        tensors = (self.token_ids, self.position_ids, self.sources, self.labels, self.starts)
-        moved = [None if t is None else t.pin_memory().to(device, non_blocking=True) for t in tensors]
-        return Batch(self.examples, *moved, longest=self.longest)  # type: ignore[arg-type]
+        names = ("token_ids", "position_ids", "sources", "labels", "starts")
+        tensors: dict[str, Tensor | None] = {name: getattr(self, name) for name in names}
+        moved: dict[str, Any] = {
+            name: None if tensor is None else tensor.pin_memory().to(device, non_blocking=True)
+            for name, tensor in tensors.items()
+        }
+        return replace(self, **moved)
 
 
 def plan_steps(

@@ -60,6 +60,8 @@ class Trainer:
             self.model.gradient_checkpointing_enable({"use_reentrant": False})
         if self.device.type != "cuda":
             return
+        if self.flat:
+            print(f"train: attention by {varlen.choose_kernel()}", file=sys.stderr)
         if pick_dtype(config.dtype, self.device) == torch.bfloat16:
             self.masters = Masters(self.model)
         if config.activation_checkpointing == "selective":
