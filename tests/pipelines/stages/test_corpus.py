@@ -63,7 +63,7 @@ def test_rows_carry_the_reference_and_the_verdict(tmp_path: Path) -> None:
 
 def test_the_text_is_the_teachers_and_a_fault_is_in_no_file(tmp_path: Path) -> None:
     selected, prompts = inputs(tmp_path)
-    wrapping = pl.lit(pl.Series([["<think>", "\n</think>\n\n", "\n"]])).first()
+    wrapping = pl.concat_list(pl.lit("<think>"), pl.lit("\n</think>\n\n"), pl.lit("\n")).first()
     faulty = pl.col("trace_id") == "t0-2"
     fault = pl.when(faulty).then(pl.lit("a thinking mark inside the answer"))
     write_frame(pl.read_parquet(selected).with_columns(wrapping=wrapping, fault=fault), selected)
