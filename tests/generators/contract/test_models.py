@@ -16,7 +16,9 @@ def test_a_hub_that_cannot_be_reached_is_said(kind: str, tmp_path: Path, monkeyp
     monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
     monkeypatch.setattr(models, "getproxies", dict)
     models._unreachable.cache_clear()
-    with pytest.raises(RecipeError, match=f"the {kind} 'some/name' is no folder .* http://127.0.0.1:9 cannot be reached"):
+    with pytest.raises(
+        RecipeError, match=f"the {kind} 'some/name' is no folder .* http://127.0.0.1:9 cannot be reached"
+    ):
         check_hub("some/name", kind)  # type: ignore[arg-type]
     for here in (str(tmp_path), "embedded:teacher"):
         check_hub(here)

@@ -179,7 +179,7 @@ def test_ctrl_c_ends_no_task_of_a_library(caplog: pytest.LogCaptureFixture) -> N
             await asyncio.sleep(0)
 
     async def sample(request: SampleRequest) -> Outcome:
-        asyncio.get_running_loop().create_task(inner())  # noqa: RUF006 - nobody asks for its exception
+        asyncio.get_running_loop().create_task(inner())  # nobody asks for its exception
         await asyncio.sleep(3600)
         return done(request)
 
