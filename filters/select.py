@@ -16,7 +16,7 @@ from pydantic import Field
 
 from filters.text.dedupe import exact_duplicates, near_duplicates
 from filters.text.readability import ReadabilityConfig, unreadable
-from filters.text.solution_signature import solution_signature
+from filters.text.solution_signature import Signatures
 from generators.contract.config import Config
 from generators.contract.errors import InputError, NothingKept
 from generators.contract.files import replace_durably, scan_rows
@@ -167,22 +167,23 @@ def label_samples(samples: pl.DataFrame, config: SelectConfig) -> list[tuple[int
     exact = exact_duplicates(texts)
     threshold = config.near_duplicate_threshold
     near = exact if threshold is None else near_duplicates(texts, threshold)
-    seen: set[tuple[str, ...]] = set()
+    seen = Signatures()
     kept = 0
     labels = []
     for index, row in enumerate(rows):
-        path = solution_signature(row["reasoning"] or row["answer"] or "") if config.distinct == "equations" else ()
+        solution = row["reasoning"] or row["answer"] or "" if config.distinct == "equations" else ""
         reason = None
         if exact[index] != index:
             reason = "exact_duplicate"
         elif near[index] != index:
             reason = "near_duplicate"
-        elif path and path in seen:
+        elif seen.holds(solution):
             reason = "same_path"
         elif kept == config.max_per_prompt:
             reason = "over_cap"
         kept += reason is None
-        seen |= {path} if reason in (None, "over_cap") else set()
+        if reason in (None, "over_cap"):
+            seen.add(solution)
         labels.append((row["row"], rows[near[index]]["trace_id"], reason))
     return labels
 

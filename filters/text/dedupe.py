@@ -1,25 +1,27 @@
 """Exact and near duplicates among the samples of one prompt.
 
 Near duplicates are texts whose sets of 5-word shingles have a Jaccard similarity of at least `threshold` (Broder
-1997). For up to INDEXED texts an inverted index of shingles finds every pair that is similar enough, and does so faster
-than hashing. Beyond that the index would take memory in proportion to the length of the texts, so MinHash with
-locality-sensitive hashing (datasketch) proposes pairs instead. Every proposal is checked against the exact similarity,
+1997). For up to INDEXED texts histograms of shingles rule out nearly every pair that is not similar enough. Beyond that
+the comparisons would grow with the square of the texts, so MinHash with locality-sensitive hashing (datasketch)
+proposes pairs instead. Every proposal is checked against the exact similarity,
 so dissimilar texts are never merged.
 """
 
 import re
-import sys
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from filters.text.word_hashes import word_hashes
+
 SHINGLE_WORDS = 5
 PERMUTATIONS = 128
-INDEXED = 256  # most texts of one prompt for which the index is used
+INDEXED = 256  # most texts of one prompt for which the histograms are used
+BINS = 4096  # of a histogram of shingles
+OPENING_WORDS = 20
 # A word, or one character of a script written without spaces.
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
 MIX = np.uint64(0x9E3779B97F4A7C15)
@@ -30,10 +32,15 @@ Shingles = npt.NDArray[np.uint64]  # sorted and unique
 def exact_duplicates(texts: Sequence[str]) -> list[int]:
     """Return, for each text, the index of the first text that equals it except for white space.
 
-    A new text gets its own index.
+    A new text gets its own index. Only texts that begin with the same words are compared as a whole.
     """
-    first: dict[str, int] = {}
-    return [first.setdefault(" ".join(text.split()), index) for index, text in enumerate(texts)]
+    openings = [tuple(text.split(None, OPENING_WORDS)[:OPENING_WORDS]) for text in texts]
+    shared = Counter(openings)
+    first: dict[Hashable, int] = {}
+    return [
+        first.setdefault(" ".join(text.split()) if shared[opening] > 1 else opening, index)
+        for index, (text, opening) in enumerate(zip(texts, openings, strict=True))
+    ]
 
 
 def near_duplicates(texts: Sequence[str], threshold: float) -> list[int]:
@@ -54,30 +61,33 @@ def near_duplicates(texts: Sequence[str], threshold: float) -> list[int]:
 
 
 def all_shingles(texts: Sequence[str]) -> list[Shingles]:
-    """Return the set of 5-word shingles of each text as sorted 64-bit hashes, case folded.
+    """Return the set of 5-word shingles of each text as sorted 64-bit hashes, case folded."""
+    return [shingles_of(word_hashes(text.casefold())) for text in texts]
 
-    Hashes are comparable only within one call; the clusters they lead to are the same on every machine.
-    """
-    vocabulary: dict[str, int] = {}
-    hashed = []
-    for text in texts:
-        words = [vocabulary.setdefault(sys.intern(word), len(vocabulary) + 1) for word in WORD.findall(text.casefold())]
-        words += [0] * (SHINGLE_WORDS - len(words))
-        ids = np.array(words, dtype=np.uint64)
-        code = np.zeros(len(ids) - SHINGLE_WORDS + 1, dtype=np.uint64)
-        for offset in range(SHINGLE_WORDS):
-            code = (code ^ ids[offset : offset + len(code)]) * MIX
-            code ^= code >> np.uint64(29)
-        hashed.append(np.unique(code))
-    return hashed
+
+def shingles_of(words: Shingles) -> Shingles:
+    """Return the sorted hashes of a text's shingles; a text of fewer words is one shingle."""
+    words = np.concatenate([words, np.zeros(max(0, SHINGLE_WORDS - len(words)), dtype=np.uint64)])
+    code = np.zeros(len(words) - SHINGLE_WORDS + 1, dtype=np.uint64)
+    for offset in range(SHINGLE_WORDS):
+        code ^= words[offset : offset + len(code)]
+        code *= MIX
+        code ^= code >> np.uint64(29)
+    code.sort()
+    return code[np.append(True, code[1:] != code[:-1])]
 
 
 def jaccard(one: Shingles, other: Shingles, threshold: float = 0.0) -> float:
     """Return the size of the intersection over that of the union; 0 early if the sizes rule out `threshold`."""
     if min(len(one), len(other)) < threshold * max(len(one), len(other)):
         return 0.0
-    common = len(np.intersect1d(one, other, assume_unique=True))
+    common = common_shingles(one, other)
     return common / (len(one) + len(other) - common)
+
+
+def common_shingles(one: Shingles, other: Shingles) -> int:
+    """Return the size of the intersection."""
+    return len(np.intersect1d(one, other, assume_unique=True))
 
 
 Propose = Callable[[int], Iterable[int]]  # indices of earlier cluster starts that a text may resemble, in order
@@ -85,19 +95,26 @@ Add = Callable[[int], None]
 
 
 def shared_shingles(shingles: Sequence[Shingles], threshold: float) -> tuple[Propose, Add]:
-    """Propose the clusters that share enough shingles: a Jaccard of t needs t times the larger set in common."""
-    starts_with: defaultdict[int, list[int]] = defaultdict(list)
+    """Propose the clusters that share enough shingles: a Jaccard of t needs t times the larger set in common.
+
+    Texts share at most as many shingles as their histograms over BINS have in common, so a pair that fails there is
+    never intersected.
+    """
+    histograms = np.zeros((len(shingles), BINS), dtype=np.uint16)
+    starts: list[int] = []
 
     def propose(index: int) -> list[int]:
-        own = shingles[index].tolist()
-        shared = Counter(chain.from_iterable(starts_with[code] for code in own if code in starts_with))
-        return sorted(start for start, count in shared.items() if count >= threshold * len(own))
+        own = shingles[index]
+        counts = np.bincount((own & np.uint64(BINS - 1)).astype(np.int64), minlength=BINS)
+        histograms[len(starts)] = np.minimum(counts, np.iinfo(np.uint16).max)
+        least = threshold * len(own)
+        if counts.max() > np.iinfo(np.uint16).max:
+            return [start for start in starts if common_shingles(shingles[start], own) >= least]
+        most = np.minimum(histograms[: len(starts)], histograms[len(starts)]).sum(axis=1, dtype=np.int64)
+        near = [start for start, bound in zip(starts, most.tolist(), strict=True) if bound >= least]
+        return [start for start in near if common_shingles(shingles[start], own) >= least]
 
-    def add(index: int) -> None:
-        for code in shingles[index].tolist():
-            starts_with[code].append(index)
-
-    return propose, add
+    return propose, starts.append
 
 
 def shared_bands(shingles: Sequence[Shingles], threshold: float) -> tuple[Propose, Add]:

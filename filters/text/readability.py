@@ -182,13 +182,14 @@ def code_block(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | No
 
 
 def long_paragraph(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
-    """Flag paragraphs wider than allowed; a text is never wider than its number of bytes, which makes a cheap gate."""
+    """Flag paragraphs wider than allowed; a line is never wider than its number of bytes, which makes a cheap gate."""
     most = config.paragraph_characters
     if most is None:
         return None
     width = pl.element().str.len_chars() + pl.element().str.count_matches(WIDE)
     lines = BOTH.str.replace_all(FENCED, "\n").str.split("\n")
-    return only_where(texts, BOTH.str.len_bytes() > most, lines.list.eval(width).list.max() > most)
+    bytes_of_longest = BOTH.str.split("\n").list.eval(pl.element().str.len_bytes()).list.max()
+    return only_where(texts, bytes_of_longest > most, lines.list.eval(width).list.max() > most)
 
 
 def other_language(texts: pl.DataFrame, config: ReadabilityConfig) -> pl.Series | None:
