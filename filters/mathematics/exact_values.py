@@ -14,6 +14,7 @@ from filters.mathematics.expressions import (
     negated,
     nodes,
     quotient,
+    unknowns,
 )
 from filters.mathematics.modular import rational
 
@@ -66,7 +67,12 @@ def replaced(node: Expression) -> Expression:
             return known or Call(function, inner)
         case Power(base, exponent):
             base, exponent = replaced(base), replaced(exponent)
-            return imaginary_power(base, exponent) or odd_root(base, exponent) or Power(base, exponent)
+            return (
+                imaginary_power(base, exponent)
+                or odd_root(base, exponent)
+                or root_of_square(base, exponent)
+                or Power(base, exponent)
+            )
     return node
 
 
@@ -154,3 +160,14 @@ def odd_root(base: Expression, exponent: Expression) -> Expression | None:
         return None
     root_of = Power(number(-value), number(power))
     return negated(root_of) if power.numerator % 2 else root_of
+
+
+def root_of_square(base: Expression, exponent: Expression) -> Expression | None:
+    """Return |x| for the square root of x^2, and the like for every even root of the same power of an unknown."""
+    if not isinstance(base, Power) or not unknowns(base.base):
+        return None
+    inner, outer = rational(base.exponent), rational(exponent)
+    if inner is None or outer is None or inner.denominator != 1 or inner % 2 or outer.denominator % 2:
+        return None
+    power = inner * outer
+    return Power(Call("abs", (base.base,)), number(power)) if power.denominator == 1 and power % 2 else None

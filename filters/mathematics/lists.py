@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Sequence as Items
 
 from filters.mathematics.expressions import (
+    Call,
     Expression,
     Matrix,
     Name,
@@ -22,6 +23,8 @@ from filters.mathematics.quantities import DIFFERENT, EQUAL, UNDECIDED, Comparis
 ELLIPSIS = Name("…")
 ORDERED_LETTERS = 3  # as many capital letters and more, not in alphabetical order, are an order
 
+PLANE = frozenset("xy")  # of two lone unknowns x and y, either may have been meant
+
 Assignment = tuple[Expression, Expression]  # label, value
 
 
@@ -39,7 +42,8 @@ class ListComparer(QuantityComparer):
         one, other = named(reference), named(said)
         several, others = labels(one), labels(other)
         if len(several) < 2 and len(others) < 2:
-            return DIFFERENT if several and others and conflicting(several[0], others[0]) else None
+            apart = several and others and not each_in_other(one, other) and conflicting(several[0], others[0])
+            return DIFFERENT if apart else None
         if one and other:
             if set(several) != set(others) or clashing_links(reference, said):
                 return DIFFERENT
@@ -101,6 +105,9 @@ class ListComparer(QuantityComparer):
         one, other = items_of(reference, reference), items_of(said, reference)
         if len(one) != len(other):
             return DIFFERENT
+        if {reference.link, said.link} == {"and", "or"} and all(unknowns(item) for item in (*one, *other)):
+            if not any(isinstance(item, Relation) for item in one):
+                return DIFFERENT
         relations = [isinstance(item, Relation) for item in one]
         if reference.brackets == "" and said.brackets == "()" and any(relations):
             return DIFFERENT
@@ -231,20 +238,36 @@ def clashing_links(reference: Expression, said: Expression) -> bool:
     return single and ("or" in (reference.link, said.link)) and reference.link != said.link
 
 
+def each_in_other(one: Items[Assignment], other: Items[Assignment]) -> bool:
+    """Return whether each label occurs in the other's value: y = x + 1 and x = y - 1 may be one equation."""
+    return one[0][0] in nodes(other[0][1]) and other[0][0] in nodes(one[0][1])
+
+
 def conflicting(one: Expression, other: Expression) -> bool:
     """Return whether two lone labels name different things; x and y, or f(x) and y, may name the same one."""
     if one == other or isinstance(one, Sequence) != isinstance(other, Sequence):
         return False
     if isinstance(one, Name) and isinstance(other, Name):
-        parts = [name.text.partition("_") for name in (one, other)]
-        words = all(len(name.text) > 1 for name in (one, other))
-        return words and (parts[0][0] == parts[1][0] or not any(part[1] for part in parts))
+        return different_names(one.text, other.text)
+    if isinstance(one, Call) and isinstance(other, Call):
+        return one.function != other.function or is_number(one.arguments[0]) or is_number(other.arguments[0])
     sides = [side.factors for side in (one, other) if isinstance(side, Product)]
     if len(sides) < 2:
         return False
     variables = [isinstance(side[-1], Name) and side[-1].text.islower() for side in sides]
     segments = all(isinstance(factor, Name) and factor.text[0].isupper() for side in sides for factor in side)
-    return segments or (sides[0][0] == sides[1][0] and not all(variables))
+    return segments or sides[0][0] != sides[1][0] or not all(variables)
+
+
+def different_names(one: str, other: str) -> bool:
+    """Return whether two names differ in kind: V and A, a_1 and a_2, mean and median; `Area` may be A."""
+    if {one, other} <= PLANE:
+        return False
+    parts = [name.partition("_") for name in (one, other)]
+    words = [len(part[0]) > 1 for part in parts]
+    if words[0] != words[1]:
+        return False
+    return parts[0][0] == parts[1][0] or not (parts[0][1] and parts[1][1]) or not any(words)
 
 
 def is_label(side: Expression) -> bool:

@@ -79,6 +79,8 @@ class QuantityComparer:
             if not isinstance(said, Quantity):
                 return self.without_degrees(reference, said)
             found = self.scalars(reference, said.value)
+            if said.unit == "%" and found is EQUAL and not is_percentage(reference):
+                return self.scalars(reference, said)
             return self.scalars(reference, said) if found is DIFFERENT and said.unit in "%°" else found
         if not isinstance(said, Quantity):
             return self.without_unit(reference, said)
@@ -179,6 +181,12 @@ class QuantityComparer:
         if self.percent and reference and said / reference in (HUNDRED, 1 / HUNDRED):
             return True
         return self.tolerance and abs(reference - said) <= TOLERANCE * abs(reference)
+
+
+def is_percentage(value: Expression) -> bool:
+    """Return whether a number without a sign may be percent: 25 may be 25%, but 1/2 is not 1/2%."""
+    number = rational(value)
+    return number is not None and abs(number) >= 1
 
 
 def kind_of_value(value: Expression) -> type:

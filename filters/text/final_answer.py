@@ -6,6 +6,7 @@ Every pass over the text takes linear time, whatever the text contains.
 import re
 from dataclasses import dataclass
 
+from filters.text.assertion.stance import denies, only_supposed, within_formula, withdrawn
 from filters.text.boxes import box_places, boxed, joined_boxes, separate_boxes, with_braces
 from filters.text.commitment import BUT, HEDGE, NOT, committed, is_denied
 from filters.verification.verdicts import Item, Judgement, unparseable
@@ -89,6 +90,7 @@ def final_answer(item: Item) -> Answer | Judgement:
     after = text[end + 1 : end + 1 + AFTER_CHARS].partition("\n")[0]
     several = (joined_boxes(scope(text)), separate_boxes(scope(text))) if boxes > 1 else (None, ())
     denied = is_denied(text, start, end + 1) or (stated is not None and NOT.match(stated) is not None)
+    denied |= denies(text, start, end + 1) or within_formula(text, start, end + 1)
     return Answer(text, marked, boxes, several[0], stated, several[1], after=after, denied=denied)
 
 
@@ -166,7 +168,7 @@ def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
     if said is None or (boxes and not (said.group(1) or said.group(2))):
         return None
     sentence_before = SENTENCE.split(text[max(0, said.start() - STATED_CHARS) : said.start()])[-1]
-    if HEDGE.search(sentence_before):
+    if HEDGE.search(sentence_before) or only_supposed(sentence_before):
         return None
     tail = text[said.end() : said.end() + STATED_CHARS]
     if bold := BOLD.match(tail):

@@ -45,8 +45,8 @@ NUMBER = re.compile(
 )
 FRACTION = re.compile(r"([+-]?)\\[dt]?frac\{(\d+)\}\{(\d+)\}|([+-]?)(\d+)/(\d+)")
 MARKUP = re.compile(r"\\[,!;: ]|\\left|\\right|[\s$]|\\text\{\s*\}")
-PARTED = re.compile(r"[\d.,](?:\s|\\[,!;: ])+[\d.,]")  # blanks that part digits
-LAYOUT = re.compile(r"\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,!;: ]|\s+")
+PARTED = re.compile(r"[\d.,](?:\s|~|\\[,!;: ]|\\q?quad|\\text\{\s*\})+[\d.,]")  # blanks that part digits
+LAYOUT = re.compile(r"(?:\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,!;: ]|\s)+")
 BLANK = re.compile(r"(?<![\w.,_]) | (?![\w.,])")
 SIZED_FRACTION = re.compile(r"\\[dt]frac(?![A-Za-z])")
 DOLLARS = re.compile(r"(\$\$?)([^$]+)\1")

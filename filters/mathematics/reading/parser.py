@@ -40,9 +40,13 @@ LABEL_CHARS = 30
 HEDGE_WORDS = (
     "not isn't wasn't cannot wrong incorrect false maybe perhaps probably possibly unsure guess either neither nor at "
     "least most more less fewer greater smaller than over under above below if unless when except plus minus or is are "
-    "was but no"
+    "was but no almost nearly minimum maximum rejected reject extraneous invalid untrue sure uncertain unverified tentative "
+    "tentatively discarded impossible supposedly allegedly hardly barely only guessed estimate estimated"
 )
 HEDGES = frozenset(HEDGE_WORDS.split())
+WORD = re.compile(r"[\w']+")
+# Words in parentheses behind a value that leave it as it is; others, which are no unit, may take it back.
+HARMLESS = frozenset(("answer", "exact", "exactly", "final", "option", "choice", "correct", "total", "in", "each", "of", "the"))
 LONG_WORDS = 4  # this many make a sentence, even with numbers
 
 
@@ -185,7 +189,9 @@ class Parser(FactorParser):
     def labelled(self) -> Expression:
         """Parse `Area = 5`, `Alice: 3` and `stay 1/4` as equations; other words in mathematics are Unreadable."""
         name = Name(" ".join(self.take().text.lower().removesuffix(":").split()))
-        if len(name.text) > LABEL_CHARS or HEDGES & set(name.text.split()):
+        if name.text == "up to":
+            raise Unreadable("a bound")
+        if len(name.text) > LABEL_CHARS or HEDGES & set(WORD.findall(name.text)):
             raise Unreadable(f"the words {name.text!r}")
         if self.at(*RELATIONS):
             return name
@@ -201,7 +207,7 @@ class Parser(FactorParser):
             if self.next.kind == "number" and not (words and words[-1] in ("^", "{", "-")):
                 break
             words.append(self.take().text.removesuffix(" and"))
-            if HEDGES & set(words[-1].lower().split()):
+            if HEDGES & set(WORD.findall(words[-1].lower())) or is_remark(words[-1]):
                 raise Unreadable(f"the words {words[-1]!r}")
             if words[-1] in MULTIPLIERS and len(words) == 1:
                 break
@@ -297,6 +303,12 @@ class Parser(FactorParser):
         if token.upright and is_unit(token.text):
             return False
         return token.kind in ("number", "name", "function", "begin") or token.text in LARGE
+
+
+def is_remark(words: str) -> bool:
+    """Return whether words in parentheses, neither a unit nor harmless, follow a value: 5 (to be checked)."""
+    found = WORD.findall(words) if words.startswith("(") else []
+    return bool(found) and not all(is_unit(word) or word.lower() in HARMLESS for word in found)
 
 
 def is_whole(value: Expression) -> bool:
