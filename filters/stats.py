@@ -32,7 +32,7 @@ def pass_at_1(correct: npt.ArrayLike, confidence: float = 0.95) -> Estimate:
 
     `correct`: (P, n), or (P,) for one sample per problem. Samples of one problem are not independent, so the standard
     error is that of the P problem means (Miller 2024, arXiv 2411.00640). With under 30 problems, or if all means are
-    equal, the note says that the interval is too narrow; for few problems with one sample each, Wilson's is better.
+    equal, their spread cannot be trusted: the interval is at least Wilson's, and the note says where it is wide.
     """
     means = problem_means(correct)
     problems, value = len(means), float(means.mean())
@@ -40,12 +40,26 @@ def pass_at_1(correct: npt.ArrayLike, confidence: float = 0.95) -> Estimate:
         return Estimate(value, 0.0, 1.0, math.nan, 1, "one problem says nothing about others")
     standard_error = float(means.std(ddof=1)) / math.sqrt(problems)
     margin = quantile(confidence) * standard_error
-    note = None
-    if standard_error == 0:
-        note = "all problems have the same mean: the spread between problems cannot be seen"
-    elif problems < FEW_PROBLEMS:
-        note = f"{problems} problems are few: the interval is likely too narrow"
-    return Estimate(value, max(0.0, value - margin), min(1.0, value + margin), standard_error, problems, note)
+    low, high, note = value - margin, value + margin, None
+    if standard_error == 0 or problems < FEW_PROBLEMS:
+        low, high = few_problems_interval(value, problems, confidence, (low, high))
+        note = (
+            "all problems have the same mean: the spread between problems cannot be seen"
+            if standard_error == 0
+            else f"{problems} problems are few: the interval is wide"
+        )
+    return Estimate(value, max(0.0, low), min(1.0, high), standard_error, problems, note)
+
+
+def few_problems_interval(
+    value: float, problems: int, confidence: float, normal: tuple[float, float]
+) -> tuple[float, float]:
+    """Return Wilson's interval of a mean of shares, as if each problem were sampled once.
+
+    That is the widest spread a mean can have, so the interval covers `normal` except where that one leaves [0, 1].
+    """
+    wilson = wilson_interval(value * problems, problems, confidence)
+    return min(wilson[0], max(0.0, normal[0])), max(wilson[1], min(1.0, normal[1]))
 
 
 def problem_means(correct: npt.ArrayLike) -> npt.NDArray[np.float64]:
@@ -94,10 +108,10 @@ def majority(answers: Sequence[Hashable | None], correct: Sequence[bool]) -> flo
     return sum(rights) / len(rights)
 
 
-def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(successes: float, trials: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the interval of a proportion of independent trials (Wilson 1927); sound for few trials, near 0 and 1."""
     if not 0 <= successes <= trials or trials == 0:
-        raise ValueError(f"{successes} successes in {trials} trials; there must be at least one trial")
+        raise ValueError(f"{successes:g} successes in {trials} trials; there must be at least one trial")
     z = quantile(confidence)
     share = successes / trials
     scale = 1 + z * z / trials

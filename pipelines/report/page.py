@@ -158,10 +158,21 @@ def _best_sentence(students: Sequence[Data], rows: Sequence[Data]) -> str:
         for name, words in (("teacher", "its teacher"), ("start", "the student before training"))
         if name in others
     ]
-    which = f", the best of {len(students)} students" if len(students) > 1 else ""
+    which = _rank(best, students)
     return f"{best['label']}{which}, reaches {interval(best)} pass@1 on {count(best['problems'])} problems" + (
         f"; {', '.join(compared)}." if compared else "."
     )
+
+
+def _rank(best: Data, students: Sequence[Data]) -> str:
+    """Return the place of the best student; on a tie or inside the noise no student is the best."""
+    rivals = [row for row in students if row is not best]
+    if not rivals:
+        return ""
+    near = [row["label"] for row in rivals if row["ci95"][1] >= best["ci95"][0]]
+    if not near:
+        return f", the best of {len(students)} students"
+    return f", the highest of {len(students)} students but not beyond the noise ({', '.join(near)})"
 
 
 # Charts

@@ -22,7 +22,7 @@ def test_pass_at_1_is_the_mean_with_the_spread_between_problems() -> None:
     assert estimate.value == pytest.approx(CORRECT.mean())
     assert estimate.standard_error == pytest.approx(error)
     assert estimate.high - estimate.value == pytest.approx(min(1.959964 * error, 1 - estimate.value), rel=1e-5)
-    assert estimate.note == "6 problems are few: the interval is likely too narrow"
+    assert estimate.note == "6 problems are few: the interval is wide"
 
 
 def test_more_samples_of_the_same_problems_do_not_narrow_the_interval() -> None:
@@ -69,3 +69,9 @@ def test_impossible_figures_are_refused() -> None:
         wilson_interval(0, 0)
     with pytest.raises(ValueError, match="confidence is 95"):
         wilson_interval(1, 2, confidence=95)
+
+
+def test_no_problem_solved_of_few_is_no_certainty() -> None:
+    none, all_of_them = pass_at_1([False] * 20), pass_at_1([True] * 20)
+    assert (none.low, none.high) == pytest.approx(wilson_interval(0, 20))
+    assert (all_of_them.low, all_of_them.high) == pytest.approx(wilson_interval(20, 20))
