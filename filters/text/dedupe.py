@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from filters.text.word_hashes import word_hashes
+from filters.text.words.hashes import word_hashes
 
 SHINGLE_WORDS = 5
 PERMUTATIONS = 128

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import polars as pl
 
 from filters.text.dedupe import MIX
-from filters.text.word_hashes import SPACES, Words, content_of, hashes_of, words_of
+from filters.text.words.hashes import SPACES, Words, content_of, hashes_of, words_of
 
 GRAM_WORDS = 12  # shorter runs recur in every long calculation
 COPIES = 3  # a passage said twice is a restatement, not a loop

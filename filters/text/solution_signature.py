@@ -69,7 +69,7 @@ class Signatures:
 
 
 class Node:
-    """What follows one beginning of signatures; a single continuation stays unread until it is compared."""
+    """The continuations of one beginning of signatures; a single continuation stays unread until it is compared."""
 
     def __init__(self) -> None:
         self.after: dict[str, Node] = {}

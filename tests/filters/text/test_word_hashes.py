@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from filters.text.dedupe import WORD, exact_duplicates, near_duplicates
 from filters.text.repetition import GRAM_WORDS, repeats_in
 from filters.text.solution_signature import Signatures, solution_signature
-from filters.text.word_hashes import SPACES, content_of, word_hashes, words_of
+from filters.text.words.hashes import SPACES, content_of, word_hashes, words_of
 
 PIECES = [
     "the ",
