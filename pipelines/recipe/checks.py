@@ -98,12 +98,15 @@ def check_files(sections: Sections) -> None:
 def check_hub_names(sections: Sections) -> None:
     """Check that models and datasets of the hub can be had; on a cluster its workers may reach more than this machine.
 
-    Separate from the other checks because a recipe may be checked where there is no network.
+    Separate from the other checks because a recipe may be checked where there is no network. What a user's own engine
+    calls its model need not be a name on the hub.
     """
     if sections.execution.executor != "local":
         return
-    for one in named(sections):
-        if one.mark is Mark.MODEL:
+    found = list(named(sections))
+    own = {f"{one.key.removesuffix('engine')}model" for one in found if one.key.endswith(".engine")}
+    for one in found:
+        if one.mark is Mark.MODEL and one.key not in own:
             _resolves(one.key, partial(check_hub, one.value))
     evaluated = sections.evaluate.prompts if sections.evaluate else None
     for key, prompts in (("prompts", sections.prompts), ("evaluate.prompts", evaluated)):
