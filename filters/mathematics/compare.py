@@ -12,12 +12,14 @@ from itertools import combinations
 from filters.mathematics import numeric
 from filters.mathematics.expressions import (
     CONSTANTS,
+    MINUS_ONE,
     Call,
     Expression,
     Join,
     Matrix,
     Name,
     Number,
+    Power,
     Product,
     Quantity,
     Relation,
@@ -81,7 +83,7 @@ class Comparer(ListComparer):
         """Compare values of any kind."""
         if reference == said:
             return EQUAL
-        if isinstance(reference, Words) or isinstance(said, Words) or is_false(said):
+        if isinstance(reference, Words) or isinstance(said, Words) or is_false(said) or reordered(reference, said):
             return DIFFERENT
         if (found := self.labelled(reference, said)) is not None:
             return found
@@ -192,6 +194,21 @@ def multiplied(left: Rows, right: Rows) -> Rows:
 
 def product(one: Expression, other: Expression) -> Expression:
     return Product((one, other))
+
+
+def reordered(one: Expression, other: Expression) -> bool:
+    """Return whether two products of matrices, by an inverse or a transpose among them, differ in their order alone."""
+    if not isinstance(one, Product) or not isinstance(other, Product) or not all(map(is_matrix_name, one.factors)):
+        return False
+    same = len(one.factors) == len(other.factors) and set(one.factors) == set(other.factors)
+    return same and any(isinstance(factor, Power) for factor in one.factors)
+
+
+def is_matrix_name(value: Expression) -> bool:
+    """Return whether a value is a capital letter, or its inverse or transpose."""
+    if isinstance(value, Power):
+        value = value.base if value.exponent in (MINUS_ONE, Name("T"), Name("top")) else value
+    return isinstance(value, Name) and len(value.text) == 1 and value.text.isupper()
 
 
 def is_false(chain: Expression) -> bool:

@@ -105,9 +105,9 @@ class ListComparer(QuantityComparer):
         one, other = items_of(reference, reference), items_of(said, reference)
         if len(one) != len(other):
             return DIFFERENT
-        if {reference.link, said.link} == {"and", "or"} and all(unknowns(item) for item in (*one, *other)):
-            if not any(isinstance(item, Relation) for item in one):
-                return DIFFERENT
+        names = all(unknowns(item) and not isinstance(item, Relation) for item in (*one, *other))
+        if names and {reference.link, said.link} == {"and", "or"}:
+            return DIFFERENT
         relations = [isinstance(item, Relation) for item in one]
         if reference.brackets == "" and said.brackets == "()" and any(relations):
             return DIFFERENT

@@ -5,6 +5,8 @@ Every pass over the text takes linear time, whatever the text contains.
 
 import re
 
+from filters.text.assertion.stance import negated, only_supposed
+
 TAIL_CHARS = 600  # the last sentences; a text that commits to an answer does so at its end
 SENTENCE_END = re.compile(r"(?<!\d)[.!?]+(?=\s|$)|(?<=\d)[.!?](?=\s|$)|[。\uff01\uff1f\n]+|<\|[^|>]*\|>\w*")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
@@ -83,7 +85,7 @@ def committed(text: str) -> tuple[str, ...]:
         return ()
     for sentence in reversed(SENTENCE_END.split(tail)):
         sentence = DENIED_NUMBER.sub(" ", sentence)
-        if HEDGE.search(sentence):
+        if HEDGE.search(sentence) or negated(sentence) or only_supposed(sentence):
             return ()
         if re.search(r"\d", sentence) or FORMULA.search(sentence):
             return tuple(stated_in(sentence))

@@ -6,7 +6,7 @@ Every pass over the text takes linear time, whatever the text contains.
 import re
 from dataclasses import dataclass
 
-from filters.text.assertion.stance import denies, only_supposed, within_formula, withdrawn
+from filters.text.assertion.stance import denies, negated, only_supposed, stops_short, within_formula
 from filters.text.boxes import box_places, boxed, joined_boxes, separate_boxes, with_braces
 from filters.text.commitment import BUT, HEDGE, NOT, committed, is_denied
 from filters.verification.verdicts import Item, Judgement, unparseable
@@ -82,16 +82,24 @@ def final_answer(item: Item) -> Answer | Judgement:
     if marked is None and (reason := unfinished(text, item.finish_reason, stated)):
         return unparseable(reason)
     if not boxes:
+        if marked is None and stated is None and stops_short(text):
+            return unparseable("the text states no answer")
         said = committed(text) if marked is None and stated is None else ()
-        return Answer(
-            text, marked, stated=stated, said=said, denied=stated is not None and NOT.match(stated) is not None
-        )
+        return Answer(text, marked, stated=stated, said=said, denied=stated is not None and not_meant(text, stated))
     start, _, end = box_places(text)[-1]
     after = text[end + 1 : end + 1 + AFTER_CHARS].partition("\n")[0]
     several = (joined_boxes(scope(text)), separate_boxes(scope(text))) if boxes > 1 else (None, ())
     denied = is_denied(text, start, end + 1) or (stated is not None and NOT.match(stated) is not None)
     denied |= denies(text, start, end + 1) or within_formula(text, start, end + 1)
     return Answer(text, marked, boxes, several[0], stated, several[1], after=after, denied=denied)
+
+
+def not_meant(text: str, stated: str) -> bool:
+    """Return whether a text denies, only supposes or takes back what it states."""
+    if NOT.match(stated) or negated(stated):
+        return True
+    place = text.rfind(stated)
+    return place >= 0 and denies(text, place, place + len(stated))
 
 
 def after_thinking(text: str) -> str:

@@ -29,7 +29,7 @@ from filters.mathematics.reading.words import (
 )
 from filters.mathematics.references import defects
 from filters.mathematics.symbolic import DELIMITER, PROSE, SHOWN_CHARS, equal_by_math_verify, shown, too_large
-from filters.mathematics.units import read_unit
+from filters.mathematics.units import MULTIPLIERS, read_unit
 from filters.text.boxes import boxed, joined_boxes
 from filters.text.commitment import committed
 from filters.text.final_answer import Answer, final_answer, stated_answer
@@ -58,6 +58,7 @@ UNCLOSED_BOX = re.compile(r"^\\+boxed\{(?!.*\}$)", re.DOTALL)
 LABEL = re.compile(r"(?<![A-Za-z\\])[A-J]\s*[).]")
 PERCENT = re.compile(r"(?:[\s$]|\\[)\]])*(?:\\text\s*\{\s*)?\s*(?:\\?%|percent\b|pct\b)")
 UNIT_AFTER = re.compile(r"(?:[\s$]|\\[)\]]|\\[,;: ]|~)*((?:\\(?:text|mathrm)\s*\{)?[A-Za-z°/^\d²³.{} \\]+)")
+SCALE = re.compile(rf"(?:[\s$]|\\[)\]])*(?:\\text\s*\{{\s*)?({'|'.join(MULTIPLIERS)})s?\b(?=[\s}}$.]*(?:\n|$))")
 UNIT_WORDS = 4
 SMALL_WORDS = frozenset(("a", "in", "A", "I"))  # units that are words as well
 
@@ -198,10 +199,12 @@ def is_formula(text: str) -> bool:
 def with_unit(marked: str, after: str, reference: str) -> str:
     """Return the contents of a box with the unit that stands right after it, if the reference has a unit.
 
-    A percentage whose sign is outside the box is a share.
+    A percentage whose sign is outside the box is a share, and `million` behind a box belongs to the number.
     """
     if PERCENT.match(after) and not marked.rstrip().endswith("%"):
         return f"{marked}\\%" if has_unit(reference) else f"({marked})/100"
+    if scale := SCALE.match(after):
+        return f"{marked}\\text{{ {scale[1]}}}"
     if after and (unit := unit_after(after)) and has_unit(reference):
         return f"{marked}\\text{{ {unit}}}"
     return marked

@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import lru_cache
 
 from filters.mathematics.expressions import (
+    Call,
     Expression,
     Join,
     Name,
@@ -40,13 +41,18 @@ LABEL_CHARS = 30
 HEDGE_WORDS = (
     "not isn't wasn't cannot wrong incorrect false maybe perhaps probably possibly unsure guess either neither nor at "
     "least most more less fewer greater smaller than over under above below if unless when except plus minus or is are "
-    "was but no almost nearly minimum maximum rejected reject extraneous invalid untrue sure uncertain unverified tentative "
+    "was but no almost nearly minimum maximum rejected reject extraneous invalid untrue sure "
+    "uncertain unverified tentative "
     "tentatively discarded impossible supposedly allegedly hardly barely only guessed estimate estimated"
 )
 HEDGES = frozenset(HEDGE_WORDS.split())
 WORD = re.compile(r"[\w']+")
 # Words in parentheses behind a value that leave it as it is; others, which are no unit, may take it back.
-HARMLESS = frozenset(("answer", "exact", "exactly", "final", "option", "choice", "correct", "total", "in", "each", "of", "the"))
+HARMLESS = frozenset(
+    ("answer", "exact", "exactly", "final", "option", "choice", "correct", "total", "in", "each", "of", "the")
+)
+CROSS = "\N{MULTIPLICATION SIGN}"
+VECTORS = ("vec(", "overrightarrow(")
 LONG_WORDS = 4  # this many make a sentence, even with numbers
 
 
@@ -203,7 +209,7 @@ class Parser(FactorParser):
     def unit(self) -> str:
         """Return everything up to the end of the element: `cm^2`, `miles per hour`, `N/m`."""
         words: list[str] = []
-        while self.next.kind in ("text", "word", "name", "number") or self.at("^", "/", "*", "{", "}", "-"):
+        while self.next.kind in ("text", "word", "name", "number") or self.at("^", "/", "*", CROSS, "{", "}", "-"):
             if self.next.kind == "number" and not (words and words[-1] in ("^", "{", "-")):
                 break
             words.append(self.take().text.removesuffix(" and"))
@@ -246,8 +252,8 @@ class Parser(FactorParser):
         value = self.factor()
         divided = False
         while True:
-            if self.accept("*"):
-                value = times(value, self.factor_signed())
+            if sign := self.accept("*", CROSS):
+                value = multiplied(value, self.factor_signed(), sign)
             elif self.accept("/"):
                 value, divided = quotient(value, self.factor_signed()), True
             elif self.starts_factor():
@@ -303,6 +309,12 @@ class Parser(FactorParser):
         if token.upright and is_unit(token.text):
             return False
         return token.kind in ("number", "name", "function", "begin") or token.text in LARGE
+
+
+def multiplied(left: Expression, right: Expression, sign: str) -> Expression:
+    """Return a product; the cross product of two vectors, in which the order counts, is a function of both."""
+    vectors = all(isinstance(side, Name) and side.text.startswith(VECTORS) for side in (left, right))
+    return Call("cross()", (left, right)) if vectors and sign == CROSS else times(left, right)
 
 
 def is_remark(words: str) -> bool:

@@ -43,6 +43,7 @@ LINK_WORDS = {
     re.compile(r"\s*(?:和|与|以及|及|且)\s*"): " and ",
 }
 CURRENCY = re.compile(r"\\(?:text|mathrm)\s*\{\s*([€£₹¥])\s*\}")
+YEN = re.compile(r"[\u00a5\uffe5]\s*(\d[\d.,]*(?<![.,]))")
 CIRCLED = re.compile(r"[①-⑳](?:\s*[①-⑳])+")
 REPEATING = re.compile(
     r"(\d*)\.(\d*)(?:\\overline\s*\{(\d+)\}|\\overline\s*(\d)|((?:\\dot\s*\{?\d\}?)+)|((?:\\dot\s*\{?\d\}?)\d*\\dot\s*\{?\d\}?)"
@@ -113,7 +114,7 @@ def plain(text: str) -> str:
 
 def ascii_form(text: str) -> str:
     """Return the text with Unicode digits, fractions, dashes and Chinese links in the form that is read further on."""
-    text = CURRENCY.sub(r"\1", text)
+    text = YEN.sub(r"\1元", CURRENCY.sub(r"\1", text))
     text = CIRCLED.sub(lambda match: ",".join(match[0].replace(" ", "")), text)
     if re.search(r"[0-9A-Za-z①-⑳]", text):
         for pattern, link in LINK_WORDS.items():

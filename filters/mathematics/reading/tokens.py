@@ -24,7 +24,8 @@ class Token(NamedTuple):
 
 END = Token("end", "")
 SIGNS = {
-    **dict.fromkeys((r"\cdot", r"\times", r"\ast", "\N{MULTIPLICATION SIGN}", "·", "⋅", "\N{ASTERISK OPERATOR}"), "*"),
+    **dict.fromkeys((r"\cdot", r"\ast", "·", "⋅", "\N{ASTERISK OPERATOR}"), "*"),
+    **dict.fromkeys((r"\times", "\N{MULTIPLICATION SIGN}"), "\N{MULTIPLICATION SIGN}"),
     **dict.fromkeys((r"\div", "÷", "\N{DIVISION SLASH}"), "/"),
     **dict.fromkeys(("\N{MINUS SIGN}", "\N{EN DASH}"), "-"),
     **dict.fromkeys((r"\le", r"\leq", r"\leqslant", "≤", "⩽", "=<", r"\leslant"), "<="),
@@ -124,7 +125,7 @@ TOKEN = re.compile(
     | (?P<dots>\.\.\.|…|⋯)
     | \\mathbb\s*\{?\s*(?P<set>[ZNQRC])\s*\}?
     | (?P<number>(?:[1-9]\d{0,2}(?:,\ 0\d\d)+(?!\d)
-          |[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!|\\,|,\\,|,\\!\s|\\!,|\ )\d{3})+(?!\d)|\d+)
+          |[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!|\\,|,\\,|,\\!\s|\\!,|\\?\ |\\[;:])\d{3})+(?!\d)|\d+)
           (?:\.\d+)?(?:[eE][+-]?\d{1,4}(?!\d))?
         |\.\d+(?:[eE][+-]?\d{1,4}(?!\d))?)
     | \\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf|cal|bb)|mbox|operatorname|rm|bf)\*?\s*

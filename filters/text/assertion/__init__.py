@@ -1,1 +1,1 @@
-"""Whether a text stands by the answer that it names: denials, hypotheses, retractions, formulas around a box."""
+"""Stances of a text towards the answer that it names: denials, hypotheses, retractions, formulas around a box."""

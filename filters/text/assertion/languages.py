@@ -1,6 +1,6 @@
 """Words that deny an answer or take it back, by language."""
 
-# ruff: noqa: RUF001  (words of other scripts)
+# ruff: noqa: RUF001, E501  (words of other scripts, a language a line)
 
 import re
 
@@ -63,7 +63,15 @@ def any_of(words: str) -> str:
 
 
 # Languages whose denials follow the answer: "उत्तर 8 नहीं है".
-FINAL = ("Turkish", "Persian", "Urdu", "Hindi", "Bengali", "Marathi, Gujarati, Punjabi", "Tamil, Telugu, Kannada, Malayalam")
+FINAL = (
+    "Turkish",
+    "Persian",
+    "Urdu",
+    "Hindi",
+    "Bengali",
+    "Marathi, Gujarati, Punjabi",
+    "Tamil, Telugu, Kannada, Malayalam",
+)
 EDGE = r"(?:[\s$*_.)\]}]|\\[)\]])*"
 VERBS = r"(?:\s*(?:ist|war|es|est|è|é|är|er|jest|to|is|это|είναι|هو|είν|adalah|là|était|kann|sein)\s+)?(?:\w+\s+)?"
 NEGATED_BEFORE = re.compile(
@@ -76,6 +84,12 @@ NEGATED_AFTER = re.compile(
     rf"{EDGE}(?:(?:[이가는은]|が|は|で|是)?\s*(?:{any_of(ENDINGS)})"
     rf"|(?:{any_of(' '.join(NEGATIONS[name] for name in FINAL))})(?!\w)"
     rf"|{VERBS}(?:{any_of(' '.join((*WRONG.values(), *(NEGATIONS[name] for name in FINAL))))})(?!\w))",
+    re.IGNORECASE,
+)
+# Within an unmarked statement: "nicht 8", "不是8", "8이 아닙니다".
+NEGATED_VALUE = re.compile(
+    rf"(?<!\w)(?:{any_of(' '.join(NEGATIONS.values()))})(?!\w)\W*(?:\w+\W+){{0,2}}[-$\\\d]|{any_of(ENDINGS)}"
+    rf"|[\d$)}}][이가는은]?\s*(?:{any_of(' '.join((*WRONG.values(), *(NEGATIONS[name] for name in FINAL))))})(?!\w)",
     re.IGNORECASE,
 )
 # A later sentence that takes an answer back.

@@ -1,11 +1,13 @@
-"""Whether the sentences around an answer assert it, deny it, only suppose it, or take it back later.
+"""Stances of the sentences around an answer: they assert it, deny it, only suppose it, or take it back later.
 
 Every search is within a bounded number of characters.
 """
 
+# ruff: noqa: E501  (patterns, one alternative a line)
+
 import re
 
-from filters.text.assertion.languages import NEGATED_AFTER, NEGATED_BEFORE, WITHDRAWN
+from filters.text.assertion.languages import NEGATED_AFTER, NEGATED_BEFORE, NEGATED_VALUE, WITHDRAWN
 
 BEFORE_CHARS, AFTER_CHARS, LATER_CHARS = 200, 200, 1500
 SENTENCE = re.compile(r"(?<!\d)[.!?]+(?=\s|$)|(?<=\d)[.!?](?=\s|$)|[。\uff01\uff1f\n]")
@@ -60,7 +62,9 @@ REST_DENIES = re.compile(
     r"|\b(?:fails|is\s+rejected|is\s+excluded|is\s+ruled\s+out|doesn't\s+work|does\s+not\s+work|leads\s+to\s+a\s+contradiction)\b",
     re.IGNORECASE,
 )
-CROSSED = re.compile(r"^[\s$)*_\]}]*(?:\\[)\]])?\s*(?:[\u2717\u2718\u274c\u2716\u00d7\u2613\u26d4]|~~|\\times\s*\$)|^[\s$]*\\(?:neq?|not\s*=)")
+CROSSED = re.compile(
+    r"^[\s$)*_\]}]*(?:\\[)\]])?\s*(?:[\u2717\u2718\u274c\u2716\u00d7\u2613\u26d4]|~~|\\times\s*\$)|^[\s$]*\\(?:neq?|not\s*=)"
+)
 CROSSED_BEFORE = re.compile(
     r"(?:[\u2717\u2718\u274c\u2716\u26d4][\s$*(\[]*|~~[$*]*)(?:\\[(\[])?$"
     r"|(?:[\d}]\s*\$|\\\)|\d)\s+(?:or|oder|ou|o|oppure|或)\s+[\s$]*(?:\\[(\[])?\s*$"
@@ -94,13 +98,21 @@ GOES_ON = re.compile(
 FACTOR = re.compile(r"(?:\\[,;: ])?[a-zA-Z](?![A-Za-z])(?<![mgsNJVWKCLhAF])|\{?\(|\d")
 NO_FORMULA = re.compile(r"[A-Za-z]{2}\s+[a-z]\s*$|(?:^|\s)(?:[-*+]|\d)\s*$")  # a bullet, or an article
 IN_FORMULA = re.compile(r"^[^\n$]*(?:\$|\\[)\]])")
-# A sentence that only sets out to look at a value.
+# A sentence that only sets out to look at a value, without a conclusion.
 SUPPOSED = re.compile(
-    r"\b(?:let(?:'s|\s+(?:us|me))?|suppos\w+|assum(?:e|ing)|try(?:ing)?|check(?:ing)?|test(?:ing)?|consider(?:ing)?|where|contradiction|need\s+to"
-    r"|next|if|when|imagine|say|substitut\w+|plug\w*|would\s+have|remains?\s+to)\b[^.=]*[A-Za-z=\d$\\({\s]*$",
-    re.IGNORECASE,
+    r"^\W*(?:(?:so|now|then|next|first|finally|and|but|ok|okay|again|we|i|you|have|need|want|now|to|can|should|could|will|must|just|also|still)\b[\s,]*)*"
+    r"(?:let(?:'s|\s+(?:us|me))?|suppos\w+|assum(?:e|ing)|try(?:ing)?|check(?:ing)?|test(?:ing)?|consider(?:ing)?|compute|calculate|examine"
+    r"|where|imagine|substitut\w+|plug\w*|look\s+at|set|take|start\s+with|in\s+the\s+case|for\s+the\s+case|case)\b"
+    r"(?!.*(?:\b(?:so|thus|hence|therefore|gives?|get|yields?|is|obtain|implies|equals)\b|=>|\u21d2|\\implies|\\Rightarrow|=.*=))",
+    re.IGNORECASE | re.DOTALL,
 )
-UNFINISHED = re.compile(r"(?:\b(?:then|first|next|so|thus|hence|therefore|where|and|let|now)|,|:)[,:]?\s*$", re.IGNORECASE)
+HYPOTHESIS = re.compile(
+    r"^\W*(?:(?:so|now|then|but|and)\b[\s,]*)*(?:suppos\w+|assum(?:e|ing)|imagine)\b(?!.*\b(?:so|thus|hence|therefore)\b)",
+    re.IGNORECASE | re.DOTALL,
+)
+DANGLING = re.compile(
+    r"(?:^|[.!?\n]\s*)(?:then|first|next|so|thus|hence|therefore|where|and|let|now|but)\b[,:]?\s*$", re.IGNORECASE
+)
 
 
 def denies(text: str, start: int, end: int) -> bool:
@@ -118,12 +130,11 @@ def denies(text: str, start: int, end: int) -> bool:
     if REST_DENIES.search(rest):
         return True
     remark = REMARKED.match(after)
-    return (remark is not None and REMARK.search(remark[1]) is not None) or withdrawn(text[end:])
+    return (remark is not None and REMARK.search(remark[1]) is not None) or withdrawn(text[end : end + LATER_CHARS])
 
 
 def withdrawn(later: str) -> bool:
     """Return whether the text behind an answer takes it back."""
-    later = later[:LATER_CHARS]
     return LATER.search(later) is not None or WITHDRAWN.search(later) is not None
 
 
@@ -140,6 +151,18 @@ def within_formula(text: str, start: int, end: int) -> bool:
     return inside and IN_FORMULA.match(after) is not None and FACTOR.match(after) is not None
 
 
+def negated(statement: str) -> bool:
+    """Return whether a short statement denies its value in some language: "nicht 8", "8이 아닙니다"."""
+    return NEGATED_VALUE.search(statement) is not None and not ENGLISH.search(statement)
+
+
 def only_supposed(sentence: str) -> bool:
     """Return whether a sentence names a value only to look at it: "let x = 8", "the case k = 8", "next, try 8"."""
-    return SUPPOSED.search(sentence) is not None
+    return SUPPOSED.search(sentence) is not None or HYPOTHESIS.search(sentence) is not None
+
+
+def stops_short(text: str) -> bool:
+    """Return whether a text ends in a supposition or in the first word of a sentence, before it states an answer."""
+    tail = text[-BEFORE_CHARS:].rstrip(" *")
+    last = next((part for part in reversed(SENTENCE.split(tail)) if part.strip(" *$")), "")
+    return DANGLING.search(tail) is not None or only_supposed(last) or (len(text) < BEFORE_CHARS and negated(text))
