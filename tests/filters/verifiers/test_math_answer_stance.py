@@ -1,5 +1,7 @@
 """Responses that name the right value without standing by it, and some that do."""
 
+# ruff: noqa: E501, RUF001  (tables of responses)
+
 import pytest
 
 from filters.verification.verdicts import Item
