@@ -88,7 +88,7 @@ NEGATED_AFTER = re.compile(
 )
 # Within an unmarked statement: "nicht 8", "不是8", "8이 아닙니다".
 NEGATED_VALUE = re.compile(
-    rf"(?<!\w)(?:{any_of(' '.join(NEGATIONS.values()))})(?!\w)\W*(?:\w+\W+){{0,2}}[-$\\\d]|{any_of(ENDINGS)}"
+    rf"(?<!\w)(?:{any_of(' '.join(NEGATIONS.values()))})(?!\w)\W*(?:\w+\W+){{0,2}}(?:\d|[dt]?frac|sqrt|pi\b)|{any_of(ENDINGS)}"
     rf"|[\d$)}}][이가는은]?\s*(?:{any_of(' '.join((*WRONG.values(), *(NEGATIONS[name] for name in FINAL))))})(?!\w)",
     re.IGNORECASE,
 )

@@ -1,6 +1,6 @@
 """Responses that name the right value without standing by it, and some that do."""
 
-# ruff: noqa: E501, RUF001  (tables of responses)
+# ruff: noqa: E501  (tables of responses)
 
 import pytest
 
