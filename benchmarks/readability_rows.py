@@ -11,9 +11,7 @@ from filters.text import mixed_language as languages
 from filters.text import readability
 from filters.text.dedupe import WORD
 from filters.text.readability import READABLE
-from filters.text.repetition import COPIES, GRAM_WORDS
-
-SAYING = r"[\p{L}\p{N}]{2}|[\p{Han}\p{Hiragana}]"  # a word with content
+from filters.text.repetition import COPIES, GRAM_WORDS, SAYING
 
 Row = Mapping[str, Any]
 

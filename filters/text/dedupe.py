@@ -74,7 +74,8 @@ def shingles_of(words: Shingles) -> Shingles:
         code *= MIX
         code ^= code >> np.uint64(29)
     code.sort()
-    return code[np.append(True, code[1:] != code[:-1])]
+    distinct: Shingles = code[np.append(True, code[1:] != code[:-1])]
+    return distinct
 
 
 def jaccard(one: Shingles, other: Shingles, threshold: float = 0.0) -> float:

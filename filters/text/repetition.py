@@ -1,15 +1,18 @@
 """Loops and repetition: measures of how much a text repeats itself, over runs of 12 words."""
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from filters.text.dedupe import MIX
-from filters.text.words.hashes import SPACES, Words, content_of, hashes_of, words_of
+from filters.text.dedupe import MIX, WORD
 
 GRAM_WORDS = 12  # shorter runs recur in every long calculation
+SAYING = (
+    r"[\p{L}\p{N}]{2}|[\p{Han}\p{Hiragana}]"  # a word; runs of single marks, letters and digits are matrices and powers
+)
 COPIES = 3  # a passage said twice is a restatement, not a loop
 
 Codes = npt.NDArray[np.uint64]
@@ -25,34 +28,33 @@ class Repeats(NamedTuple):
 
 def repeats_in(texts: pl.Series) -> list[Repeats]:
     """Return the repeats of each text; a null counts as an empty text."""
-    return [repeats_of(text) for text in texts.fill_null("").str.to_lowercase().to_list()]
-
-
-def repeats_of(text: str) -> Repeats:
-    """Return the repeats of one text in lower case."""
-    words = words_of(text, SPACES)
-    codes, saying = gram_codes(hashes_of(words)), gram_says(words)
-    share, most = frequency(codes[saying])
-    # without a run that occurs three times there is no passage in three copies
-    return Repeats(share, most, longest_loop(codes, saying) if most >= COPIES else 0)
+    words = texts.fill_null("").str.to_lowercase().str.extract_all(WORD.pattern)
+    ends = words.list.len().to_numpy().astype(np.int64).cumsum()
+    flat = words.explode(empty_as_null=False)
+    codes, saying = gram_codes(flat.hash().to_numpy()), gram_says(flat)
+    found = []
+    for start, end in pairwise([0, *ends]):
+        run = slice(start, max(start, end - GRAM_WORDS + 1))
+        share, most = frequency(codes[run][saying[run]])
+        # without a run that occurs three times there is no passage in three copies
+        found.append(Repeats(share, most, longest_loop(codes[run], saying[run]) if most >= COPIES else 0))
+    return found
 
 
 def gram_codes(hashes: Codes) -> Codes:
-    """Return a hash of the run of GRAM_WORDS words that begins at each word."""
+    """Return a hash of the run of GRAM_WORDS words that begins at each word; runs may cross text boundaries."""
     count = max(0, len(hashes) - GRAM_WORDS + 1)
     codes = np.zeros(count, dtype=np.uint64)
     for offset in range(GRAM_WORDS):
-        codes ^= hashes[offset : offset + count]
-        codes *= MIX
+        codes = (codes ^ hashes[offset : offset + count]) * MIX
         codes ^= codes >> np.uint64(29)
     return codes
 
 
-def gram_says(words: Words) -> npt.NDArray[np.bool_]:
+def gram_says(words: pl.Series) -> npt.NDArray[np.bool_]:
     """Return whether the run of GRAM_WORDS words that begins at each word contains a word with content."""
-    says = np.concatenate([[0], content_of(words).cumsum()])
-    found: npt.NDArray[np.bool_] = says[GRAM_WORDS:] > says[:-GRAM_WORDS]
-    return found
+    says = np.concatenate([[0], words.str.contains(SAYING).to_numpy().cumsum()])
+    return says[GRAM_WORDS:] > says[:-GRAM_WORDS] if len(words) >= GRAM_WORDS else np.zeros(0, dtype=np.bool_)
 
 
 def frequency(codes: Codes) -> tuple[float, int]:

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 Letters = npt.NDArray[np.uint8] | npt.NDArray[np.uint32]
 
 ALONE = ((0x3040, 0x3100), (0x3400, 0xA000))  # kana and Chinese characters are words of their own
-# Unicode's White_Space, as Rust's `\s`; Python's `\s` and `split` count four separators of ASCII too.
-SPACES = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
-PYTHON_SPACES = SPACES + "\x1c\x1d\x1e\x1f"
+# Unicode's White_Space and the four separators of ASCII: what Python's `\s` and `split` count.
+SPACES = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, [*range(0x2000, 0x200B), *range(0x1C, 0x20)])
+)
 BASE = 0x9E3779B97F4A7C15 | 1  # odd, so it has an inverse modulo 2**64
 SPACE, LONE = 1, 2
 
@@ -36,14 +36,14 @@ def word_hashes(text: str) -> Hashes:
     return hashes_of(words_of(text))
 
 
-def words_of(text: str, spaces: str = PYTHON_SPACES) -> Words:
+def words_of(text: str) -> Words:
     """Return where the words of a text are."""
     letters: Letters
     if text.isascii():
         letters = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
     else:
         letters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-    kinds = classes(spaces)[letters]
+    kinds = classes()[letters]
     inside = np.zeros(len(letters) + 2, dtype=np.int8)
     inside[1:-1] = kinds != SPACE
     steps = np.diff(inside)
@@ -51,33 +51,6 @@ def words_of(text: str, spaces: str = PYTHON_SPACES) -> Words:
     if letters.dtype != np.uint8 and (alone := np.flatnonzero(kinds == LONE)).size:
         starts, ends = split_at(alone, starts, ends)
     return Words(letters, starts, ends)
-
-
-def content_of(words: Words) -> npt.NDArray[np.bool_]:
-    """Return which words have content: two letters or digits in a row, or a character of Chinese or of Hiragana."""
-    ascii_only = words.letters.dtype == np.uint8
-    letter, telling = saying_classes(128 if ascii_only else 0x110000)
-    single = letter[words.letters]
-    says = np.zeros(len(words.letters) + 1, dtype=np.int64)
-    pairs = single[:-1] & single[1:]
-    np.cumsum(pairs, out=says[2:])
-    # a pair is counted at its second letter, so the first letter of a word is left out
-    found: npt.NDArray[np.bool_] = says[words.ends] > says[words.starts + 1]
-    if not ascii_only:
-        told = np.concatenate([[0], np.cumsum(telling[words.letters])])
-        found |= told[words.ends] > told[words.starts]
-    return found
-
-
-@lru_cache(maxsize=2)
-def saying_classes(size: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Return which code points below `size` are letters or digits, and which are Chinese or Hiragana."""
-    known = [chr(code) if not 0xD800 <= code < 0xE000 else "" for code in range(size)]
-    characters = pl.Series(known)
-    return (
-        characters.str.contains(r"[\p{L}\p{N}]").to_numpy(),
-        characters.str.contains(r"[\p{Han}\p{Hiragana}]").to_numpy(),
-    )
 
 
 def split_at(alone: Places, starts: Places, ends: Places) -> tuple[Places, Places]:
@@ -103,13 +76,13 @@ def hashes_of(words: Words) -> Hashes:
     return hashes
 
 
-@lru_cache(maxsize=2)
-def classes(spaces: str) -> npt.NDArray[np.uint8]:
+@lru_cache(maxsize=1)
+def classes() -> npt.NDArray[np.uint8]:
     """Return the class of each code point."""
     kinds = np.zeros(0x110000, dtype=np.uint8)
     for start, end in ALONE:
         kinds[start:end] = LONE
-    kinds[[ord(space) for space in spaces]] = SPACE
+    kinds[[ord(space) for space in SPACES]] = SPACE
     return kinds
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from filters.text.dedupe import WORD, exact_duplicates, near_duplicates
 from filters.text.repetition import GRAM_WORDS, repeats_in
 from filters.text.solution_signature import Signatures, solution_signature
-from filters.text.words.hashes import SPACES, content_of, word_hashes, words_of
+from filters.text.words.hashes import word_hashes
 
 PIECES = [
     "the ",
@@ -40,14 +40,6 @@ def test_words_are_those_of_the_pattern(text: str) -> None:
     hashes = word_hashes(text).tolist()
     assert len(hashes) == len(words)
     assert [hashes.index(one) for one in hashes] == [words.index(one) for one in words]
-
-
-@settings(deadline=None)
-@given(texts)
-def test_words_with_content_are_those_of_the_pattern(text: str) -> None:
-    words = pl.Series([text]).str.extract_all(WORD.pattern).explode(empty_as_null=False)
-    expected = words.str.contains(r"[\p{L}\p{N}]{2}|[\p{Han}\p{Hiragana}]").to_list()
-    assert content_of(words_of(text, SPACES)).tolist() == expected
 
 
 @settings(deadline=None)
