@@ -102,3 +102,29 @@ def _named(value: Any, key: str, marks: list[Mark]) -> Iterator[Named]:
     elif isinstance(value, Mapping):
         for name, item in value.items():
             yield from _named(item, f"{key}.{name}", marks)
+
+
+ACCEPTED = {  # pydantic's error types that name Python's types -> what a recipe may say instead
+    "model_type": "a table of keys",
+    "model_attributes_type": "a table of keys",
+    "dict_type": "a table of keys",
+    "mapping_type": "a table of keys",
+    "tuple_type": "a list",
+    "list_type": "a list",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+}
+
+
+def accepted(item: Mapping[str, Any]) -> str:
+    """Return what one of pydantic's errors says, in the words of a recipe."""
+    if wanted := ACCEPTED.get(item["type"]):
+        return f"accepted is {wanted}"
+    said: str = item["msg"].removeprefix("Value error, ")
+    return said.replace("Input should be ", "it must be ", 1) if said.startswith("Input should be ") else said

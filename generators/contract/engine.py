@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Protocol
 from pydantic import Field, ValidationError, field_validator
 
 from generators.contract.chat import check_template_kwargs
-from generators.contract.config import Config
+from generators.contract.config import Config, accepted
 from generators.contract.errors import EngineDied, EngineFailed, PluginError, RecipeError
 from generators.contract.ids import canonical_json
 from generators.contract.plugins import ENGINE, blaming, load_plugin
@@ -198,7 +198,7 @@ def _option_faults(engine: str, options: type[EngineOptions], error: ValidationE
     faults = []
     for item in error.errors():
         key = ".".join(map(str, item["loc"]))
-        said = item["msg"].removeprefix("Value error, ")
+        said = accepted(item)
         if item["type"] == "extra_forbidden":
             renamed = RENAMED_OPTIONS.get(key)
             faults.append(

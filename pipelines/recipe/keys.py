@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from generators.contract.config import accepted
+
 # Old key -> new key, matched by the last parts. The error for an old key names the new one.
 RENAMED = {
     "generate.teacher": "generate.engine",
@@ -46,7 +48,7 @@ def sentence(item: Mapping[str, Any], model: type[BaseModel], known: Sequence[st
         return f"unknown key {prefix}{key}" + (f"{hint}" if hint else f"; known here: {', '.join(siblings)}")
     if item["type"] == "missing":
         return f"the key {prefix}{key} is missing: {_description(model, key)}"
-    said = item["msg"].removeprefix("Value error, ")
+    said = accepted(item)
     whole = isinstance(item["input"], Mapping | BaseModel)  # a section whose keys do not fit each other
     return f"{(prefix + key).rstrip('.')}: {said}" if whole else f"{prefix}{key} = {item['input']!r}: {said}"
 

@@ -7,11 +7,12 @@ question is on both sides. `README.md` is the dataset card.
 
 import hashlib
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import polars as pl
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from generators.contract.chat import THINKING_OFF, THINKING_ON
 from generators.contract.completions import CLOSE, OPEN, join_reasoning, split_reasoning
@@ -45,6 +46,13 @@ class CorpusConfig(Config):
     )
     title: str = Field("Reasoning corpus", description="title of the dataset card")
     license: str = Field("unknown", description="license of the corpus, for its dataset card")
+
+    @field_validator("other", mode="before")
+    @classmethod
+    def _paths(cls, other: Any) -> Any:
+        """Read a path alone as a table with that path, and one table as a list of one."""
+        listed = [other] if isinstance(other, str | Mapping) else other
+        return [{"path": one} if isinstance(one, str) else one for one in listed] if isinstance(listed, list) else other
 
 
 def corpus(

@@ -38,8 +38,11 @@ def test_every_shipped_recipe_parses(name: str) -> None:
         ("train.student=embedded:none", "student: there is no embedded model 'embedded:none'"),
         ("score.teacher=./none", "score.teacher: there is no model folder ./none"),
         ("prompts.cuont=3", "did you mean prompts.count?"),
-        ("execution.executor=slurm", "execution.executor = 'slurm': Input should be 'local' or 'ray'"),
-        ("train=3", "train = 3"),
+        ("execution.executor=slurm", "execution.executor = 'slurm': it must be 'local' or 'ray'"),
+        ("train=3", "train = 3: accepted is a table of keys"),
+        ("corpus.other=[3]", "corpus.other.0 = 3: accepted is a table of keys"),
+        ("train.epochs=many", "train.epochs = 'many': accepted is a whole number"),
+        ("corpus.unfiltered=often", "corpus.unfiltered = 'often': accepted is true or false"),
         ("alpha", "is not an override"),
     ],
 )
@@ -142,3 +145,10 @@ def test_an_old_key_is_answered_once_and_a_section_that_does_not_fit_is_not_prin
         RecipeError, match=r"^train: alpha is 0\.5, so soft_targets must be stored or online, not none$"
     ):
         load_recipe("toy", ["train.alpha=0.5"])
+
+
+@pytest.mark.parametrize("other", ["chat.jsonl", "['chat.jsonl']", "{path='chat.jsonl'}", "[{path='chat.jsonl'}]"])
+def test_other_rows_are_a_path_a_table_or_a_list(other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("chat.jsonl").write_text("{}")
+    assert [one.path for one in load_recipe("toy", [f"corpus.other={other}"]).corpus.other] == ["chat.jsonl"]
