@@ -165,7 +165,10 @@ def test_an_engine_without_build_or_import_traces_is_refused(folder: Path) -> No
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"slot": 8}, "the engine transformers: no option slot; its options are chat_template_kwargs, slots, device, dtype"),
+        (
+            {"slot": 8},
+            "the engine transformers: no option slot; its options are chat_template_kwargs, slots, device, dtype",
+        ),
         ({"slots": 0}, "the engine transformers: option slots = 0: it must be greater than or equal to 1; its"),
     ],
 )

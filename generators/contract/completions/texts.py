@@ -200,11 +200,17 @@ def _completion(before: str, head: str, tail: str) -> Completion:
 
 
 def _answer(tail: str) -> tuple[str, str, str]:
-    """Return (blanks before, answer, blanks after); marks around the answer are left out."""
+    """Return (blanks before, answer, blanks after); marks around the answer are left out.
+
+    A solution that never ends was cut: its opening mark stays, and so is a fault. A response has no such end: servers
+    may stop at its closing mark.
+    """
     blanks = ""
-    if found := SOLUTION_OPEN.match(tail):
-        blanks, tail = tail[: len(tail) - len(tail.lstrip())], tail[found.end() :]
     closes = SOLUTION_CLOSE.search(tail, max(0, len(tail) - EDGE_CHARS)) if tail.rstrip().endswith(">") else None
+    found = SOLUTION_OPEN.match(tail)
+    if found and (closes or "solution" not in found[0].lower()):
+        blanks, tail = tail[: len(tail) - len(tail.lstrip())], tail[found.end() :]
+        closes = SOLUTION_CLOSE.search(tail, max(0, len(tail) - EDGE_CHARS)) if closes else None
     if closes:
         tail = tail[: closes.start()]
     answer = tail.strip()

@@ -242,3 +242,9 @@ PIECES = (
 def test_long_texts_of_marks_are_read_in_linear_time(piece: str) -> None:
     read_text(piece * 5_000)
     read_text(f"{piece * 5_000}x", opened=True)
+
+
+@pytest.mark.parametrize("cut", ["<|begin_of_solution|>\n\nThe ans", "<|begin_of_solution|>"])
+def test_a_solution_that_never_ends_is_a_fault(cut: str) -> None:
+    found = read_text(f"<|begin_of_thought|>\n\nr\n\n<|end_of_thought|>\n\n{cut}")
+    assert found.reasoning == "r" and "<|begin_of_solution|>" in (found.fault or "")
