@@ -258,7 +258,7 @@ def test_a_ledger_elsewhere_is_shared_by_runs(outside: GenerateConfig, asked: Pa
             r"no engine 'transformer': did you mean 'transformers'\? shipped are openai, replay, transformers, vllm",
         ),
         ("nobody.knows", {}, "there is no engine 'nobody.knows'"),
-        ("transformers", {"slot": 8}, "no option slot; its options are slots, device, dtype"),
+        ("transformers", {"slot": 8}, "no option slot; its options are chat_template_kwargs, slots, device, dtype"),
         ("transformers", {"slots": 0}, "option slots = 0: .* greater than or equal to 1"),
     ],
 )

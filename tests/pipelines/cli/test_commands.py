@@ -45,12 +45,11 @@ def folder(tmp_path: Path) -> Path:
     [
         (None, "in.jsonl"),
         ("", "in.jsonl"),
-        ('{"question": "a", "answer": "1"}\n{"question": oops}\n', "row 2"),
         ('{"question": "a"}\n', "answer"),
         ('{"query": "a", "answer": "1"}\n', "question"),
         ('{"question": {"x": 1}, "answer": "1"}\n', "question"),
     ],
-    ids=["missing file", "empty file", "malformed line", "missing reference", "missing question", "wrong type"],
+    ids=["missing file", "empty file", "missing reference", "missing question", "wrong type"],
 )
 def test_a_bad_prompt_file_is_one_clear_sentence(folder: Path, content: str | None, sentence: str) -> None:
     if content is None:
@@ -61,6 +60,14 @@ def test_a_bad_prompt_file_is_one_clear_sentence(folder: Path, content: str | No
     assert done.returncode == 2
     assert sentence in done.stderr and "in.jsonl" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_malformed_line_is_skipped_and_named_and_ends_a_strict_run(folder: Path) -> None:
+    (folder / "in.jsonl").write_text('{"question": "a", "answer": "1"}\n{"question": oops}\n')
+    done = distill(folder, "run", "mine.toml", "--until", "prompts")
+    assert done.returncode == 0 and "row 2" in done.stderr and "1 unreadable" in done.stderr
+    strict = distill(folder, "run", "mine.toml", "--until", "prompts", "--redo", "prompts", "prompts.strict=true")
+    assert strict.returncode == 2 and "row 2" in strict.stderr and "Traceback" not in strict.stderr
 
 
 def test_an_unknown_key_is_refused_before_anything_is_written(folder: Path) -> None:
