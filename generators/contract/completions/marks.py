@@ -49,7 +49,7 @@ HARMONY = re.compile(HARMONY_HEADER, re.IGNORECASE)
 HARMONY_END = re.compile(r"<\|(?:end|return|call)\|>\s*\Z")
 ENDS_OPENED = re.compile(rf"(?:{ANY_OPENED.pattern})\s*\Z", re.IGNORECASE)
 # Harmony whose special tokens a decoder has dropped.
-GLUED = re.compile(r"analysis(?=[^a-z\s])(?P<reasoning>.*?)assistantfinal(?=[^a-z\s]|\s)(?P<answer>.*)", re.DOTALL)
+GLUED = re.compile(r"analysis(?=[^a-z\s])(?P<reasoning>.*?)assistantfinal(?P<answer>.*)", re.DOTALL)
 
 # Marks around the answer.
 SOLUTION_OPEN = re.compile(
@@ -70,7 +70,8 @@ _SPECIAL = (
 _AT_THE_EDGE = r"<(?:eos|bos|pad|unk|/s|s|end_of_text|[a-z]{2,8}:(?:eos|bos))>|\[(?:EOS|BOS|PAD)\]"
 _ROLE = r"(?:assistant|model)"
 SPECIAL = re.compile(rf"{_SPECIAL}|<\|(?:(?:begin|end)_of_solution|(?:START|END)_RESPONSE)\|>", re.IGNORECASE)
-STRAY = re.compile(f"{OPENED.pattern}|{CLOSED.pattern}|{SPECIAL.pattern}", re.IGNORECASE)
+_UNKNOWN = r"<\|/?[a-z][a-z0-9_]{2,40}\|>"  # the usual form of special tokens
+STRAY = re.compile(f"{OPENED.pattern}|{CLOSED.pattern}|{SPECIAL.pattern}|{_UNKNOWN}", re.IGNORECASE)
 LEADING = re.compile(
     rf"\s*(?:(?:<\|(?:im_start|start_header_id|start_of_role|turn)\|?>|<start_of_turn>|<\|start\|>(?=assistant<\|c))"
     rf"\s*{_ROLE}\s*(?:<\|(?:end_header_id|end_of_role|im_sep)\|>)?\n*|<s>(?!.{{0,500}}</s>\s*\S)|"

@@ -25,6 +25,7 @@ PACKED = ("", ".gz", ".zst")
 ENDINGS = (*COLUMNS, *(kind + packed for kind in (*JSON, *TABLES) for packed in PACKED))
 SAVED = ("state.json", "dataset_dict.json")  # of a folder that `save_to_disk` wrote
 ABOUT = frozenset({*SAVED, "dataset_info.json", "dataset_infos.json", "manifest.json", "started.json", "config.json"})
+SPLITS = {"train", "test", "validation", "valid", "dev", "eval"}
 LISTS = ("data", "rows", "examples", "instances", "items", "records", "train", "results", "samples", "questions")
 BATCH = 256  # rows of a column file in memory at once
 csv.field_size_limit(1 << 30)
@@ -193,6 +194,10 @@ def _text(file: Path, newline: str | None = None) -> IO[str]:
 
 
 def _table(file: Path, delimiter: str) -> Iterator[Item]:
+    with _text(file) as text:
+        header = text.readline()
+    if delimiter == "," and "," not in header and ";" in header:  # where the comma is the decimal sign
+        delimiter = ";"
     with _text(file, newline="") as text:
         for number, row in enumerate(csv.DictReader(text, delimiter=delimiter), start=1):
             place = f"{file}, row {number}"
@@ -264,6 +269,8 @@ def _whole(file: Path) -> list[Any] | None:
         return value
     if not isinstance(value, dict):
         raise InputError(f"{file} holds a JSON {type(value).__name__}; accepted is a list of objects")
+    if len(splits := [name for name in value if name in SPLITS and isinstance(value[name], list)]) > 1:
+        raise InputError(f"{file} holds several splits ({', '.join(splits)}); give each a file of its own")
     found = _rows_in(value)
     return [value] if found is None else found
 

@@ -114,15 +114,17 @@ def _with_requests(items: Iterator[Item], requests: Mapping[str, Row]) -> Iterat
             fault = BadRow("no_request", f"{item.place}: {_id(item.row)!r}: {said} = [requests, results]")
             yield Item(item.place, fault)
         else:
-            yield Item(item.place, {**request, "generations": _generations(item.row)})
+            reply = _reply(item.row)
+            teacher = reply.get("model") or reply.get("modelVersion") or request.get("teacher")
+            yield Item(item.place, {**request, "generations": completions_of(reply), "teacher": teacher})
 
 
-def _generations(row: Row) -> list[Any]:
-    """Return the completions of a result; an error has none."""
+def _reply(row: Row) -> Row:
+    """Return a server's reply of a result, which names the model that answered; empty for an error."""
     reply = row.get("response") or row.get("result") or {}
     if isinstance(reply, Mapping):
         reply = reply.get("body") or reply.get("message") or reply
-    return completions_of(reply) if isinstance(reply, Mapping) else []
+    return reply if isinstance(reply, Mapping) else {}
 
 
 def completions_of(reply: Row) -> list[Any]:

@@ -248,3 +248,20 @@ def test_long_texts_of_marks_are_read_in_linear_time(piece: str) -> None:
 def test_a_solution_that_never_ends_is_a_fault(cut: str) -> None:
     found = read_text(f"<|begin_of_thought|>\n\nr\n\n<|end_of_thought|>\n\n{cut}")
     assert found.reasoning == "r" and "<|begin_of_solution|>" in (found.fault or "")
+
+
+@pytest.mark.parametrize(
+    "token", ["<|fim_middle|>", "<|begin_of_box|>", "<|thinking|>", "<|/thinking|>", "<|new_token_7|>"]
+)
+def test_a_special_token_inside_an_answer_is_a_fault_and_one_in_code_is_not(token: str) -> None:
+    assert token in (read_text(f"<think>r</think>The answer {token} is 4.").fault or "")
+    assert read_text(f"<think>r</think>The token `{token}` is special.").fault is None
+
+
+def test_operators_are_no_special_tokens() -> None:
+    assert read_text("parse = a <|> b <|> c, x |> f <| y, 1<|x|>2").fault is None
+
+
+def test_harmony_whose_tokens_a_decoder_dropped_is_split() -> None:
+    found = read_text("analysisWe add.assistantfinalans 15")
+    assert (found.reasoning, found.answer) == ("We add.", "ans 15")

@@ -74,3 +74,15 @@ def test_values_become_plain() -> None:
 def test_messages_that_cannot_be_read_are_named(turns: Any) -> None:
     with pytest.raises(InputError, match="f, row 1"):
         chat_messages(turns, "f, row 1")
+
+
+def test_a_csv_of_semicolons_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('question;response\n"1,5 + 1?";2,5\n')
+    rows = [shaped.row for shaped in read_rows([tmp_path / "a.csv"])]
+    assert rows == [{"question": "1,5 + 1?", "response": "2,5"}]
+
+
+def test_several_splits_in_one_file_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"train": [{"question": "a"}],\n "test": [{"question": "b"}]}')
+    with pytest.raises(InputError, match=r"several splits \(train, test\)"):
+        list(read_rows([tmp_path / "a.json"]))
