@@ -28,7 +28,10 @@ SMALL = rf"{BEFORE}[(\[]?\s?([a-hj-z])\s?[)\]]?{AFTER}"
 GOES_ON = (
     r"(?=\s*(?:$|\n|[^\w\s'=+^<>\\]|(?![\x00-\x7f])\w|(?:and|or|are|both|because|since|as|y|o|et|ou|und|oder|e)\b))"
 )
-OR = r"/|或|\b(?:or|oder|ou|o|или|hoặc|atau|veya)\b"
+OR = (
+    r"/|或者?|또는|혹은|または|もしくは|หรือ|\b(?:or|oder|ou|o|или|або|hoặc|atau|veya|lub|albo|nebo|alebo|vagy|sau|eller|tai|of"
+    r"|ή|au|או|أو|یا|या|অথবা|বা|किंवा|અથવા|లేదా|அல்லது|ಅಥವಾ)(?!\w)"
+)
 SEPARATOR = rf"\s*(?:,\s*(?:and\b|&|{OR})?|&|;|、|和|及|与|\b(?:and|und|et|y|e|и|và|dan|ve)\b|{OR})\s*"
 ASIDE = r"(?:(?:option|choice|maybe|possibly|perhaps|even|also)\s+)*"
 LIST = rf"(?-i:{CAPITAL})(?:{SEPARATOR}{ASIDE}(?-i:{CAPITAL}){GOES_ON}){{0,9}}"

@@ -7,7 +7,7 @@ Each pattern ends in a list of letters, its group `letters`. Words stand in lowe
 
 import re
 
-from filters.choices.letters import LIST, SMALL
+from filters.choices.letters import CAPITAL, LIST, SMALL
 
 ANSWER_WORDS = (
     "उत्तर जवाब উত্তর উত্তরটি জবাব جواب الجواب الإجابة الاجابة پاسخ 答え 正解 回答 解答 정답 답 답은 정답은"
@@ -56,18 +56,28 @@ SUBJECT = (
 LETTERS = rf"(?P<letters>{LIST})"
 END_OF_ANSWER = r"(?=[ \t]*[)\].:]*[ \t]*(?:$|\n))"
 CHINESE = (
-    r"(?<![不没非未勿别])(?:答案|正确选项|正确的选项|正确的是|故选|应选|因此选|所以选|则选|可选|选择|选)"
+    r"(?<![不没非未勿别])(?<![不没非未勿别][应能可会该])(?:答案|正确选项|正确的选项|正确的是|故选|应选|因此选|所以选|则选|可选|选择|选)"
     r"(?:应该|应当|[是为应选择即就:\s]|选项)*"
 )
+OPTION_WORD = r"(?:(?:option|choice|la|le|die|选项|é|è)\s*)?"
 ANSWER, CORRECT, ARE, OPTION = map(any_of, (ANSWER_WORDS, CORRECT_WORDS, ARE_WORDS, CHOICE_WORDS))
+ANSWER_NAME = re.compile(rf"(?<!\w)(?:{ANSWER}|answer|choice)(?!\w)", re.IGNORECASE)
 FOREIGN = (
     rf"(?<!\w)(?:(?:{ANSWER})|(?:{OPTION})\s+(?:{CORRECT})(?!\w)|(?:{CORRECT})\s+(?:{OPTION}|{ANSWER}))"
     rf"(?P<gap>[^\nA-Za-z.;:।。?!]{{0,24}}?:?\s*(?:yang\s+)?(?:\b(?:{CORRECT})\b\s*)?(?:(?<!\w)(?:{ARE})(?!\w))?"
     rf"[\s:-]*(?:(?:{OPTION})\s+)*)"
 )
+# "Not A but C": the words for "not" before the letter, or those that follow it in languages that deny at the end.
+NOT_A_BUT = (
+    rf"(?:\bnot|\bnicht|\bno\s+es|\bn'est\s+pas|\bnon\s+è|\bnão\s+é|\bniet|\binte|\bikke|(?<!\w)не|不是|并非|不选|不为|非)\s*"
+    rf"(?:(?:option|choice|la|le|die|选项)\s*)?(?-i:{CAPITAL})"
+    r"\s*(?:,\s*)?(?:but(?:\s+rather)?|rather|sondern|sino|mais|ma|bensì|mas|maar|utan|men|а|而(?:应)?[是选为]|[是选])\s*"
+    rf"|(?-i:{CAPITAL})\s*(?:(?:[가이]\s*)?아니라|ではなく)\s*,?\s*、?\s*"
+)
 STATED = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
+        rf"(?:{NOT_A_BUT}){OPTION_WORD}{LETTERS}",
         rf"{SUBJECT}{ABOUT}{IS}{THEN}{LETTERS}",
         rf"(?<!\w)(?:answers?|ans\b\.?)\s*{LETTERS}{END_OF_ANSWER}",
         rf"{CHINESE}{LETTERS}",
@@ -102,8 +112,8 @@ DENIED_BEFORE = re.compile(
     re.IGNORECASE,
 )
 DENIED_AFTER = re.compile(
-    r"\W{0,3}\b(?:if|unless|only if|provided|or|nor|(?:is|was)\s+(?:not|wrong|incorrect|false))\b|\s*[)\].]*\?"
-    r"|\s*(?:不|错|吗|或|नहीं|নয়|নয়|değil|ではない|じゃない|가 아니|이 아니|नही)",
+    r"\W{0,3}\b(?:if|unless|only if|provided|or|nor|(?:is|was)\s+(?:also\s+)?(?:not|wrong|incorrect|false))\b"
+    r"|\s*[)\].]*\?|\s*(?:不|错|吗|或|नहीं|নয়|নয়|değil|ではない|じゃない|가 아니|이 아니|नही)",
     re.IGNORECASE,
 )
 # Right before a marked letter; "the statement that is not true is **B**" denies nothing.
@@ -123,9 +133,6 @@ REFUSED = re.compile(
     re.IGNORECASE,
 )
 UNSURE = re.compile(rf"{HEDGE.pattern}|\b(?:could also|might also|either)\b", re.IGNORECASE)
-FOREIGN_NO = re.compile(
-    r"(?<!\w)(?:не|नहीं|নয়|নয়|ليس|ليست|نیست|no|não|nicht|non|nie|ne|inte|ikke|niet|değil|không|bukan|לא|ไม่)(?!\w)"
-)
 WITHDRAWN = re.compile(
     r"\bwait\b|\bthat(?:'s| is) (?:wrong|incorrect|not (?:right|correct))\b|\bscratch that\b|\bi was wrong\b"
     r"|\bmy mistake\b|\bcorrection\b|\bon second thought\b|\bno,|\bactually\b|\bsorry\b",

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from filters.choices import phrases
+from filters.choices import denials, phrases
 from filters.choices.letters import Choice, choice_in, contradicts, ends_well, plain, read_answer, read_line
 
 SEARCHED_CHARS = 20_000  # from the end
@@ -45,7 +45,7 @@ def stated_choice(text: str, options: Mapping[str, str]) -> Choice | None:
     if letter := settled(bold_marks(text, options)):
         return Choice(frozenset(letter))
     last = short.rpartition("\n")[2]
-    if (labelled := phrases.LABEL.fullmatch(last)) and holds(last, labelled, options):
+    if (labelled := phrases.LABEL.fullmatch(last)) and not denied_label(last) and holds(last, labelled, options):
         return choice_in(labelled.group("letters"))
     if letter := settled(line_marks(short, options)):
         return Choice(frozenset(letter))
@@ -72,6 +72,18 @@ def phrased(text: str, options: Mapping[str, str]) -> Choice | None:
     return choice
 
 
+def stated_after(text: str, options: Mapping[str, str]) -> Choice | None:
+    """Return the last choice that phrases such as "the answer is B" state in a text; None without one."""
+    found = found_by(phrases.STATED, text, options)
+    return found[-1][1] if found else None
+
+
+def denied_label(line: str) -> bool:
+    """Return whether a line's label announces an answer that is not right."""
+    label = line.partition(":")[0]
+    return denials.NOT_THE_ANSWER.search(label) is not None and phrases.ANSWER_NAME.search(label) is not None
+
+
 def agreed(found: Sequence[tuple[int, Choice]]) -> Choice | None:
     """Return the one choice of all phrases, or no letters if they differ; None without a phrase."""
     choices = {choice for _, choice in found}
@@ -95,7 +107,12 @@ def holds(text: str, match: re.Match[str], options: Mapping[str, str]) -> bool:
     said = match.group("letters").upper()
     if phrases.DENIED_BEFORE.search(before) or phrases.DENIED_AFTER.match(tail) or contradicts(said, tail, options):
         return False
-    if (gap := match.groupdict().get("gap")) and phrases.FOREIGN_NO.search(gap):
+    sentence = SENTENCE.split(text[max(0, match.start() - SENTENCE_CHARS) : match.start("letters")])[-1]
+    if denials.denied_before(sentence) or denials.NOT_THE_ANSWER.search(before) or denials.denied_after(tail):
+        return False
+    if denials.crossed_out(text[: match.start("letters")][-CLAUSE_CHARS:]):
+        return False
+    if (gap := match.groupdict().get("gap")) and denials.NOT_WORDS.search(gap):
         return False
     if phrases.UNSURE.search(SENTENCE.split(tail, maxsplit=1)[0]):
         return False
@@ -118,6 +135,9 @@ def refused(text: str, match: re.Match[str]) -> bool:
     """Return whether the sentence around a marked letter denies or doubts it."""
     before = CLAUSE.split(text[max(0, match.start() - CLAUSE_CHARS) : match.start()])[-1]
     rest = SENTENCE.split(text[match.end() : match.end() + SENTENCE_CHARS], maxsplit=1)[0]
+    sentence = SENTENCE.split(text[max(0, match.start() - SENTENCE_CHARS) : match.start()])[-1]
+    if denials.denied_before(sentence) or denials.crossed_out(before) or denials.denied_after(rest):
+        return True
     return any(
         pattern.search(part)
         for pattern, part in (
@@ -125,7 +145,7 @@ def refused(text: str, match: re.Match[str]) -> bool:
             (phrases.HEDGE, before),
             (phrases.REFUSED, rest),
             (phrases.UNSURE, rest),
-            (phrases.FOREIGN_NO, f"{before}\n{rest}"),
+            (denials.NOT_WORDS, f"{before}\n{rest}"),
         )
     )
 
@@ -142,9 +162,14 @@ def line_marks(text: str, options: Mapping[str, str]) -> list[Mark]:
     for match in LINE.finditer(text):
         letter = next(letter for letter in match.groups() if letter)
         said = match.group().partition(letter)[2]
-        if not contradicts(letter, said, options) and not phrases.REFUSED.search(said):
+        if not contradicts(letter, said, options) and not phrases.REFUSED.search(said) and not denied_line(said):
             found.append(Mark(letter, True, match.start()))
     return found if found and (found[-1].line == last_line or found[0].line == 0) else []
+
+
+def denied_line(said: str) -> bool:
+    """Return whether the rest of a line calls the letter at its start wrong."""
+    return denials.denied_after(said.lstrip(".): "))
 
 
 def settled(marks: Sequence[Mark]) -> str | None:

@@ -96,6 +96,8 @@ def case_of(question: str, item: Item) -> Case | str:
     found = final_answer(item)
     if isinstance(found, Judgement):
         return found.reason
+    if found.unfinished:
+        return "the text states no answer"
     answer = committed(found)
     return reason_against(answer) or Case(question, (item.reference or "").strip(), answer)
 

@@ -48,7 +48,7 @@ class Answer:
     parts them: either all of them or the last one may be meant. `stated`: the text after "the final answer is" if that
     follows the last box, or after "answer is" if there is no mark. `said`: without any of these, the readings of the
     last number or formula. `after`: the text right after the last box, where its unit may stand. `denied`: the text
-    around the last box takes it back.
+    around the last box takes it back. `unfinished`: an unmarked text stops before it states a number or formula.
     """
 
     text: str
@@ -60,6 +60,7 @@ class Answer:
     said: tuple[str, ...] = ()
     after: str = ""
     denied: bool = False
+    unfinished: bool = False
 
     @property
     def unit(self) -> str:
@@ -82,10 +83,10 @@ def final_answer(item: Item) -> Answer | Judgement:
     if marked is None and (reason := unfinished(text, item.finish_reason, stated)):
         return unparseable(reason)
     if not boxes:
-        if marked is None and stated is None and stops_short(text):
-            return unparseable("the text states no answer")
-        said = committed(text) if marked is None and stated is None else ()
-        return Answer(text, marked, stated=stated, said=said, denied=stated is not None and not_meant(text, stated))
+        bare = marked is None and stated is None
+        said = committed(text) if bare else ()
+        denied = stated is not None and not_meant(text, stated)
+        return Answer(text, marked, stated=stated, said=said, denied=denied, unfinished=bare and stops_short(text))
     start, _, end = box_places(text)[-1]
     after = text[end + 1 : end + 1 + AFTER_CHARS].partition("\n")[0]
     several = (joined_boxes(scope(text)), separate_boxes(scope(text))) if boxes > 1 else (None, ())

@@ -11,13 +11,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from filters.choices.denials import retracted
 from filters.choices.letters import Choice, is_compact, plain, read_answer, spread, value_of
-from filters.choices.statements import SENTENCE_CHARS, hedged, read_value, stated_choice
+from filters.choices.statements import SENTENCE_CHARS, hedged, read_value, stated_after, stated_choice
 from filters.text.boxes import box_places
 from filters.text.final_answer import ANSWER_OPEN, Answer, final_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
 OPTION = re.compile(r"^[ \t*-]*(?:\(([A-J])\)|([A-J])[.):])[ \t*]*(\S.*)$", re.M)
+LATER_CHARS = 1500  # searched behind a box for another choice
 LETTER_SET = re.compile(r"\s*\{[A-J,;\s]+\}\s*")
 
 
@@ -31,7 +33,7 @@ class Reference(NamedTuple):
     def accepts(self, choice: Choice) -> bool:
         """Return whether a choice is right."""
         if self.any_of:
-            return choice.letters <= self.letters
+            return choice.letters <= self.letters and (len(choice.letters) == 1 or choice.unsure)
         return choice.letters == self.letters and not choice.unsure
 
     def named(self) -> str:
@@ -143,7 +145,7 @@ def chosen(answer: Answer, reference: Reference) -> Choice | None:
         return None
     for marked in (answer.joined, answer.marked):
         if marked is not None and (choice := read_marked(marked, options, several)):
-            return choice
+            return None if answer.boxes and is_retracted(answer.text, choice, options) else choice
     if answer.marked is not None and ANSWER_OPEN in answer.text:
         return None
     choice = stated_choice(spread(answer.text) if several else answer.text, options)
@@ -154,6 +156,13 @@ def is_guess(text: str) -> bool:
     """Return whether the sentence around the last box says that its answer is a guess."""
     start, _, end = box_places(text)[-1]
     return hedged(text[max(0, start - SENTENCE_CHARS) : start], text[end + 1 : end + 1 + SENTENCE_CHARS])
+
+
+def is_retracted(text: str, choice: Choice, options: Mapping[str, str]) -> bool:
+    """Return whether what follows the last box states another choice."""
+    later = text[box_places(text)[-1][2] + 1 :][:LATER_CHARS]
+    stated = stated_after(plain(later), options)
+    return (stated is not None and stated.letters != choice.letters) or retracted(plain(later), choice.letters)
 
 
 def read_marked(marked: str, options: Mapping[str, str], several: bool) -> Choice | None:

@@ -91,6 +91,8 @@ def verify(item: Item) -> Judgement:
         return answer
     if answer.denied:
         return wrong("the text takes the answer in its box back")
+    if answer.unfinished:
+        return unparseable("the text states no answer")
     reference = bare_reference(item.reference or "")
     leniencies = tuple(item.options.get("leniencies", DEFAULT_LENIENCIES))
     return (
