@@ -222,7 +222,7 @@ def _json(file: Path) -> Iterator[Item]:
     lines = _lines(file)
     one = next(lines)
     two = next(lines, None)
-    if two is None and isinstance(one.row, dict) and (found := _rows_in(one.row)) is not None:
+    if two is None and isinstance(one.row, dict) and (found := _rows_in(one.row, file)) is not None:
         yield from _placed(file, found)
         return
     yield one
@@ -269,9 +269,7 @@ def _whole(file: Path) -> list[Any] | None:
         return value
     if not isinstance(value, dict):
         raise InputError(f"{file} holds a JSON {type(value).__name__}; accepted is a list of objects")
-    if len(splits := [name for name in value if name in SPLITS and isinstance(value[name], list)]) > 1:
-        raise InputError(f"{file} holds several splits ({', '.join(splits)}); give each a file of its own")
-    found = _rows_in(value)
+    found = _rows_in(value, file)
     return [value] if found is None else found
 
 
@@ -289,8 +287,10 @@ def _several(text: str) -> list[Any] | None:
     return values
 
 
-def _rows_in(value: Mapping[str, Any]) -> list[Any] | None:
+def _rows_in(value: Mapping[str, Any], file: Path) -> list[Any] | None:
     """Return the rows that one object holds: a list under a usual name, equally long columns, or rows by id."""
+    if len(splits := [name for name in value if name in SPLITS and isinstance(value[name], list)]) > 1:
+        raise InputError(f"{file} holds several splits ({', '.join(splits)}); give each a file of its own")
     for name in LISTS:
         inner = value.get(name)
         if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner):

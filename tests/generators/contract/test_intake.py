@@ -82,7 +82,8 @@ def test_a_csv_of_semicolons_is_read(tmp_path: Path) -> None:
     assert rows == [{"question": "1,5 + 1?", "response": "2,5"}]
 
 
-def test_several_splits_in_one_file_are_refused_by_name(tmp_path: Path) -> None:
-    (tmp_path / "a.json").write_text('{"train": [{"question": "a"}],\n "test": [{"question": "b"}]}')
+@pytest.mark.parametrize("gap", ["", "\n"])
+def test_several_splits_in_one_file_are_refused_by_name(tmp_path: Path, gap: str) -> None:
+    (tmp_path / "a.json").write_text(f'{{"v": 1, "train": [{{"question": "a"}}],{gap} "test": [{{"question": "b"}}]}}')
     with pytest.raises(InputError, match=r"several splits \(train, test\)"):
         list(read_rows([tmp_path / "a.json"]))
