@@ -81,6 +81,58 @@ NONE = [  # {} is a letter that the text does not commit to
     "{}? Perhaps.", "The answer is none of E, {}.",
     "I guess it is \\boxed{{{}}}.", "A wrong answer is **{}**", "We ruled out **{}**", "Perhaps **{}**",
 ]  # fmt: skip
+DENIED = [  # {} is a letter that the text denies, doubts, takes back or leaves to others
+    "คำตอบไม่ใช่ {}", "คำตอบที่ถูกต้องไม่ใช่ {}", "{} ไม่ใช่คำตอบ", "{} ผิด", "התשובה אינה {}.",
+    "התשובה היא לא {}.", "{} שגויה", "پاسخ {} نیست.", "گزینه {} غلط است", "정답은 {}가 아닙니다.",
+    "정답이 {}는 아니다", "정답: {} 또는 B", "정답은 {}가 아니라 C입니다.", "답은 {} 아님", "{}는 틀렸습니다",
+    "**{}** ist falsch.", "**{}** est faux.", "**{}** est incorrect", "**{}** неверно",
+    "**{}** is een fout antwoord", "**{}** es incorrecta", "**{}** è sbagliata", "**{}** é falsa",
+    "**{}** là sai", "**{}** salah", "**{}** yanlıştır", "**{}** جواب غلط ہے", "**{}** خاطئة", "**{}** गलत है",
+    "**{}** ভুল", "**{}** 错误", "**{}** は間違い", "**{}** 不正确",
+    "\\boxed{{{}}}\n\nWait, actually it should be C.", "\\boxed{{{}}}\n\nHold on, that can't be right.",
+    "\\boxed{{{}}} Oops, I mean C.", "\\boxed{{{}}}\n\nNo, C.", "\\boxed{{{}}}. Correction: the answer is C.",
+    "\\boxed{{{}}} 不对，应该是C。", "\\boxed{{{}}} ist falsch.", "\\boxed{{{}}} est faux.",
+    "The most common mistake is to answer \\boxed{{{}}}.", "A common wrong answer is \\boxed{{{}}}.",
+    "If forced to choose: {}.", "If I had to guess: {}", "Forced to choose, I'd say {}.",
+    "Students often choose {}.", "Many people would pick {}.", "Most students say {}.",
+    "Nobody would choose {}.", "One might choose {}.", "It is tempting to choose {}.",
+    "You might think the answer is {}.", "At first I thought the answer is {}.", "My first guess: {}.",
+    "A random guess would be {}.", "The least likely answer is {}.", "The worst answer is {}.",
+    "The most tempting answer is {}.", "The distractor answer is {}.", "The only wrong answer is {}.",
+    "The incorrect option is {}.", "The trap answer is {}.", "It is false that the answer is {}.",
+    "The answer is anything but {}.", "The answer is hardly {}.", "The answer is certainly not {}.",
+    "La respuesta no puede ser {}.", "La respuesta nunca es {}.", "La respuesta incorrecta es {}.",
+    "La réponse {} est fausse.", "La réponse ne peut pas être {}.", "La mauvaise réponse est {}.",
+    "Die falsche Antwort ist {}.", "Die Antwort {} ist falsch.", "Die Antwort kann nicht {} sein.",
+    "La risposta non è {}.", "La risposta sbagliata è {}.", "Het antwoord is niet {}.", "Svaret är inte {}.",
+    "Svaret er ikke {}.", "Odpowiedź to nie {}.", "Odpověď není {}.", "Cevap {} değil.", "Cevap {} olamaz.",
+    "Đáp án không phải là {}.", "Đáp án sai là {}.", "Jawabannya bukan {}.", "Jawaban: bukan {}",
+    "Ответ не {}.", "Ответ: не {}", "Неправильный ответ: {}", "Ответ {} неверен.", "Відповідь не {}.",
+    "Правильна відповідь не {}.", "Απάντηση δεν είναι {}.", "Η απάντηση δεν είναι {}.", "الإجابة ليست {}.",
+    "الجواب ليس {}", "جواب {} نہیں ہے", "उत्तर {} नहीं है।", "उत्तर: {} नहीं", "উত্তর {} নয়।",
+    "答案绝对不是{}", "答案并非{}", "正确答案不可能是{}", "错误答案是{}", "答案不应该是{}", "答案是{}吗？",
+    "答案是{}的说法是错误的", "不应选{}", "答えは{}じゃありません", "答えは{}ではない",
+    "正解は{}ではなく、Cです", "{}は不正解です", "~~{}~~", "The answer is ~~{}~~.", "\\boxed{{{}}} ✗",
+    "**{}** ✗", "❌ {}", "- {} ❌", "The answer is {} (incorrect).", "Answer: {} (wrong)",
+    "Answer: {} (not sure)", "Answer: {} (guess)", "Answer: {}?", "Answer: {} or C", "Answer: {} oder C",
+    "Answer: {} hoặc C", "Respuesta: {} o C", "Réponse : {} ou C", "Ответ: {} или C", "Cevap: {} veya C",
+    "الجواب: {} أو C", "答案：{}或C", "答え：{}またはC", "उत्तर: {} या C", "คำตอบ: {} หรือ C", "پاسخ: {} یا C",
+    "תשובה: {} או C", "Απάντηση: {} ή C", "Odpowiedź: {} lub C", "Antwoord: {} of C", "Svar: {} eller C",
+    "Odpověď: {} nebo C", "Jawaban: {} atau C", "Відповідь: {} або C", "উত্তর: {} অথবা C",
+]  # fmt: skip
+AFTER_A_DENIAL = [  # {} is a letter other than A that the text commits to, in spite of denials around it
+    "答案不是A，而是{}", "정답은 A가 아니라 {}입니다.", "La respuesta no es A, sino {}.",
+    "Die Antwort ist nicht A, sondern {}.", "La réponse n'est pas A mais {}.", "正解はAではなく、{}です",
+    "The answer is not A but {}.", "The answer is {}, not A.", "Ответ не A, а {}.", "不选A，选{}",
+    "答案不是A，是{}。", "A is wrong. B is wrong. So the answer is {}.",
+    "\\boxed{{{}}}\n\nWait, no further checks are needed.", "The answer is {}. A is wrong because x is not y.",
+    "故选{}。A错误，B错误", "**{}**\n\nWhy the others are wrong:\n- A is not",
+    "Let me think. It should be B? Wait, actually the answer is {}.", "答案：{}。选项A不正确。",
+    "Answer: {}\n\nA common mistake is to choose A.", "Richtige Antwort: {} (A ist falsch)",
+    "Most students choose A, but the correct answer is {}.",
+    "\\boxed{{{}}}\n\nOption A is incorrect since it is not.",
+    "A common mistake is A. The correct answer is \\boxed{{{}}}.",
+]  # fmt: skip
 WORDS = [  # an article, a pronoun or a name in place of a letter
     ("A", "The answer is a number."), ("A", "The answer is A number."), ("A", "<answer>A rectangle</answer>"),
     ("A", "\\boxed{\\text{a triangle}}"), ("A", "Answer: A careful reading is needed"),
@@ -266,3 +318,20 @@ PIECES = [
 def test_degenerate_text_takes_little_time(piece: str) -> None:
     judged(piece * 20_000, "B")
     judged(f"\\boxed{{{piece * 2_000}}}", "B")
+
+
+@pytest.mark.parametrize("form", DENIED)
+def test_a_letter_that_is_denied_doubted_or_left_to_others_is_no_choice(form: str) -> None:
+    for letter in "AD":
+        assert judged(form.format(letter), letter).status != "correct", form.format(letter)
+
+
+@pytest.mark.parametrize("form", AFTER_A_DENIAL)
+def test_a_choice_stands_in_spite_of_denials_around_it(form: str) -> None:
+    assert judged(form.format("C"), "C").status == "correct", judged(form.format("C"), "C")
+    assert judged(form.format("C"), "A").status != "correct"
+
+
+def test_both_letters_are_not_either_of_them() -> None:
+    assert judged("The answer is A and B.", "A or B").status == "wrong"
+    assert judged("The answer is B.", "A or B").status == "correct"

@@ -43,6 +43,16 @@ def test_an_answer_that_is_taken_back_is_none() -> None:
         assert verify(Item(text, "Paris")).status == "unparseable"
 
 
+def test_a_struck_out_answer_is_none_and_a_full_stop_behind_a_word_does_not_count() -> None:
+    for text in ("~~Paris~~", "\\boxed{\\text{~~Paris~~}}", "~~Paris~~."):
+        assert verify(Item(text, "Paris")).status == "unparseable", text
+    assert verify(Item("Paris.", "Paris")).status == "correct"
+    assert verify(Item("\\boxed{\\text{Paris.}}", "Paris")).status == "correct"
+    assert verify(Item("5.", "5")).status == "wrong"
+    assert verify(Item("Paris..", "Paris")).status == "wrong"
+    assert verify(Item("U.S.", "U.S.")).status == "correct"
+
+
 def test_an_answer_or_a_reference_that_is_missing() -> None:
     assert verify(Item("\\boxed{}", "Paris")).status in ("unparseable", "wrong")
     assert verify(Item("Paris", None)).status == "error"
