@@ -1,6 +1,7 @@
 """Tools of all benchmarks: peak memory of the process tree, and results as JSON with hardware, versions and commit."""
 
 import json
+import os
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -49,8 +50,12 @@ def resident_mib(process: psutil.Process) -> float:
 
 
 def record(name: str, figures: Mapping[str, Any]) -> Path:
-    """Write results/NAME.json, print it and return its path."""
-    about = {"hardware": hardware(), "versions": versions(), "commit": commit(), "date": datetime.now(UTC).isoformat()}
+    """Write results/NAME.json, print it and return its path.
+
+    A copy of the code whose .git is missing or of another commit is told its commit by the variable DISTILL_COMMIT.
+    """
+    code = os.environ.get("DISTILL_COMMIT") or commit()
+    about = {"hardware": hardware(), "versions": versions(), "commit": code, "date": datetime.now(UTC).isoformat()}
     text = json.dumps({**figures, **about}, indent=1)
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.json"
