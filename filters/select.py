@@ -1,11 +1,12 @@
 """Selection of the traces to train on: every trace stays in the file, with the first reason to drop it, if any.
 
-The reasons, in order of precedence: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error,
+The reasons, in order of precedence: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error, empty,
 unverified, stray_marks, short_reasoning, long_completion, the reasons of text/readability.py, exact_duplicate,
 near_duplicate, same_path, over_cap. The last four compare the remaining samples of a prompt with each other, in the
 order of the sample index.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,7 @@ from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, St
 
 READ_ROWS = 4000  # texts held in memory at a time
 SHOWN_REASONS, REASON_CHARS = 3, 120
+log = logging.getLogger(__name__)
 SOLVE_RATES = ("0", "0-25%", "25-50%", "50-75%", "75-100%", "100%")
 
 
@@ -44,8 +46,8 @@ class SelectConfig(Config):
     completion's tokens."""
     max_completion_tokens: int | None = Field(None, gt=0)
     """Longer completions are dropped."""
-    keep_unverified: bool = False
-    """Keep traces that have no verdict because their prompt has no verifier."""
+    keep_unverified: bool | Literal["auto"] = False
+    """Keep traces that have no verdict because their prompt has no verifier; auto: only where no trace has one."""
     readability: ReadabilityConfig | None = None
     """Readability checks of a trace; null: none."""
 
@@ -64,6 +66,7 @@ def select(
     judged = pl.read_parquet(verdicts).drop("seconds").rename({"reason": "verdict_reason"})
     rows = rows.join(judged, on="trace_id", how="left", maintain_order="left").with_row_index("row")
     check_verdicts(rows, verdicts, prompts)
+    config = settled(config, rows)
     rows = rows.with_columns(own_reason(config).alias("drop_reason"))
     if config.readability:
         left = rows.filter(pl.col("drop_reason").is_null())
@@ -81,6 +84,19 @@ def select(
     return counts_by_reason(rows["drop_reason"], tokens=tokens, notes=notes_of(rows, paths))
 
 
+def settled(config: SelectConfig, rows: pl.DataFrame) -> SelectConfig:
+    """Return the settings with `keep_unverified` true or false; say it where all traces are kept without a verdict."""
+    if config.keep_unverified != "auto":
+        return config
+    keep = rows.height > 0 and rows["status"].null_count() == rows.height
+    if keep:
+        log.warning(
+            "select: none of %d traces has a verdict, because no prompt has a verifier and a reference: they are kept "
+            "unverified; select.keep_unverified=false drops them", rows.height,
+        )  # fmt: skip
+    return config.model_copy(update={"keep_unverified": keep})
+
+
 def facts() -> list[pl.Expr]:
     """Return the columns that need no text in memory: ids, lengths and finish reason."""
     reasoning = pl.col("reasoning").fill_null("").str.len_chars()
@@ -89,6 +105,7 @@ def facts() -> list[pl.Expr]:
     return [
         pl.col("trace_id", "prompt_id", "sample_index", "finish_reason", "completion_tokens"),
         pl.col("fault").is_not_null().alias("faulty"),
+        pl.col("answer").fill_null("").str.strip_chars().eq("").alias("blank"),
         pl.col("reasoning").fill_null("").str.strip_chars().eq("").alias("unreasoned"),
         (share * pl.col("completion_tokens")).alias("reasoning_tokens"),
     ]
@@ -114,6 +131,7 @@ def own_reason(config: SelectConfig) -> pl.Expr:
         ("no_reasoning", pl.col("unreasoned") & config.require_reasoning),
         *((name, status == name) for name in ("wrong", "unparseable", "timeout")),
         ("verifier_error", status == "error"),
+        ("empty", pl.col("blank")),
         ("unverified", status.is_null() & (not config.keep_unverified)),
         ("stray_marks", pl.col("faulty")),
     ]
@@ -210,6 +228,7 @@ def nothing_kept(rows: pl.DataFrame, path: Path) -> str:
     return (
         f"select kept none of {rows.height:,} traces: {counts}."
         + (f" The verifiers' most frequent reasons: {most}." if most else "")
+        + (" select.keep_unverified=true keeps the unverified ones." if "unverified" in dict(dropped) else "")
         + f" {path} has the reason of every trace"
     )
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from generators.contract.config import Config, FileName, Mark, Named, VerifierName
 from generators.contract.errors import MissingFile
@@ -13,6 +13,14 @@ from generators.contract.plugins import TASK_FAMILY, plugin_file
 
 DOMAINS = ("math", "code", "stem", "logic", "general")
 Domain = Literal["math", "code", "stem", "logic", "general"]
+
+
+def none_of(name: Any) -> Any:
+    """Return the name of a verifier; None for a name that says that there is none: empty, none or null."""
+    return None if isinstance(name, str) and name.strip().lower() in ("", "none", "null") else name
+
+
+MaybeVerifier = Annotated[VerifierName | None, BeforeValidator(none_of)]
 
 
 class TaskPrompts(Config):
@@ -25,7 +33,7 @@ class TaskPrompts(Config):
     levels: tuple[int, ...] | None = Field(default=None, description="difficulties, of 1, 2 and 3; none: all")
     seed: int = Field(default=0, ge=0, description="seed of the problems")
     domain: Domain = Field("math", description="domain of all problems")
-    verifier: VerifierName | None = Field("math_answer", description="verifier of the answers; none: not verifiable")
+    verifier: MaybeVerifier = Field("math_answer", description="verifier of the answers; none: not verifiable")
     system: str | None = Field(None, description="system message; none: no system message")
 
     def named(self, prefix: str = "") -> Iterator[Named]:
@@ -56,7 +64,7 @@ class _Mapped(Config):
     """Base of files and datasets: their columns, and values for columns that are missing."""
 
     fields: Fields = Field(Fields(), description="names of the columns")
-    verifier: VerifierName | None = Field(None, description="verifier of rows that name none; none: not verifiable")
+    verifier: MaybeVerifier = Field(None, description="verifier of rows that name none; none: not verifiable")
     domain: Domain = Field("math", description="domain of rows that name none")
     license: str | None = Field(None, description="license of rows that name none")
     system: str | None = Field(None, description="system message of prompts that have none")

@@ -36,7 +36,15 @@ from generators.contract.intake import read_rows as read_files
 from generators.contract.plugins import VERIFIER, load_plugin
 from generators.contract.records import PROMPT
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, no_progress
-from generators.prompt_settings import DOMAINS, DatasetPrompts, Fields, FilePrompts, PromptsConfig, TaskPrompts
+from generators.prompt_settings import (
+    DOMAINS,
+    DatasetPrompts,
+    Fields,
+    FilePrompts,
+    PromptsConfig,
+    TaskPrompts,
+    none_of,
+)
 
 BATCH = 4096  # rows in memory at once
 NAMED_FAULTS = 3  # of each kind of bad row, told with their places
@@ -69,12 +77,17 @@ class Faults:
 
 @dataclass
 class Tally:
-    """Counts of written prompts by drop reason, and of those without a verifier; the questions that were kept."""
+    """Counts of written prompts by drop reason, and of those without a verifier; the questions that were kept.
+
+    without: verifier -> prompts without the reference that it needs, which is none of theirs.
+    """
 
     reasons: Counter[str | None] = field(default_factory=Counter)
     unverifiable: int = 0
+    without: Counter[str] = field(default_factory=Counter)
     questions: set[str] | None = None
     faults: Faults = field(default_factory=Faults)
+    imported: bool = False
 
     def dropped(self) -> dict[str, int]:
         """Return the numbers of dropped rows, the unreadable ones among them."""
@@ -88,17 +101,21 @@ def prompts(
     config: PromptsConfig,
     *,
     evaluation: PromptsConfig | None = None,
+    imported: bool = False,
     runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
     """Write out/prompts.parquet and, if `evaluation` is given, out/eval_prompts.parquet.
 
     Training prompts that repeat an evaluation question are dropped as `in_evaluation_set`, rows that cannot be read are
-    counted as `unreadable`. InputError: no prompt is left, a named column is missing, or a bad row of a strict import.
+    counted as `unreadable`. imported: the prompts have their completions already, so that those without the reference
+    that their verifier needs have no verifier, and no verdict; prompts to be sampled keep it.
+
+    InputError: no prompt is left, a named column is missing, or a bad row of a strict import.
     """
     exam = Tally(questions=set())
     if evaluation is not None:
         write_prompts(evaluation, out / "eval_prompts.parquet", exam, split="eval", progress=runtime.progress)
-    train = Tally()
+    train = Tally(imported=imported)
     write_prompts(config, out / "prompts.parquet", train, exam=exam.questions or (), progress=runtime.progress)
     kept, dropped = train.reasons[None], train.dropped()
     notes: dict[str, Any] = {"unverifiable": train.unverifiable}
@@ -148,6 +165,7 @@ def write_prompts(
     """
     tally.faults.strict = not isinstance(config, TaskPrompts) and config.strict
     made = _from_tasks(config) if isinstance(config, TaskPrompts) else from_rows(config, tally.faults)
+    made = verifiable(made, tally) if tally.imported else made
     repeated = Repeated()
 
     def batches() -> Iterator[pl.DataFrame]:
@@ -168,6 +186,27 @@ def write_prompts(
 
     write_batches(batches(), file, PROMPT)
     tally.faults.tell()
+    for verifier, n in tally.without.items():
+        log.warning(
+            "%d of %d prompts have no reference, which %s needs: they get no verdict; another column of references is "
+            "named with prompts.fields.reference",
+            n, tally.reasons.total(), verifier,
+        )  # fmt: skip
+
+
+def verifiable(rows: Iterator[dict[str, Any]], tally: Tally) -> Iterator[dict[str, Any]]:
+    """Yield the rows, those without the reference that their verifier needs without a verifier; count these."""
+    for row in rows:
+        verifier = row["verifier"]
+        if verifier is not None and not (row["reference"] or "").strip() and needs_reference(verifier):
+            tally.without[verifier] += 1
+            row = {**row, "verifier": None}
+        yield row
+
+
+def needs_reference(verifier: str) -> bool:
+    """Return whether a verifier says that it can judge nothing without a reference."""
+    return getattr(load_plugin(VERIFIER, verifier), "NEEDS_REFERENCE", False) is True
 
 
 def _from_tasks(config: TaskPrompts) -> Iterator[dict[str, Any]]:
@@ -279,7 +318,7 @@ def prompt_row(found: Conversation, config: FilePrompts | DatasetPrompts) -> dic
         "prompt_id": prompt_id_of(found.messages),
         "messages": found.messages,
         "domain": named if named in DOMAINS else config.domain,
-        "verifier": found.verifier or config.verifier,
+        "verifier": none_of(found.verifier) or config.verifier,
         "reference": found.reference,
         "source": found.source or source_of(config.path),
         "license": found.license or config.license,

@@ -86,7 +86,7 @@ def import_file(
         if (out / name).exists():
             raise InputError(f"{out / name} exists already; name another folder with --out")
     next(islice(read_traced(Options(rows=rows, **options), Faults()), 1), None)  # a missing key is said before writing
-    asked = prompts(out, rows, runtime=runtime)
+    asked = prompts(out, rows, imported=True, runtime=runtime)
     table = pl.read_parquet(out / "prompts.parquet")
     traces = imported(*import_traces(table, "", Options(rows=rows, **options)), table, out)
     return asked, traces

@@ -38,7 +38,7 @@ def check_before_sampling(do: "Session") -> None:
     if summary.unreadable == summary.rows and do.sections.judge is None and only_shipped(summary):
         raise InputError(
             f"{prompts}: no verifier can read any of the {summary.rows} references checked, so nothing was sampled: "
-            f"{found}"
+            f"{found}. prompts.verifier=none select.keep_unverified=true asks for no verdicts"
         )
     do.runner.say(
         f"references: {summary.unreadable} of {summary.rows} checked cannot be read by their verifier: {found}"

@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 from datasets import Dataset
 
+from filters.verification.verdicts import Item, load_verifier
+from generators.contract.plugins import VERIFIER, load_plugin
 from pipelines.cli.main import main
 
 Row = dict[str, Any]
@@ -103,6 +105,49 @@ def chat(row: Row, key: str, role: str, content: str) -> Row:
     names = ("user", "assistant") if role == "role" else ("human", "gpt")
     turns = [{role: name, content: text} for name, text in zip(names, (row["question"], row["response"]), strict=True)]
     return {key: turns, "gold": row["gold"]}
+
+
+PUBLIC = ("magpie", "openthoughts", "bespoke_stratos", "sharegpt", "dolphin_r1", "alpaca", "openorca", "harmony")
+WITHOUT_REFERENCES = (*PUBLIC, "prompt_completion", "messages")
+IMPORTS = Path(__file__).resolve().parent / "data" / "imports"
+
+
+@pytest.mark.parametrize("name", WITHOUT_REFERENCES)
+def test_a_file_without_references_runs_as_it_stands(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["run", "replay", f"prompts.path={IMPORTS / name}.jsonl", "--until", "corpus", "--out", str(tmp_path / "r")]
+    assert main([*words, "corpus.validation_fraction=0"]) == 0
+    assert "prompts have no reference, which math_answer needs" in caplog.text
+    assert "they are kept unverified; select.keep_unverified=false drops them" in caplog.text
+    rows = pl.read_parquet(tmp_path / "r" / "corpus" / "train.parquet")
+    assert rows.height and rows["verifier"].null_count() == rows["verdict"].null_count() == rows.height
+
+
+def test_rows_without_a_reference_are_unverified_where_others_have_one(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {i} + 1?", "response": f"<think>Add.</think>{i + 1}"} for i in range(6)]
+    references: list[Row] = [{"reference": "1"}, {"reference": "2"}, {"reference": ""}, {"reference": None}, {}, {}]
+    file = tmp_path / "a.jsonl"
+    file.write_text("".join(json.dumps({**row, **more}) + "\n" for row, more in zip(rows, references, strict=True)))
+    counts = run(tmp_path, file, "corpus.validation_fraction=0")
+    assert counts["verify"]["dropped"] == counts["select"]["dropped"] == {"unverified": 4}
+    assert counts["corpus"]["rows_kept"] == 2
+
+
+@pytest.mark.parametrize("word", ["none", "null", '""', ""])
+def test_a_word_unsets_the_verifier(word: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text(json.dumps({"question": "1 + 1?", "response": "3", "reference": "2"}) + "\n")
+    out = tmp_path / "r"
+    words = ["run", "replay", f"prompts.path={file}", "--out", str(out), "--until", "select"]
+    assert main([*words, f"prompts.verifier={word}"]) == 0
+    assert pl.read_parquet(out / "select" / "selected.parquet")["drop_reason"].to_list() == [None]
+
+
+@pytest.mark.parametrize("name", VERIFIER.shipped())
+def test_a_verifier_that_needs_a_reference_says_so(name: str) -> None:
+    needs = getattr(load_plugin(VERIFIER, name), "NEEDS_REFERENCE", False)
+    assert needs == (load_verifier(name)(Item("<think>So.</think> 4", None, "So.")).status == "error")
 
 
 @pytest.mark.slow

@@ -19,6 +19,7 @@ from filters.text.final_answer import ANSWER_OPEN, Answer, final_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
 OPTION = re.compile(r"^[ \t*-]*(?:\(([A-J])\)|([A-J])[.):])[ \t*]*(\S.*)$", re.M)
+NEEDS_REFERENCE = True  # imported rows without one have no verifier
 LATER_CHARS = 1500  # searched behind a box for another choice
 LETTER_SET = re.compile(r"\s*\{[A-J,;\s]+\}\s*")
 

@@ -33,6 +33,7 @@ from filters.sandbox.values import encode
 from filters.verification.verdicts import Item, Judgement, broken, correct, wrong
 
 PATIENCE = WALL_PER_CPU
+NEEDS_REFERENCE = True  # imported rows without one have no verifier
 PACKAGES = ("numpy",)  # the toolkit itself requires it
 MOST_COMPARED = 1 << 16
 REASON_CHARS = 300

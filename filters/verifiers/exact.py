@@ -11,6 +11,7 @@ from filters.text.final_answer import final_answer
 from filters.text.short_answer import normalized, unwrapped
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
+NEEDS_REFERENCE = True  # imported rows without one have no verifier
 STRUCK_OUT = re.compile(r"~~.+~~\.?", re.DOTALL)
 STOPPED = re.compile(r"[^\W\d_]\.$")
 

@@ -14,6 +14,8 @@ from filters.text.ifeval import bind, loosened
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable
 from generators.contract.completions.marks import ANY_OPENED
 
+NEEDS_REFERENCE = True  # imported rows without one have no verifier
+
 
 def check_options(options: Mapping[str, Any]) -> None:
     """Raise ValueError if an option is unknown or its value is not accepted."""

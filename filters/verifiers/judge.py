@@ -8,6 +8,7 @@ from filters.llm_judge.guard import reason_against
 from filters.llm_judge.prompts import case_of, question_text
 from filters.verification.verdicts import Item, Judgement, broken, unparseable
 
+NEEDS_REFERENCE = True  # imported rows without one have no verifier
 WAITS = "left to the judge, which has not been asked"
 
 

@@ -35,6 +35,7 @@ from filters.text.commitment import committed
 from filters.text.final_answer import Answer, final_answer, stated_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
+NEEDS_REFERENCE = True  # imported rows without one have no verifier
 MARKED_CHARS = 4_000
 SHORT_CHARS = 200
 FORMAL = re.compile(r"[\\$=]")

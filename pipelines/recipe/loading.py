@@ -111,7 +111,9 @@ def _set(tables: dict[str, Any], keys: Sequence[str], value: Any, override: str)
 
 
 def parse_value(text: str) -> Any:
-    """Return a TOML value (0.5, true, [1, 2], "x"), or the text itself."""
+    """Return a TOML value (0.5, true, [1, 2], "x"), None for `null`, or the text itself."""
+    if text == "null":
+        return None
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -31,9 +31,12 @@ def _verifying(config: Any, sections: Any) -> dict[str, Any]:
     return {"verifying": sections.verify}
 
 
-def _evaluation(config: Any, sections: Any) -> dict[str, Any]:
-    """Return the evaluation's problems; training prompts that repeat one of them are dropped."""
-    return {"evaluation": sections.evaluate.prompts if sections.evaluate else None}
+def _asking(config: Any, sections: Any) -> dict[str, Any]:
+    """Return the evaluation's problems, which no training prompt may repeat, and whether completions are imported."""
+    return {
+        "evaluation": sections.evaluate.prompts if sections.evaluate else None,
+        "imported": sections.generate is not None and sections.generate.loaded().imports_traces,
+    }
 
 
 def _live_verifier(config: Any, sections: Any) -> dict[str, Any]:
@@ -89,7 +92,7 @@ PROMPTS = Stage(
     "read prompts from a file, a dataset or task families into one form",
     "generators.prompts:prompts",
     "generators.prompt_settings:PromptsConfig",
-    hands=_evaluation,
+    hands=_asking,
     example="distill prompts --out p source=file path=problems.jsonl verifier=math_answer fields.reference=answer",
 )
 GENERATE = Stage(

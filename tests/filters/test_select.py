@@ -112,6 +112,20 @@ def test_unverified_traces_are_kept_only_when_asked(tmp_path: Path) -> None:
     rows = [[sample(None, PROSE)], [sample("correct", PROSE)]]
     assert reasons(run(tmp_path, rows)[0]) == ["unverified", None]
     assert reasons(run(tmp_path, rows, keep_unverified=True)[0]) == [None, None]
+    assert reasons(run(tmp_path, rows, keep_unverified="auto")[0]) == ["unverified", None]
+
+
+def test_where_no_trace_has_a_verdict_auto_keeps_them_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rows = [[sample(None, PROSE)], [sample(None, "another text", answer=" \n")]]
+    assert reasons(run(tmp_path, rows, keep_unverified="auto")[0]) == [None, "empty"]
+    assert "none of 2 traces has a verdict" in caplog.text
+
+
+def test_an_empty_answer_is_never_kept(tmp_path: Path) -> None:
+    rows = [[sample("correct", PROSE, answer=answer)] for answer in ("", " \n ", "4")]
+    assert reasons(run(tmp_path, rows)[0]) == ["empty", "empty", None]
 
 
 def test_keeping_nothing_fails_with_the_most_frequent_reasons(tmp_path: Path) -> None:
