@@ -16,6 +16,8 @@ from torch.nn.attention import activate_flash_attention_impl, restore_flash_atte
 from torch.nn.attention.varlen import varlen_attn
 from transformers import AttentionInterface
 
+from distill.models.flash4 import flash4
+
 NAME = "within_documents"
 WIDEST_HEAD = 256  # that the kernels take
 PARAMETERS = frozenset(inspect.signature(varlen_attn).parameters)  # they differ between versions of torch
@@ -67,7 +69,7 @@ def attend(
 
 
 def choose_kernel() -> str:
-    """Let torch use the fastest kernel that is installed for this GPU; return its name.
+    """Use the fastest attention kernel that is installed for this GPU; return its name.
 
     FA4 is the package flash-attn-4, FA3 flash_attn_interface; torch itself brings FlashAttention 2. A kernel that
     does not run here is left out, with its reason on stderr.
@@ -76,14 +78,22 @@ def choose_kernel() -> str:
         if find_spec(module.partition(".")[0]) is None or find_spec(module) is None:
             continue
         try:
-            activate_flash_attention_impl(name)
+            _use(name)
             _try_kernel()
         except Exception as error:  # a compiler's or a driver's: any of them means the same here
-            restore_flash_attention_impl()
+            _use("FA2")
             print(f"train: {name} does not run here ({type(error).__name__}: {error})", file=sys.stderr)
             continue
         return name
     return "FA2"
+
+
+def _use(name: str) -> None:
+    global _kernel
+    restore_flash_attention_impl()
+    if name == "FA3":
+        activate_flash_attention_impl(name)
+    _kernel = _flash4 if name == "FA4" else _torch_kernel
 
 
 def _try_kernel() -> None:
@@ -93,7 +103,14 @@ def _try_kernel() -> None:
     torch.cuda.synchronize()
 
 
-def _kernel(
+def _flash4(
+    q: Tensor, k: Tensor, v: Tensor, starts: Tensor, longest: int, scale: float | None, window: tuple[int, int]
+) -> Tensor:
+    out: Tensor = flash4(q, k, v, starts, longest, scale, window[0])[0]
+    return out
+
+
+def _torch_kernel(
     q: Tensor, k: Tensor, v: Tensor, starts: Tensor, longest: int, scale: float | None, window: tuple[int, int]
 ) -> Tensor:
     more: dict[str, Any] = {"scale": scale}
@@ -106,6 +123,9 @@ def _kernel(
     out = varlen_attn(q, k, v, starts, starts, longest, longest, **more)
     assert isinstance(out, Tensor)  # a pair only where the log-sum-exp is asked for
     return out
+
+
+_kernel = _torch_kernel
 
 
 def _document_by_document(
