@@ -17,7 +17,7 @@ import gc
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -60,13 +60,15 @@ def lengths_of(kind: str, longest: int = ROW) -> list[int]:
     return lengths
 
 
-def model(dtype: torch.dtype, attention: str) -> Any:
-    """Return a random model of the shape, on the GPU."""
+def model(dtype: torch.dtype, attention: str, shape: Mapping[str, Any] | None = None) -> Any:
+    """Return a random model of the shape, changed by `shape`, on the GPU."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(0)
     with torch.device("cuda"):
-        made = Qwen2ForCausalLM._from_config(Qwen2Config(**SHAPE), attn_implementation=attention, dtype=dtype)
+        made = Qwen2ForCausalLM._from_config(
+            Qwen2Config(**{**SHAPE, **(shape or {})}), attn_implementation=attention, dtype=dtype
+        )
     made.config.use_cache = False
     return made.train()
 
