@@ -1,0 +1,1 @@
+"""Answers to puzzles: where a text states one, and whether it stands by it."""
