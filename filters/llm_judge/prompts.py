@@ -47,25 +47,14 @@ You may think first. End with one of these three lines, and write it once:
 <verdict>SECOND</verdict>
 <verdict>TIE</verdict>"""
 
-SAME = "equivalent correct yes true same equal match matches right 等价 一致 正确 相同"
-OTHER = "different incorrect no false wrong unequal inequivalent mismatch 不等价 不一致 错误 不同"
-POINTWISE = dict.fromkeys(SAME.split(), True) | dict.fromkeys(OTHER.split(), False)
-POINTWISE |= dict.fromkeys(("not equivalent", "not correct", "not the same", "not equal", "non-equivalent"), False)
-POINTWISE |= {"the same": True}
-PAIRWISE: dict[str, Place] = {
-    **dict.fromkeys(("first", "1", "a", "answer 1", "answer a", "the first", "first answer"), "first"),
-    **dict.fromkeys(("second", "2", "b", "answer 2", "answer b", "the second", "second answer"), "second"),
-    **dict.fromkeys(("tie", "equal", "both", "neither", "draw", "same"), "tie"),
-}
-TAGGED = re.compile(r"<verdict>(.*?)(?:</verdict>|\Z)", re.IGNORECASE | re.DOTALL)
-MARKED = re.compile(
-    r"[\"'](?:verdict|judge?ment|equivalent|correct|winner|better)[\"']\s*:\s*([^,}\n]*)"
-    r"|\\boxed\s*\{(?:\s*\\text(?:bf)?\s*\{)?([^{}]*)\}"
-    r"|^[^\w\n\"']*(?:my\s|the\s)?(?:final\s)?(?:verdict|judge?ment|decision)\W{0,6}(?:[:=\u2013-]|\bis\b)([^\n]*)$",
-    re.IGNORECASE | re.MULTILINE,
+POINTWISE = {"equivalent": True, "different": False}
+PAIRWISE: dict[str, Place] = {"first": "first", "second": "second", "tie": "tie"}
+# A line with a verdict and nothing else, but emphasis, a full stop or the word "verdict" before it.
+VERDICT_LINE = re.compile(
+    r"[\s*_`]*(?:(?:my\s+|the\s+)?(?:final\s+)?verdict\s*(?:is)?[\s*_]*:?[\s*_]*)?"
+    r"<verdict>[\s*_`.\"']*([a-z]+)[\s*_`.\"']*</verdict>[\s*_`.]*",
+    re.IGNORECASE,
 )
-LINE_ENDS = re.compile(r"[\n.;(,].*", re.DOTALL)  # text after a verdict word, such as a reason
-EDGES = " \t\r\n*_`\"'#.!:<>[](){}"
 SHOWN_CHARS = 80
 
 
@@ -126,32 +115,29 @@ def asked(instructions: str, texts: Mapping[str, str]) -> list[Message]:
 
 
 def read_pointwise(reply: str) -> bool | None:
-    """Return whether the judge finds both equivalent; None if its reply does not state exactly one verdict."""
-    meant = {POINTWISE.get(word) for word in words_said(reply)}
-    return meant.pop() if len(meant) == 1 else None
+    """Return whether the judge finds both equivalent; None if its reply does not end in one verdict."""
+    return POINTWISE.get(verdict_in(reply))
 
 
 def read_pairwise(reply: str) -> Place | None:
-    """Return the place that the judge prefers; None if its reply does not state exactly one verdict."""
-    meant = {PAIRWISE.get(word) for word in words_said(reply)}
-    return meant.pop() if len(meant) == 1 else None
+    """Return the place that the judge prefers; None if its reply does not end in one verdict."""
+    return PAIRWISE.get(verdict_in(reply))
 
 
-def words_said(reply: str) -> list[str]:
-    """Return every verdict that a reply states, in lower case; none if its thinking never ends.
+def verdict_in(reply: str) -> str:
+    """Return the word of the verdict that a reply ends in, in lower case; an empty text if it ends in none.
 
-    A verdict stands in a tag; if there is no tag, in JSON, in a box or after "Verdict:"; else alone on the last line.
+    Only the asked form counts, alone on the last line: a verdict within a sentence may be a quotation. Two different
+    verdicts on lines that follow each other are none.
     """
-    text = after_thinking(reply).strip()
+    text = after_thinking(reply)
     if never_ends(text):
-        return []
-    marks = TAGGED.findall(text) or ["".join(groups) for groups in MARKED.findall(text)]  # exactly one group matches
-    return [word_of(mark) for mark in marks or [text.rpartition("\n")[2]]]
-
-
-def word_of(mark: str) -> str:
-    """Return a mark's contents without decoration and without what follows them."""
-    return LINE_ENDS.sub("", mark.strip(EDGES)).strip(EDGES).casefold()
+        return ""
+    lines = [line for line in text.splitlines() if line.strip(" \t*_`")]
+    said = []
+    while lines and (verdict := VERDICT_LINE.fullmatch(lines.pop())):
+        said.append(verdict[1].lower())
+    return said[0] if len(set(said)) == 1 else ""
 
 
 def pair_messages(question: str, first: str, second: str) -> list[Message]:

@@ -14,7 +14,12 @@ WORDS = (
     *("nihil", "sex", "octo", "quattuor", "unus", "duo", "tria", "septem", "novem", "quinque", "decem", "undecim"),
     *("duodecim", "tredecim", "quattuordecim", "quindecim"),
 )
-SPELLINGS = ("<verdict>{}</verdict>", '{{"verdict": "{}"}}', "**Verdict:** {}", "So they are:\n\n{}.")
+SPELLINGS = (
+    "<verdict>{}</verdict>",
+    "<Verdict> **{}** </Verdict>",
+    "**Verdict:** <verdict>{}</verdict>",
+    "So they are:\n\n<verdict>{}</verdict>.",
+)
 FAILED, CUT, MUMBLED = 13, 14, 15  # references for which no verdict comes
 
 asked: list[SampleRequest] = []  # requests to all engines in this process

@@ -1,4 +1,4 @@
-"""Tests of the judge's prompts and of reading its replies: many spellings, and never a guess."""
+"""Tests of the judge's prompts and of reading its replies: one form of verdict, and never a guess."""
 
 import json
 import re
@@ -24,55 +24,73 @@ YES = [
     "<verdict>EQUIVALENT</verdict>",
     "Both are 3/4; the candidate wrote \\boxed{3/4}.\n\n<verdict> equivalent. </verdict>",
     "<Verdict>**EQUIVALENT**</Verdict>",
-    "They match.\n<verdict>EQUIVALENT",
     "<think>First <verdict>DIFFERENT</verdict>? No.</think>\n<verdict>EQUIVALENT</verdict>",
-    '{"verdict": "EQUIVALENT"}',
-    'Here:\n```json\n{"reason": "same value", "equivalent": true}\n```',
-    "**Verdict:** Equivalent",
-    "Final verdict: EQUIVALENT (both are a half).",
-    "The verdict is: yes, since 1/2 = 0.5",
-    "Verdict - correct",
-    "\\boxed{\\text{EQUIVALENT}}",
-    "They are the same number.\n\n**EQUIVALENT**",
-    "Yes.",
-    '{"verdict": "EQUIVALENT", "correct": true}',
-    "等价",
+    "**Verdict:** <verdict>EQUIVALENT</verdict>",
+    "```\n<verdict>EQUIVALENT</verdict>\n```",
+    "**<verdict>EQUIVALENT</verdict>**\n\n",
+    "It says <verdict>DIFFERENT</verdict>, which is no answer, but its value is right.\n<verdict>EQUIVALENT</verdict>",
+    "<verdict>DIFFERENT</verdict>\nI overlooked the unit: 36 km/h is 10 m/s.\n<verdict>EQUIVALENT</verdict>",
+    "<verdict>EQUIVALENT</verdict>\n<verdict>EQUIVALENT</verdict>",
 ]
 NO = [
     "<verdict>DIFFERENT</verdict>",
-    '{"equivalent": false, "why": "off by one"}',
-    "Verdict: not equivalent",
-    "<verdict>Not the same</verdict>",
-    "Judgement: INCORRECT",
-    "No",
-    "不等价",
+    "Another value.\n<verdict>different</verdict>",
+    "The candidate says <verdict>EQUIVALENT</verdict>, so not.\n<verdict>DIFFERENT</verdict>",
+    "<verdict>EQUIVALENT</verdict>\nWait, the sign differs.\n<verdict>DIFFERENT</verdict>",
 ]
 UNCLEAR = [
     "",
+    "Yes.",
+    "Yes",
+    "True",
+    "correct",
+    "EQUIVALENT",
+    "**EQUIVALENT**",
+    "No",
+    "等价",
     "They are equivalent",
+    "They are the same number.\n\n**EQUIVALENT**",
     "EQUIVALENT or DIFFERENT",
-    "<verdict></verdict>",
-    "<verdict>EQUIVALENT or DIFFERENT</verdict>",
-    "<verdict>EQUIVALENT</verdict>\n<verdict>DIFFERENT</verdict>",
-    "Verdict: EQUIVALENT\nVerdict: DIFFERENT",
-    "<verdict>PROBABLY</verdict> Verdict: EQUIVALENT",
-    "<think>It is <verdict>EQUIVALENT</verdict>",
-    '{"verdict": "EQUIVALENT", "equivalent": false}',
+    "Verdict: EQUIVALENT",
+    "Final verdict: EQUIVALENT (both are a half).",
+    "The verdict is: yes, since 1/2 = 0.5",
+    '{"verdict": "EQUIVALENT"}',
+    '```json\n{"reason": "same value", "equivalent": true}\n```',
+    "\\boxed{\\text{EQUIVALENT}}",
     "\\boxed{12}",
-    "Verdict: not sure, maybe equivalent",
+    "<verdict></verdict>",
+    "<verdict>YES</verdict>",
+    "<verdict>NOT EQUIVALENT</verdict>",
+    "<verdict>EQUIVALENT or DIFFERENT</verdict>",
+    "<verdict>EQUIVALENT",
+    "<verdict>EQUIVALENT</verdict>\n<verdict>DIFFERENT</verdict>",
+    "<verdict>DIFFERENT</verdict>\n\n<verdict>EQUIVALENT</verdict>",
+    "<verdict>EQUIVALENT</verdict> <verdict>DIFFERENT</verdict>",
+    "<verdict>PROBABLY</verdict>",
+    "<verdict>EQUIVALENT</verdict> is what the candidate says.",
+    "The candidate says <verdict>EQUIVALENT</verdict>",
+    "The candidate says <verdict>EQUIVALENT</verdict>, so not",
+    'It ends in "<verdict>EQUIVALENT</verdict>"',
+    "I would not write <verdict>EQUIVALENT</verdict>",
+    "<verdict>EQUIVALENT</verdict>\nOr is it?",
+    "> <verdict>EQUIVALENT</verdict>\nis what stands in its text.",
+    "It writes:\n> <verdict>EQUIVALENT</verdict>",
+    'It writes:\n"<verdict>EQUIVALENT</verdict>"',
+    "<think>It is <verdict>EQUIVALENT</verdict>",
+    "<think>\n<verdict>EQUIVALENT</verdict>\n</think>\nI cannot say.",
 ]
 
 
 @pytest.mark.parametrize(("replies", "said"), [(YES, True), (NO, False), (UNCLEAR, None)])
-def test_verdicts_are_read_in_many_spellings_and_never_guessed(replies: list[str], said: bool | None) -> None:
+def test_a_verdict_counts_in_the_asked_form_alone_on_the_last_line(replies: list[str], said: bool | None) -> None:
     assert {reply: read_pointwise(reply) for reply in replies} == dict.fromkeys(replies, said)
 
 
-def test_each_place_of_a_pair_has_several_names() -> None:
-    replies = {"<verdict>FIRST</verdict>": "first", "Verdict: B": "second", '{"winner": "answer 1"}': "first"}
-    replies |= {"<verdict>TIE</verdict>": "tie", "Verdict: neither": "tie"}
+def test_the_places_of_a_pair() -> None:
+    replies = {f"So.\n<verdict>{name.upper()}</verdict>": name for name in ("first", "second", "tie")}
     assert {reply: read_pairwise(reply) for reply in replies} == replies
-    assert read_pairwise("the first is better") is None
+    for reply in ("the first is better", "Verdict: B", '{"winner": "answer 1"}', "<verdict>A</verdict>"):
+        assert read_pairwise(reply) is None
 
 
 def test_a_win_must_hold_in_both_orders() -> None:
