@@ -18,9 +18,8 @@ from filters.verification.verdicts import Item, Verdict, check_options
 from generators.contract.completions import join_reasoning, read_text
 from generators.contract.errors import InputError, MissingFile, RecipeError
 from generators.contract.files import replace_durably, write_text
-from generators.contract.intake import BadRow, Shape, read_conversation
+from generators.contract.intake import NO_RESPONSE, BadRow, Shape, read_conversation
 from generators.contract.intake import read_rows as shaped_rows
-from generators.contract.intake.conversations import NO_RESPONSE
 from generators.contract.records import STATUSES
 from generators.contract.stage_protocol import Progress, no_progress
 

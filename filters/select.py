@@ -112,8 +112,12 @@ def facts() -> list[pl.Expr]:
 
 
 def check_verdicts(rows: pl.DataFrame, verdicts: Path, prompts: Path) -> None:
-    """Raise a ValueError that names the first trace without a verdict whose prompt has a verifier."""
-    verifiable = pl.read_parquet(prompts, columns=["prompt_id", "verifier"]).filter(pl.col("verifier").is_not_null())
+    """Raise a ValueError that names the first trace without a verdict whose prompt has a verifier.
+
+    If a prompt has several rows, the first one counts, as in `verify`.
+    """
+    asked = pl.read_parquet(prompts, columns=["prompt_id", "verifier"]).unique("prompt_id", keep="first")
+    verifiable = asked.filter(pl.col("verifier").is_not_null())
     unjudged = rows.filter(pl.col("status").is_null()).join(verifiable.select("prompt_id"), on="prompt_id", how="semi")
     if unjudged.height:
         raise InputError(

@@ -21,7 +21,7 @@ from generators.contract.errors import RecipeError
 from generators.contract.files import frame, write_batches, write_frame
 from generators.contract.models import model_path
 from generators.contract.plugins import ENGINE, blaming, plugin_file
-from generators.contract.records import TRACE
+from generators.contract.records import IMPORTED, TRACE
 from generators.contract.sampled_logprobs import FOLDER, SampledLogprobs, SampledLogprobsFile
 from generators.contract.stage_protocol import IN_PROCESS, Bar, Runtime, StageCounts
 from generators.ledger.export import export, outline, sum_of
@@ -98,7 +98,7 @@ def imported(
             doubtful += int(batch["prompt_id"].is_in(conflicting).sum())
             yield batch
 
-    write_batches(counted(), out / "traces.parquet", TRACE)
+    write_batches(counted(), out / "traces.parquet", IMPORTED)
     return count(sum_of(outlines), dropped, {"conflicting_reference": doubtful})
 
 

@@ -305,10 +305,10 @@ def asked_with(
     messages: list[dict[str, str]], shape: Shape, config: FilePrompts | DatasetPrompts
 ) -> list[dict[str, str]]:
     """Return the messages, a question of its own column within the settings' template."""
-    text = messages[0]["content"] if shape.messages is None else ""
+    text = messages[-1]["content"] if shape.messages is None else ""
     if not text or not config.prompt_template:
         return messages
-    return [{"role": "user", "content": config.prompt_template.replace("{question}", text)}]
+    return [*messages[:-1], {"role": "user", "content": config.prompt_template.replace("{question}", text)}]
 
 
 def prompt_row(found: Conversation, config: FilePrompts | DatasetPrompts) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """The import of existing completions outside a run: their prompts and traces, or a look at the first rows."""
 
+import json
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -8,8 +11,7 @@ from typing import Any
 import polars as pl
 
 from generators.contract.errors import InputError
-from generators.contract.intake import Conversation
-from generators.contract.intake.conversations import NO_RESPONSE
+from generators.contract.intake import NO_RESPONSE, Conversation
 from generators.contract.stage_protocol import IN_PROCESS, Runtime, StageCounts
 from generators.engines.replay import Options, read_traced
 from generators.generate import imported
@@ -28,6 +30,8 @@ class Look:
     first: list[Conversation] = field(default_factory=list)
     rows: int = 0
     completions: dict[str, int] = field(default_factory=dict)
+    verdicts: Counter[str] = field(default_factory=Counter)
+    missing: str = ""
     faults: Faults = field(default_factory=Faults)
 
     def lines(self) -> list[str]:
@@ -37,9 +41,12 @@ class Look:
             lines += [f"--- row {number}", *_shown(found)]
         ends = ", ".join(f"{n:,} {end}" for end, n in sorted(self.completions.items()))
         lines.append(f"--- {self.rows:,} rows read, completions: {ends or 'none'}")
+        lines += verdict_lines(self.verdicts)
         if self.faults.kinds:
             kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.faults.kinds.most_common())
             lines += [f"{self.faults.kinds.total():,} rows skipped: {kinds}", *self.faults.first]
+        if self.rows and not set(self.completions) - {"absent"}:
+            lines.append(self.missing)
         return [*lines, "other columns: prompts.fields.question, .messages, .reference; generate.options.response"]
 
 
@@ -65,7 +72,7 @@ def look(rows: FilePrompts, options: dict[str, Any]) -> Look:
     """Read a file as `replay` does, and write nothing."""
     found = Look()
     for shaped, conversation in read_traced(Options(rows=rows, **options), found.faults):
-        found.rows += 1
+        found.rows, found.missing = found.rows + 1, shaped.shape.how_to_answer()
         if (shape := str(shaped.shape)) not in found.shapes:
             found.shapes.append(shape)
         if len(found.first) < SHOWN_ROWS:
@@ -73,7 +80,25 @@ def look(rows: FilePrompts, options: dict[str, Any]) -> Look:
         for answer in conversation.answers:
             end = "absent" if answer.error == NO_RESPONSE else answer.finish_reason
             found.completions[end] = found.completions.get(end, 0) + 1
+            found.verdicts.update(said_of(answer.verdicts))
     return found
+
+
+def said_of(verdicts: Mapping[str, Any]) -> list[str]:
+    """Return the file's own verdicts of a completion as texts, such as `correctness: true`."""
+    return [f"{name}: {json.dumps(value)}" for name, value in verdicts.items() if value is not None]
+
+
+def verdict_lines(verdicts: Mapping[str, int]) -> list[str]:
+    """Return a line with the numbers of the file's own verdicts, if it has any."""
+    said = ", ".join(f"{n:,} {verdict}" for verdict, n in sorted(verdicts.items()))
+    return [f"the file's own verdicts (column file_verdicts): {said}"] if said else []
+
+
+def verdicts_in(traces: Path) -> Counter[str]:
+    """Return the numbers of the file's own verdicts in imported traces."""
+    found = pl.read_parquet(traces, columns=["file_verdicts"])["file_verdicts"].drop_nulls()
+    return Counter(said for text in found for said in said_of(json.loads(text)))
 
 
 def import_file(

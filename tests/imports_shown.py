@@ -28,7 +28,7 @@ def shown(path: Path) -> dict[str, Any]:
                     "finish_reason": one.finish_reason,
                     **({"error": one.error} if one.error else {}),
                     **({"fault": one.completion.fault} if one.completion.fault else {}),
-                    **({"verdicts": one.verdicts} if any(one.verdicts.values()) else {}),
+                    **({"verdicts": one.verdicts} if any(said is not None for said in one.verdicts.values()) else {}),
                 }
                 for one in found.answers
             ]

@@ -41,6 +41,11 @@ TRACE: dict[str, Any] = {
     "fault": pl.String,  # why the text is never learned, such as a thinking mark inside the answer; null = none
 }
 
+IMPORTED: dict[str, Any] = {  # a trace that was read from a file
+    **TRACE,
+    "file_verdicts": pl.String,  # JSON object of the file's own verdicts, such as correctness_math_verify; null = none
+}
+
 STATUSES = ("correct", "wrong", "unparseable", "timeout", "error")
 
 VERDICT: dict[str, Any] = {

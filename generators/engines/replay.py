@@ -16,9 +16,19 @@ from generators.contract.engine import EngineOptions
 from generators.contract.errors import InputError
 from generators.contract.files import frame
 from generators.contract.ids import canonical_json, prompt_id_of, trace_id_of
-from generators.contract.intake import ABSENT, BadRow, Conversation, Shape, Shaped, lookup, missing, read_conversation
-from generators.contract.intake.conversations import NO_RESPONSE
-from generators.contract.records import TRACE
+from generators.contract.intake import (
+    ABSENT,
+    NO_RESPONSE,
+    Answered,
+    BadRow,
+    Conversation,
+    Shape,
+    Shaped,
+    lookup,
+    missing,
+    read_conversation,
+)
+from generators.contract.records import IMPORTED
 from generators.prompt_settings import DatasetPrompts, FilePrompts
 from generators.prompts import (
     UNREADABLE,
@@ -49,7 +59,7 @@ class Options(EngineOptions):
 
 
 def import_traces(prompts: pl.DataFrame, model: str, options: Options) -> tuple[Iterator[pl.DataFrame], dict[str, int]]:
-    """Return (batches of records.TRACE of every completion whose prompt is kept, numbers of dropped ones by reason).
+    """Return (batches of records.IMPORTED of every completion whose prompt is kept, numbers of dropped ones by reason).
 
     The numbers are complete once the batches are exhausted. `model` fills the column `teacher` where the rows have
     none. Equal texts stay separate samples: sample_index counts the completions of a prompt.
@@ -70,21 +80,20 @@ def _batches(
                 kept.append(row)
             else:
                 dropped[reason] = dropped.get(reason, 0) + 1
-        yield frame(kept, TRACE)
+        yield frame(kept, IMPORTED)
 
 
 def _traces(model: str, options: Options, dropped: dict[str, int]) -> Iterator[dict[str, Any]]:
     sampling = canonical_json({"replay": source_of(options.rows.path)})
     samples: Counter[bytes] = Counter()
     faults = Faults(options.rows.strict)
-    answered = False
-    for _, found in read_traced(options, faults):
+    answered, shape = False, Shape("columns")
+    for one, found in read_traced(options, faults):
+        shape = one.shape
         answered = answered or any(one.error != NO_RESPONSE for one in found.answers)
         yield from _samples(found, model, sampling, samples)
     if samples and not answered:
-        raise InputError(
-            f"{options.rows.path}: no row has a completion; name its column: set generate.options.response"
-        )
+        raise InputError(f"{options.rows.path}: {shape.how_to_answer()}")
     if faults.kinds:
         dropped[UNREADABLE] = faults.kinds.total()
 
@@ -94,7 +103,7 @@ def read_traced(options: Options, faults: Faults) -> Iterator[tuple[Shaped, Conv
 
     InputError: a named column is missing, or no column can hold a question or a completion.
     """
-    verifiers = Verifiers()
+    verifiers, good = Verifiers(), False
     for one in read_rows(options.rows):
         shape = completed(one.shape, options)
         try:
@@ -106,8 +115,11 @@ def read_traced(options: Options, faults: Faults) -> Iterator[tuple[Shaped, Conv
             found = conversation_of(read_conversation(one.row, shape, one.place), shape, options.rows)
             verifiers.check(found.verifier, one.place)
         except BadRow as fault:
+            if fault.kind == "missing_column" and not good:  # a setting is wrong, not a row
+                raise
             faults.add(fault)
             continue
+        good = True
         yield Shaped(one.place, one.row, shape), found
 
 
@@ -135,18 +147,29 @@ def _samples(found: Conversation, model: str, sampling: str, samples: Counter[by
             "revision": "",
             "sampling": sampling,
             **answer.columns(),
+            "file_verdicts": file_verdicts(answer),
         }
 
 
+def file_verdicts(answer: Answered) -> str | None:
+    """Return the file's own verdicts of a completion as JSON; None where it has none."""
+    said = {name: value for name, value in answer.verdicts.items() if value is not None}
+    return canonical_json(said) if said else None
+
+
 def _check_completion(row: dict[str, object], shape: Shape, options: Options, place: str) -> None:
-    """Raise an InputError that names the key to set where no column can hold a completion."""
-    for name, use in ((options.response, "response"), (options.reasoning, "reasoning"), (options.teacher, "teacher")):
-        if name and lookup(row, name) is ABSENT:
-            raise InputError(missing(row, name, f"the {use}", place))
-    if shape.responses or shape.messages or shape.reasoning:
-        return
-    likely = shape.spoken or next((name for name in row if name not in shape.questions), "response")
-    there = ", ".join(map(repr, row))
-    raise InputError(
-        f'{place}: no column of a completion is known; there are {there}; set generate.options.response = "{likely}"'
-    )
+    """Raise an InputError that names the key to set where no column can hold a completion, or a named one is missing.
+
+    A row may lack the columns of reasoning, model and end if others have them. BadRow: it lacks that of the completion.
+    """
+    for use in ("response", "reasoning", "teacher", "finish_reason"):
+        name = getattr(options, use)
+        if name is None or lookup(row, name) is not ABSENT:
+            continue
+        sentence = f"{missing(row, name, f'the {use}', place)} (generate.options.{use})"
+        if use == "response":
+            raise BadRow("missing_column", sentence)
+        if name.partition(".")[0] not in shape.columns:
+            raise InputError(sentence)
+    if not (shape.responses or shape.messages or shape.reasoning):
+        raise InputError(f"{place}: {shape.how_to_answer()}")

@@ -19,17 +19,17 @@ def add(commands: Any) -> None:
             "distill import rows.parquet fields.question=task response=reply verifier=math_answer --out imported",
         ),
     )
-    command.add_argument("files", nargs="+", metavar="FILE", help="files, globs, folders; and key=value settings")
+    command.add_argument("overrides", nargs="+", metavar="FILE", help="files, globs, folders; and key=value settings")
     command.add_argument("--dry-run", action="store_true", help="show three rows as they were read, and write nothing")
     command.add_argument("--out", type=Path, metavar="DIR", help="folder of prompts.parquet and traces.parquet")
-    command.set_defaults(command=_import)
+    command.set_defaults(command=_import, takes_file=True)
 
 
 def _import(options: argparse.Namespace) -> None:
     from generators.contract.errors import RecipeError
     from pipelines.stage_folder import describe
 
-    rows, replay = settings_of(options.files)
+    rows, replay = settings_of(options.overrides)
     if options.dry_run:
         from pipelines.imports import look
 
@@ -37,11 +37,13 @@ def _import(options: argparse.Namespace) -> None:
         return
     if options.out is None:
         raise RecipeError("import needs --out DIR, or --dry-run to look only")
-    from pipelines.imports import import_file
+    from pipelines.imports import import_file, verdict_lines, verdicts_in
 
     asked, traces = import_file(rows, replay, options.out)
     say(f"prompts: {describe(asked)}")
     say(f"traces: {describe(traces)}")
+    for line in verdict_lines(verdicts_in(options.out / "traces.parquet")):
+        say(line)
     print(f"{options.out / 'prompts.parquet'}\n{options.out / 'traces.parquet'}")
 
 

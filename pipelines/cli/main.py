@@ -33,8 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_origin()
         options.command(options)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("stopped; the same command goes on from here", 130)
+    except BrokenPipeError:  # the reader of the output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if options.traceback:
             traceback.print_exception(error)

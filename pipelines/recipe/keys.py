@@ -43,6 +43,10 @@ def sentence(item: Mapping[str, Any], model: type[BaseModel], known: Sequence[st
         new = renamed(prefix + key)
         if new:
             return f"unknown key {prefix}{key}: it is now called {new}"
+        if key in known:  # of another member of a union
+            *parents, last = key.split(".")
+            there = " or ".join(_sources_with(model, parents, last))
+            return f"{prefix}{key} is no key of this source; {'.'.join([*parents, 'source'])} = {there} has it"
         siblings = [k for k in known if k.rpartition(".")[0] == key.rpartition(".")[0]] or known
         hint = nearest(key, siblings) or nearest(key, known)
         return f"unknown key {prefix}{key}" + (f"{hint}" if hint else f"; known here: {', '.join(siblings)}")
@@ -92,6 +96,17 @@ def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
         for argument in typing.get_args(annotation):
             yield from models_in(argument)
+
+
+def _sources_with(model: type[BaseModel], parents: Sequence[str], key: str) -> Iterator[str]:
+    """Yield the values of `source`, in quotes, whose member of a union has the key."""
+    members = [model]
+    for part in parents:
+        fields = [one.model_fields[part] for one in members if part in one.model_fields]
+        members = [inner for field in fields for inner in models_in(field.annotation)]
+    for member in members:
+        if key in member.model_fields and "source" in member.model_fields:
+            yield from (f'"{value}"' for value in typing.get_args(member.model_fields["source"].annotation))
 
 
 def _description(model: type[BaseModel], key: str) -> str:

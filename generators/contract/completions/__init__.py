@@ -7,12 +7,20 @@ training agree to the byte.
 from generators.contract.completions.finish import finish_reason, is_refusal
 from generators.contract.completions.marks import CLOSE, OPEN
 from generators.contract.completions.messages import read_message
-from generators.contract.completions.texts import Completion, ends_opened, join_reasoning, read_text, split_reasoning
+from generators.contract.completions.texts import (
+    Completion,
+    asked_text,
+    ends_opened,
+    join_reasoning,
+    read_text,
+    split_reasoning,
+)
 
 __all__ = [
     "CLOSE",
     "OPEN",
     "Completion",
+    "asked_text",
     "ends_opened",
     "finish_reason",
     "is_refusal",

@@ -59,6 +59,16 @@ SOLUTION_CLOSE = re.compile(
     r"\s*(?:<\|end_of_solution\|>|<\|END_RESPONSE\|>|<\|close\|>[ \t]*response[ \t]*<\|sep\|>)\s*\Z", re.IGNORECASE
 )
 
+# Marks that a text may spell otherwise: escaped for HTML, or as the headings of HuatuoGPT-o1.
+ESCAPED = re.compile(rf"\s*&lt;(?:{SURE})&gt;", re.IGNORECASE)
+ESCAPED_MARK = re.compile(rf"&lt;(/?(?:{SURE}))&gt;", re.IGNORECASE)
+HEADED = re.compile(r"\s*##[ \t]*Thinking[ \t]*\n")
+HEADED_ANSWER = re.compile(r"^##[ \t]*Final Response[ \t]*$", re.MULTILINE)
+
+# Blocks of an answer that are cut where they do not end.
+BLOCK = re.compile(r"<answer>|<\|begin_of_solution\|>", re.IGNORECASE)
+BLOCK_END = re.compile(r"</answer>|<\|end_of_solution\|>", re.IGNORECASE)
+
 # Special tokens that stand in no text by themselves; `<s>` and the like may be HTML inside one.
 _SPECIAL = (
     r"<\|(?:im_start|im_end|im_sep|endoftext|eot_id|eom_id|start_header_id|end_header_id|begin_of_text|end_of_text|"
@@ -71,7 +81,10 @@ _AT_THE_EDGE = r"<(?:eos|bos|pad|unk|/s|s|end_of_text|[a-z]{2,8}:(?:eos|bos))>|\
 _ROLE = r"(?:assistant|model)"
 SPECIAL = re.compile(rf"{_SPECIAL}|<\|(?:(?:begin|end)_of_solution|(?:START|END)_RESPONSE)\|>", re.IGNORECASE)
 _UNKNOWN = r"<\|/?[a-z][a-z0-9_]{2,40}\|>"  # the usual form of special tokens
-STRAY = re.compile(f"{OPENED.pattern}|{CLOSED.pattern}|{SPECIAL.pattern}|{_UNKNOWN}", re.IGNORECASE)
+CALL = re.compile(r"</?tool_(?:call|response)s?>|</?function_?calls?>|<function=[\w.-]+>|\[/?TOOL_(?:CALLS|RESULTS)\]")
+STRAY = re.compile(f"{OPENED.pattern}|{CLOSED.pattern}|{SPECIAL.pattern}|{_UNKNOWN}|{CALL.pattern}", re.IGNORECASE)
+ROLE_TOKEN = re.compile(_SPECIAL, re.IGNORECASE)  # of a turn that is no completion
+ASKED_END = re.compile(rf"(?:(?:{_SPECIAL}|</s>|<eos>)\s*)+\Z", re.IGNORECASE)
 LEADING = re.compile(
     rf"\s*(?:(?:<\|(?:im_start|start_header_id|start_of_role|turn)\|?>|<start_of_turn>|<\|start\|>(?=assistant<\|c))"
     rf"\s*{_ROLE}\s*(?:<\|(?:end_header_id|end_of_role|im_sep)\|>)?\n*|<s>(?!.{{0,500}}</s>\s*\S)|"
@@ -82,7 +95,7 @@ LEADING = re.compile(
 TRAILING = re.compile(rf"(?:(?:{_SPECIAL}|{_AT_THE_EDGE})\s*)+\Z", re.IGNORECASE)
 
 # The characters with which marks and special tokens begin.
-_BEGINNING = re.compile(r"<(?=[ \t]?[/|｜A-Za-z])|\[(?=/?(?:THINK|INST|gMASK))|◁")
+_BEGINNING = re.compile(r"<(?=[ \t]?[/|｜A-Za-z])|\[(?=/?(?:THINK|INST|gMASK|TOOL_))|◁")
 AROUND = 1000  # characters of a line around a mark in which code is looked for
 PAIR_CHARS = 80
 _JOINED = r"[ \t]*(?:\.{2,3}|…|and|or|to|,|/|\|| - |和|与|、|到)[ \t]*"

@@ -9,7 +9,7 @@ from generators.contract.completions.texts import Completion, read_text
 
 FIELDS = (
     "reasoning_content", "reasoning", "thinking", "thought", "thoughts", "reasoning_text", "reasoning_details",
-    "thinking_blocks",
+    "thinking_blocks", "reasoningContent",
 )  # fmt: skip
 CONTENTS = ("content", "text", "parts", "output", "response", "output_text")
 THINKING = ("thinking", "reasoning", "thought", "reasoning.text", "reasoning.summary", "reasoning_text", "summary_text")

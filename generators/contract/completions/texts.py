@@ -1,22 +1,31 @@
 """A completion's text, split into reasoning and answer whatever the marks, and joined again with `<think>`."""
 
+import html
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from re import Match, Pattern
 from typing import Any
 
 from generators.contract.completions.marks import (
     ANY_OPENED,
+    ASKED_END,
+    BLOCK,
+    BLOCK_END,
     CLOSE,
     CLOSED,
     ENDS_OPENED,
+    ESCAPED,
+    ESCAPED_MARK,
     GLUED,
     HARMONY,
     HARMONY_END,
+    HEADED,
+    HEADED_ANSWER,
     LEADING,
     OPEN,
     OPENED,
+    ROLE_TOKEN,
     SOLUTION_CLOSE,
     SOLUTION_OPEN,
     STRAY,
@@ -40,7 +49,8 @@ class Completion:
 
     wrapping: the texts before the reasoning, between it and the answer, and after the answer, as the model wrote them
     but with `<think>` and `</think>` for its marks; None: unknown. fault: why the text must not be learned, such as a
-    thinking mark inside the answer. refusal: the model's words in place of an answer.
+    thinking mark inside the answer. refusal: the model's words in place of an answer. lone: the text closes thinking
+    that it did not open.
     """
 
     reasoning: str | None
@@ -48,6 +58,14 @@ class Completion:
     wrapping: Wrapping | None = None
     fault: str | None = None
     refusal: str | None = None
+    lone: bool = field(default=False, compare=False)
+
+    @property
+    def cut(self) -> bool:
+        """Return whether the thinking, or a block of the answer such as `<answer>`, never ends."""
+        if not self.answer:
+            return self.reasoning is not None
+        return "<" in self.answer and _left_open(self.answer)
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of a trace row."""
@@ -76,7 +94,7 @@ def read_text(text: str, opened: bool | str = False) -> Completion:
     from that mark on, if it is known. Special tokens around the text, doubled marks and empty blocks before the
     thinking are left out. What cannot be told is a `fault`, and its marks stay in the text.
     """
-    text = trimmed(text)
+    text = _spelled(trimmed(text))
     if "<|channel|>" in text and next(marks_in(HARMONY, text), None):
         found = _harmony(text, bool(opened))
     elif glued := GLUED.fullmatch(text):
@@ -84,6 +102,16 @@ def read_text(text: str, opened: bool | str = False) -> Completion:
     else:
         found = _marked(text, opened)
     return found if found.fault else replace(found, fault=_stray(found))
+
+
+def asked_text(text: str) -> tuple[str, str | None]:
+    """Return (a turn of user or system without the special tokens at its ends, one that is left inside it)."""
+    leading = LEADING.match(text)
+    text = text[leading.end() :] if leading else text
+    if text.rstrip().endswith((">", "]")) and (trailing := ASKED_END.search(text, max(0, len(text) - EDGE_CHARS))):
+        text = text if _ends_in_html(text, trailing) else text[: trailing.start()]
+    left = next(Mentions(text).find(ROLE_TOKEN), None)
+    return text, left and left[0]
 
 
 def ends_opened(prompt: str) -> str:
@@ -102,6 +130,24 @@ def trimmed(text: str) -> str:
             break
         text = text[: trailing.start()]
     return text
+
+
+def _spelled(text: str) -> str:
+    """Return a text whose marks are escaped for HTML, or are headings, with `<think>` and `</think>` for them."""
+    if "&lt;" in text and ESCAPED.match(text):
+        return ESCAPED_MARK.sub(r"<\1>", text) if "<" in text else html.unescape(text)
+    if "##" in text and (heading := HEADED.match(text)):
+        end = HEADED_ANSWER.search(text, heading.end())
+        rest = text[heading.end() : end.start()] + CLOSE + text[end.end() :] if end else text[heading.end() :]
+        return f"{OPEN}\n{rest}"
+    return text
+
+
+def _left_open(text: str) -> bool:
+    """Return whether the last block of a text never ends."""
+    marks = Mentions(text)
+    opened = max((found.end() for found in marks.find(BLOCK)), default=None)
+    return opened is not None and BLOCK_END.search(text, opened) is None
 
 
 def _ends_in_html(text: str, trailing: Match[str]) -> bool:
@@ -142,7 +188,7 @@ def _without_opening(text: str) -> Completion:
         return _plain(text)
     split = _parts(text, 0, f"{OPEN}\n", found)
     late = next(marks.find(OPENED), found).start() < found.start()
-    return replace(split, fault="text before the thinking") if late else split
+    return replace(split, fault="text before the thinking" if late else None, lone=True)
 
 
 def _skip_blanks(text: str, start: int) -> int:

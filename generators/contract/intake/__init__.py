@@ -1,16 +1,12 @@
 """The intake: files and data sets of any form, read as conversations with reasoning, answer and reference."""
 
-from generators.contract.intake.conversations import (
-    Answered,
-    Conversation,
-    chat_messages,
-    read_conversation,
-    read_prompt,
-)
+from generators.contract.intake.answers import EMPTY, NO_RESPONSE, Answered
+from generators.contract.intake.conversations import Conversation, read_conversation, read_prompt
 from generators.contract.intake.files import ENDINGS, Item, files_of, items_of, paths_in, read_file
 from generators.contract.intake.hub import read_dataset
 from generators.contract.intake.shapes import Shape, recognize
 from generators.contract.intake.source import Shaped, read_rows, shape_rows
+from generators.contract.intake.turns import chat_messages
 from generators.contract.intake.values import (
     ABSENT,
     BadRow,
@@ -25,7 +21,9 @@ from generators.contract.intake.values import (
 
 __all__ = [
     "ABSENT",
+    "EMPTY",
     "ENDINGS",
+    "NO_RESPONSE",
     "Answered",
     "BadRow",
     "Conversation",

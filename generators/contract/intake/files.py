@@ -5,6 +5,7 @@ import glob
 import gzip
 import io
 import json
+import logging
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -25,10 +26,12 @@ PACKED = ("", ".gz", ".zst")
 ENDINGS = (*COLUMNS, *(kind + packed for kind in (*JSON, *TABLES) for packed in PACKED))
 SAVED = ("state.json", "dataset_dict.json")  # of a folder that `save_to_disk` wrote
 ABOUT = frozenset({*SAVED, "dataset_info.json", "dataset_infos.json", "manifest.json", "started.json", "config.json"})
+ZSTD = b"\x28\xb5\x2f\xfd"
 SPLITS = {"train", "test", "validation", "valid", "dev", "eval"}
 LISTS = ("data", "rows", "examples", "instances", "items", "records", "train", "results", "samples", "questions")
 BATCH = 256  # rows of a column file in memory at once
 csv.field_size_limit(1 << 30)
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +181,12 @@ def named(row: dict[str, Any], labels: Mapping[str, list[str]]) -> dict[str, Any
 
 
 def _opened(file: Path) -> Any:
-    if file.name.lower().endswith(".gz"):
+    """Open a file; its ending or its first bytes say that it is compressed."""
+    with file.open("rb") as stream:
+        start = stream.read(4)
+    if start[:2] == b"\x1f\x8b" or (file.name.lower().endswith(".gz") and start != ZSTD):
         return gzip.open(file, "rb")
-    if file.name.lower().endswith(".zst"):
+    if start == ZSTD or file.name.lower().endswith(".zst"):
         return io.BufferedReader(pa.CompressedInputStream(pa.OSFile(str(file)), "zstd"))
     return file.open("rb")
 
@@ -287,10 +293,20 @@ def _several(text: str) -> list[Any] | None:
     return values
 
 
+def _split_of(value: Mapping[str, Any], splits: list[str], file: Path) -> list[Any]:
+    """Return the rows of the first split that has any, train before others, and say which ones are left."""
+    read = min(splits, key=lambda name: (not value[name], name != "train"))
+    left = ", ".join(f"{name} ({len(value[name]):,} rows)" for name in splits if name != read)
+    log.warning("%s holds several splits: %s is read and left is %s; give each a file of its own", file, read, left)
+    rows: list[Any] = value[read]
+    return rows
+
+
 def _rows_in(value: Mapping[str, Any], file: Path) -> list[Any] | None:
     """Return the rows that one object holds: a list under a usual name, equally long columns, or rows by id."""
-    if len(splits := [name for name in value if name in SPLITS and isinstance(value[name], list)]) > 1:
-        raise InputError(f"{file} holds several splits ({', '.join(splits)}); give each a file of its own")
+    splits = [name for name in value if name in SPLITS and isinstance(value[name], list)]
+    if len(splits) > 1:
+        return _split_of(value, splits, file)
     for name in LISTS:
         inner = value.get(name)
         if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner):

@@ -1,5 +1,6 @@
 """Rows of Hugging Face datasets: hub names, folders of files, and folders that `save_to_disk` wrote."""
 
+import logging
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 from generators.contract.errors import InputError
 from generators.contract.intake.files import SAVED, named
 from generators.contract.intake.values import plain
+
+log = logging.getLogger(__name__)
 
 
 def read_dataset(
@@ -39,7 +42,13 @@ def read_saved(folder: Path, split: str | None) -> Iterator[dict[str, Any]]:
     except Exception as error:  # a missing or damaged file, or another version's
         raise InputError(f"the dataset {str(folder)!r} cannot be loaded: {error}") from None
     if isinstance(saved, DatasetDict):
-        split = split or ("train" if len(saved) > 1 else next(iter(saved)))
+        if split is None:
+            split = "train" if "train" in saved else next(iter(saved))
+            if left := [f"{name} ({len(saved[name]):,} rows)" for name in saved if name != split]:
+                log.warning(
+                    "%s holds several splits: %s is read and left is %s; name another with prompts.source=dataset "
+                    "prompts.split=NAME", folder, split, ", ".join(left),
+                )  # fmt: skip
         if split not in saved:
             raise InputError(f"the dataset {str(folder)!r} has no split {split!r}; there are {', '.join(saved)}")
         saved = saved[split]

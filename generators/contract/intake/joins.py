@@ -1,4 +1,4 @@
-"""Rows whose parts are in two files: results of a batch and its requests, traces and their prompts."""
+"""Rows whose parts are apart: results of a batch and its requests, traces and their prompts, lines of a session."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -27,6 +27,8 @@ def joined(file: Path, files: Sequence[Path]) -> Iterator[Item]:
     row = first.row
     if isinstance(row, BadRow):
         yield from items
+    elif row.get("type") == "session":
+        yield from _sessions(items)
     elif _is_result(row):
         yield from _with_requests(items, _requests(file, files))
     elif _is_request(row):
@@ -37,6 +39,22 @@ def joined(file: Path, files: Sequence[Path]) -> Iterator[Item]:
         yield from _with_prompts(items, _prompts(file, files))
     else:
         yield from (_logged(item) for item in items)
+
+
+def _sessions(items: Iterator[Item]) -> Iterator[Item]:
+    """Yield sessions of the Session Trace Simple Format: a header line, then a line for each message."""
+    place, header, messages = "", dict[str, Any](), list[Any]()
+    for item in chain(items, [Item("", {"type": "session"})]):
+        if isinstance(item.row, BadRow):
+            yield item
+        elif item.row.get("type") == "session":
+            if header:
+                models = [one.get("model") for one in messages if isinstance(one, Mapping) and one.get("model")]
+                yield Item(place, {"teacher": models[-1] if models else None, **header, "messages": messages})
+            place, messages = item.place, []
+            header = {key: value for key, value in item.row.items() if key not in ("type", "name")}
+        elif item.row.get("type") == "message":
+            messages.append(item.row.get("message"))
 
 
 def _is_result(row: Row) -> bool:
@@ -116,7 +134,8 @@ def _with_requests(items: Iterator[Item], requests: Mapping[str, Row]) -> Iterat
         else:
             reply = _reply(item.row)
             teacher = reply.get("model") or reply.get("modelVersion") or request.get("teacher")
-            yield Item(item.place, {**request, "generations": completions_of(reply), "teacher": teacher})
+            found = completions_of(reply) or _failed(item.row)
+            yield Item(item.place, {**request, "generations": found, "teacher": teacher})
 
 
 def _reply(row: Row) -> Row:
@@ -125,6 +144,19 @@ def _reply(row: Row) -> Row:
     if isinstance(reply, Mapping):
         reply = reply.get("body") or reply.get("message") or reply
     return reply if isinstance(reply, Mapping) else {}
+
+
+def _failed(row: Row) -> list[Any]:
+    """Return the error of a result without a reply, as a completion that has none."""
+    places = [row.get("error"), row.get("result"), row.get("response")]
+    body = places[2].get("body") if isinstance(places[2], Mapping) else None
+    errors = [one.get("error") for one in (*places, body) if isinstance(one, Mapping)]
+    said = next((error for error in (*errors, row.get("error")) if error), None)
+    if said is None and isinstance(places[1], Mapping):
+        said = places[1].get("type")  # canceled, expired
+    if said is None and isinstance(places[2], Mapping) and places[2].get("status_code") not in (None, 200):
+        said = f"status {places[2]['status_code']}"
+    return [{"error": said}] if said else []
 
 
 def completions_of(reply: Row) -> list[Any]:
@@ -151,6 +183,11 @@ def _logged(item: Item) -> Item:
     if isinstance(row.get("request"), Mapping) and isinstance(row.get("response"), Mapping):
         rest = {key: value for key, value in row.items() if key not in ("request", "response")}
         return Item(item.place, {**rest, **_asked(row["request"]), "generations": completions_of(row["response"])})
+    if isinstance(message := row.get("message"), Mapping) and isinstance(
+        row.get("messages"), list
+    ):  # Ollama's /api/chat
+        rest = {key: value for key, value in row.items() if key != "message"}
+        return Item(item.place, {**rest, "generations": [message]})
     reply = row if "choices" in row else row.get("response")
     if isinstance(reply, Mapping) and (found := completions_of(reply)):
         rest = {key: value for key, value in row.items() if key not in ("choices", "response")}

@@ -45,6 +45,7 @@ RESPONSES = (
     "choices", "candidates", "samples", "chosen", "assistant", "gpt", "reply", "trajectory",
 )  # fmt: skip
 NUMBERED = re.compile(r"(?:r1|qwq|deepseek|model)?_?(?:solution|response|generation|completion|output)_?\d+")
+ANSWERS = ("answer", "solution", "final_answer")
 SPOKEN = ("answer", "solution", "final", "final_answer", "content")  # a completion where nothing else is one
 REFERENCES = (
     "reference", "gold", "gold_answer", "reference_answer", "expected_answer", "ground_truth", "groundtruth",
@@ -53,8 +54,12 @@ REFERENCES = (
     "solution",
 )  # fmt: skip
 FINISHES = ("finish_reason", "finish_reasons", "stop_reason", "done_reason")
-COMPLETE = ("is_reasoning_complete", "is_complete")
+COMPLETE = ("is_reasoning_complete", "is_complete", "is_finished", "finished", "completed", "done")
+TRUNCATED = ("truncated", "is_truncated", "was_truncated", "cut_off")
+LEFT_OUT = ("tools", "functions", "images", "image", "videos", "audios")  # columns that change what a row means
+SWITCHES = {"on", "off", "yes", "no", "true", "false", "low", "medium", "high", "none"}  # values that are no reasoning
 VERDICTS = ("correctness_math_verify", "correctness_llama", "correctness", "is_correct", "correct", "deepseek_grade")
+TEACHERS = ("teacher", "model", "model_name", "generation_model", "generator")
 SOURCES = ("source", "data_source", "problem_source")
 NAMES = (  # (name, columns that tell it)
     ("OpenR1-Math", ("generations", "is_reasoning_complete")),
@@ -91,8 +96,11 @@ class Shape:
     """The columns of a file's rows by their use; None: no column has it.
 
     questions: their texts are joined. responses: columns of completions, each of which may hold several. spoken: the
-    column of a lone answer, too short for a completion. lone_close: other rows hold a `</think>` without an opening
-    mark, so that a row without one was cut.
+    column of a lone answer, too short for a completion. history: earlier turns of a question. left_out: columns of
+    tools or images, which are not read. columns: all that the first rows have.
+
+    lone_close: a share of the rows holds a `</think>` without an opening mark, so that a row without one was cut.
+    lone_marks: such a mark ends thinking; not where only a row here and there has one.
     """
 
     name: str
@@ -109,17 +117,39 @@ class Shape:
     teacher: str | None = None
     finish_reason: str | None = None
     complete: str | None = None
+    truncated: str | None = None
+    history: str | None = None
+    left_out: tuple[str, ...] = ()
     verdicts: tuple[str, ...] = ()
     spoken: str | None = None
+    columns: tuple[str, ...] = ()
     lone_close: bool = False
+    lone_marks: bool = True
 
     def __str__(self) -> str:
         uses = []
         for each in fields(self):
             value = getattr(self, each.name)
-            if value and each.name not in ("name", "lone_close", "spoken"):
-                uses.append(f"{each.name} = {value if isinstance(value, str) else ' + '.join(value)}")
+            if value and each.name not in ("name", "columns", "lone_close", "lone_marks", "spoken"):
+                use = each.name.replace("_", " ") if each.name == "left_out" else each.name
+                uses.append(f"{use} = {value if isinstance(value, str) else ' + '.join(value)}")
         return f"{self.name} ({', '.join(uses) or 'no column is known'})"
+
+    def how_to_answer(self) -> str:
+        """Return the sentence that no completion is found, with the key to set and the likeliest value."""
+        if self.name == "batch requests":
+            return (
+                "it holds the requests of a batch alone, without their results; name both files: set prompts.path = "
+                '["requests.jsonl", "results.jsonl"]'
+            )
+        taken = {*self.questions, self.messages, self.system, self.domain, self.source, self.license, self.teacher}
+        free = (
+            name for name in self.columns if name not in {*taken, self.verifier, self.finish_reason, *self.left_out}
+        )
+        reference = self.reference if isinstance(self.reference, str) else None
+        likely = self.spoken or (reference if reference in ANSWERS else None) or next(free, "response")
+        there = ", ".join(map(repr, self.columns)) or "none"
+        return f'no column of a completion is known; there are {there}; set generate.options.response = "{likely}"'
 
     def using(self, **named: Any) -> "Shape":
         """Return the shape with the columns that the settings name; None leaves a column as it was recognized."""
@@ -142,18 +172,21 @@ def recognize(rows: Sequence[Mapping[str, Any]]) -> Shape:
         domain=_first(names, ("domain",)),
         verifier=_first(names, ("verifier",)),
         license=_first(names, ("license",)),
-        teacher=_first(names, ("teacher",)),
+        teacher=_first(names, TEACHERS),
         source=_first(names, SOURCES),
         finish_reason=_first(names, FINISHES),
         complete=_first(names, COMPLETE),
+        truncated=_first(names, TRUNCATED),
+        history=_filled(names, rows, ("history",)),
+        left_out=tuple(name for one in LEFT_OUT if (name := _filled(names, rows, (one,)))),
+        columns=tuple(dict.fromkeys(name for row in rows for name in row)),
         verdicts=tuple(names[name] for name in VERDICTS if name in names),
         messages=_chat(names, rows),
     )
     shape = replace(shape, questions=_questions(names, shape))
     shape = _with_completions(shape, names, rows)
     taken = {*shape.questions, *shape.responses, shape.reasoning}
-    shape = replace(shape, reference=_reference(names, rows, taken))
-    return replace(shape, lone_close=any(_lone(text) for text in _texts(shape, rows)))
+    return replace(shape, reference=_reference(names, rows, taken))
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -172,6 +205,12 @@ def _name(names: Mapping[str, str]) -> str:
 
 def _first(names: Mapping[str, str], wanted: Iterable[str]) -> str | None:
     return next((names[name] for name in wanted if name in names), None)
+
+
+def _filled(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]], wanted: Iterable[str]) -> str | None:
+    """Return the first of the columns in which some row holds more than an empty list or text."""
+    name = _first(names, wanted)
+    return name if name and any(row.get(name) not in (None, [], {}, "", "[]") for row in rows) else None
 
 
 def _chat(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str | None:
@@ -219,7 +258,10 @@ def _chars(rows: Sequence[Mapping[str, Any]], column: str) -> int:
 def _is_text(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
     """Return whether a column holds texts or parts, not a switch such as on and off."""
     values = [row.get(column) for row in rows if row.get(column) is not None]
-    return any(isinstance(value, list | dict) or (isinstance(value, str) and len(value) > 3) for value in values)
+    return any(
+        isinstance(value, list | dict) or (isinstance(value, str) and value.strip().lower() not in {*SWITCHES, ""})
+        for value in values
+    )
 
 
 def _is_completion(rows: Sequence[Mapping[str, Any]], column: str, shape: Shape) -> bool:
@@ -248,17 +290,3 @@ def _reference(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]], take
 def _ends_in_answer(value: Any) -> bool:
     """Return whether a solution is a short answer, or marks one."""
     return not isinstance(value, str) or len(value) <= SHORT_CHARS or "\\boxed" in value or "####" in value
-
-
-def _lone(text: str) -> bool:
-    """Return whether a text closes thinking that it did not open."""
-    return "</think>" in text and "<think" not in text
-
-
-def _texts(shape: Shape, rows: Sequence[Mapping[str, Any]]) -> Iterable[str]:
-    """Yield the texts in which a row's completion may stand."""
-    for row in rows:
-        chat: Any = row.get(shape.messages) if shape.messages else None
-        last = chat[-1] if is_chat(chat) else {}
-        for value in (*(row.get(name) for name in shape.responses), last.get("content"), last.get("value")):
-            yield from (text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str))

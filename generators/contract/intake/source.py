@@ -1,12 +1,13 @@
 """The intake: rows of any source, each with the shape of its file."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import chain, islice
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from generators.contract.intake.files import SAVED, Item, files_of
 from generators.contract.intake.joins import joined
+from generators.contract.intake.lone_marks import LoneMarks
 from generators.contract.intake.shapes import PROBED, Shape, recognize
 from generators.contract.intake.values import BadRow
 
@@ -32,9 +33,14 @@ def read_rows(path: str | Path | Iterable[str | Path], limit: int | None = None)
 
 
 def shape_rows(items: Iterable[Item]) -> Iterator[Shaped]:
-    """Yield rows of one origin with their shape."""
+    """Yield rows of one origin with their shape; what lone closing marks mean is told by the rows up to each one."""
     items = iter(items)
-    first = list(islice(items, PROBED))
-    shape = recognize([item.row for item in first if not isinstance(item.row, BadRow)])
-    for item in chain(first, items):
-        yield Shaped(item.place, item.row if isinstance(item.row, BadRow) else dict(item.row), shape)
+    batch = list(islice(items, PROBED))
+    shape = recognize([item.row for item in batch if not isinstance(item.row, BadRow)])
+    marks = LoneMarks()
+    while batch:
+        marks.count([item.row for item in batch if not isinstance(item.row, BadRow)])
+        shape = replace(shape, lone_close=marks.close, lone_marks=marks.end_thinking)
+        for item in batch:
+            yield Shaped(item.place, item.row if isinstance(item.row, BadRow) else dict(item.row), shape)
+        batch = list(islice(items, PROBED))

@@ -49,6 +49,21 @@ def lookup(row: Mapping[str, Any], column: str) -> Any:
     return lookup(inner, rest) if rest and isinstance(inner, Mapping) else ABSENT
 
 
+def value_at(row: Mapping[str, Any], name: str | None) -> Any:
+    """Return the value of a column; None where no column has this use, or the row lacks it."""
+    value = lookup(row, name) if name else None
+    return None if value is ABSENT else value
+
+
+def flag_of(value: Any) -> bool | None:
+    """Return a value that says yes or no, also as a word or number; None for any other."""
+    if isinstance(value, str):
+        return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}.get(
+            value.strip().lower()
+        )
+    return bool(value) if isinstance(value, bool | int) and value in (0, 1) else None
+
+
 def column(row: Mapping[str, Any], named: str | None, usual: str, place: str) -> Any:
     """Return the value of the column that the settings name, else of the `usual` one.
 
