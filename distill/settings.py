@@ -81,6 +81,20 @@ class ScoreConfig(Config):
             )
 
 
+class LoraSettings(Config):
+    """Settings of low-rank adapters, which are trained in place of the weights."""
+
+    rank: int = Field(16, ge=1, description="rank of the adapters")
+    alpha: float = Field(32.0, gt=0.0, description="the adapters' product is scaled by alpha / rank")
+    dropout: float = Field(0.0, ge=0.0, lt=1.0, description="dropout before the adapters")
+    targets: str | tuple[str, ...] = Field(
+        "all-linear", description='layers with adapters: "all-linear" (all but the head), names, or a pattern'
+    )
+    quantize: Literal["none", "nf4"] = Field(
+        "none", description="nf4: the frozen weights in 4 bits (QLoRA), which needs bitsandbytes"
+    )
+
+
 class TrainConfig(Config):
     """Settings of `train`: full fine-tuning on `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`."""
 
@@ -96,6 +110,11 @@ class TrainConfig(Config):
         description="divergence of the soft labels' term; span_kl, gold and uld allow a teacher with another tokenizer",
     )
     beta: float = Field(0.5, gt=0.0, lt=1.0, description="the teacher's share of the mixture in jsd, skew_kl, gold")
+
+    lora: LoraSettings | None = Field(None, description="train low-rank adapters in place of the weights")
+    freeze: tuple[str, ...] = Field(
+        (), description='weights to leave as they are, by name: "model.embed_tokens.*", "model.layers.0.*"'
+    )
 
     tokens: int | None = Field(None, ge=1, description="stop after this many tokens of prompts and completions")
     epochs: int | None = Field(None, ge=1, description="passes over the corpus; 2 if `tokens` is not set either")
@@ -147,6 +166,8 @@ class TrainConfig(Config):
             raise ValueError(
                 f"soft_targets is {self.soft_targets} and teacher is {self.teacher}; online, and only it, needs one"
             )
+        if self.lora and self.freeze:
+            raise ValueError(f"lora and freeze = {list(self.freeze)} are both set; adapters leave all weights frozen")
         if self.divergence in get_args(SpanDivergence) and self.soft_targets != "online":
             raise ValueError(
                 f"divergence is {self.divergence} and soft_targets is {self.soft_targets}; a teacher of another "

@@ -40,6 +40,7 @@ from distill.models.loading import (
 )
 from distill.settings import TrainConfig
 from distill.soft_targets.store import TargetStore, target_key
+from distill.training.adapters import four_bits, freeze, merged, save_adapter, with_adapters
 from distill.training.checkpoint import (
     Weights,
     drop_checkpoint,
@@ -93,17 +94,43 @@ def train(
         if paired_corpus
         else open_teacher(config, tokenizer, targets, device, [*examples, *held_out], flat=is_flat)
     )
-    student = load_model(config.student, torch.float32, device, flat=is_flat).train()
+    student, adapted = open_student(config, device, flat=is_flat)
     trainer = Trainer(config, student, teacher_of, vocab_size, padding_id(tokenizer, rows))
     trainer.prepare()
     tokens, seconds = fit(trainer, examples, held_out, out, runtime.progress)
-    if trainer.masters:
-        trainer.masters.restore(stored_dtype(config.student))
-    save_model(student.to(stored_dtype(config.student)), tokenizer, out / "model", card(config, tokens))
+    save_student(trainer, adapted, tokenizer, out, tokens)
     drop_checkpoint(out)
     rows_in = len(examples) + sum(dropped.values())
     notes = {"tokens_per_second": round(tokens / seconds), "device": str(device)} if seconds else {}
     return StageCounts(rows_in, len(examples), dict(sorted(dropped.items())), tokens, notes)
+
+
+def open_student(config: TrainConfig, device: torch.device, *, flat: bool) -> tuple[Any, Any]:
+    """Return the student, and peft's model around it if adapters are trained."""
+    if config.lora is None:
+        student = load_model(config.student, torch.float32, device, flat=flat)
+        freeze(student, config.freeze)
+        return student.train(), None
+    quantization = four_bits() if config.lora.quantize == "nf4" else None
+    dtype = pick_dtype(config.dtype, device) if device.type == "cuda" else torch.float32
+    student = load_model(config.student, dtype, device, flat=flat, quantization=quantization)
+    return student.train(), with_adapters(student, config.lora, config.student)
+
+
+def save_student(trainer: Trainer, adapted: Any, tokenizer: Any, out: Path, tokens: int) -> None:
+    """Write `out/model`, and adapters in peft's form to `out/adapter` if they were trained."""
+    config = trainer.config
+    dtype = stored_dtype(config.student)
+    if adapted is not None:
+        if trainer.masters:
+            trainer.masters.unround()
+        save_adapter(adapted, out / "adapter")
+        student = merged(config.student, out / "adapter", dtype)
+    else:
+        if trainer.masters:
+            trainer.masters.restore(dtype)
+        student = trainer.model.to(dtype)
+    save_model(student, tokenizer, out / "model", card(config, tokens))
 
 
 def open_teacher(

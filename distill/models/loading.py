@@ -47,13 +47,18 @@ def architecture(name: str) -> Any:
     return AutoConfig.from_pretrained(model_path(name)).get_text_config()
 
 
-def load_model(name: str, dtype: torch.dtype, device: torch.device, *, flat: bool = False) -> Any:
+def load_model(
+    name: str, dtype: torch.dtype, device: torch.device, *, flat: bool = False, quantization: Any = None
+) -> Any:
     """Load a causal language model without dropout; an unsupported form of head is a ValueError.
 
     flat: attention that stays within the documents of flat rows, where the model has no other kind of it.
+    quantization: transformers' configuration of weights in fewer bits.
     """
     own = flat and varlen.unsupported(architecture(name)) is None
-    more = {"attn_implementation": varlen.NAME} if own else {}
+    more: dict[str, Any] = {"attn_implementation": varlen.NAME} if own else {}
+    if quantization is not None:
+        more |= {"quantization_config": quantization, "device_map": {"": device}}
     model: Any = AutoModelForCausalLM.from_pretrained(model_path(name), dtype=dtype, **more)
     model.to(device)
     check_head(model, name)

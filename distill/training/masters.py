@@ -21,7 +21,8 @@ class Masters:
         for name, weight in model.named_parameters():
             if weight.requires_grad:
                 self.of[name] = weight.detach().clone().float()
-            weight.data = weight.data.bfloat16()
+            if weight.is_floating_point():  # weights in 4 bits stay as they are
+                weight.data = weight.data.bfloat16()
         self.weights = {name: weight for name, weight in model.named_parameters() if name in self.of}
         for name, weight in self.weights.items():
             weight.register_post_accumulate_grad_hook(self._collector(self.of[name]))
@@ -57,6 +58,11 @@ class Masters:
         for name, master in self.of.items():
             master.copy_(saved[name])
         self.publish()
+
+    def unround(self) -> None:
+        """Give the trained weights their masters, for saving them alone."""
+        for name, weight in self.weights.items():
+            weight.data = self.of[name]
 
     @torch.no_grad()
     def restore(self, dtype: torch.dtype) -> None:

@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -145,3 +146,23 @@ def on_ranks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[],
         return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(2)]
 
     return run
+
+
+@pytest.fixture
+def dying_bar() -> Callable[[int], Any]:
+    """Return a progress bar whose n-th update is a Ctrl-C."""
+
+    class DyingBar:
+        def __init__(self, updates: int) -> None:
+            self.updates = updates
+
+        def update(self, n: int = 1, /) -> None:
+            self.updates -= 1
+            if not self.updates:
+                raise KeyboardInterrupt
+
+        @contextmanager
+        def __call__(self, unit: str, total: int, done: int = 0) -> Iterator[Any]:
+            yield self
+
+    return DyingBar
