@@ -2,7 +2,8 @@
 
 `train.parquet` and `validation.parquet` hold `messages` with the reasoning inside `<think>...</think>`, like
 DeepSeek-R1's 600k reasoning and 200k other rows (arXiv 2501.12948, section 2.3.3). The split is by prompt, so that no
-question is on both sides. `README.md` is the dataset card.
+question is on both sides; other rows follow the questions that theirs are like (repeated_rows.py). `README.md` is the
+dataset card.
 """
 
 import hashlib
@@ -77,7 +78,9 @@ def corpus(
     with runtime.progress("rows", len(taken)) as bar:
         reasoning = _as_corpus(taken, config)
         bar.update(len(taken))
-    others = read_other_rows(config.other, evaluation, config.near_duplicate_threshold)
+    others = read_other_rows(
+        config.other, evaluation, reasoning, config.near_duplicate_threshold, lambda asked: split_of(asked, config)
+    )
     everything = pl.concat([reasoning, frame((_other_row(row, config) for row in others.rows), CORPUS)])
     if not (everything["split"] == "train").any():
         raise NothingKept(no_training_row(traces, len(everything), selected))
@@ -91,8 +94,7 @@ def corpus(
     rows_in = len(kept) + others.rows_in
     tokens = int(everything["completion_tokens"].sum() or 0)
     notes: dict[str, Any] = {"splits": _counts(everything, "split")}
-    if others.first_fault:
-        notes["first_unreadable"] = others.first_fault
+    notes |= {f"first_{reason}": sentence for reason, sentence in others.first.items()}
     return StageCounts(rows_in, len(everything), dropped, tokens, notes)
 
 
@@ -163,7 +165,6 @@ def _other_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
         **row,
         "messages": [*before, {"role": "assistant", "content": content}],
         "chat_template_kwargs": row["chat_template_kwargs"] or switches,
-        "split": split_of(row["prompt_id"], config),
     }
 
 

@@ -10,7 +10,8 @@ from datasets import load_dataset
 from generators.contract.errors import NothingKept
 from generators.contract.files import frame, write_frame
 from generators.contract.records import CORPUS, PROMPT, SELECTED
-from pipelines.stages.corpus import CorpusConfig, OtherRows, corpus
+from pipelines.stages.corpus import CorpusConfig, corpus
+from pipelines.stages.other_rows import OtherRows
 
 PROMPTS = 40
 
@@ -145,7 +146,7 @@ def test_other_rows_lose_the_evaluation_s_questions_and_duplicates(tmp_path: Pat
     )
     found = inputs(tmp_path)
     counts = corpus(*found, tmp_path, CorpusConfig(other=(other,)), evaluation=tmp_path / "eval_prompts.parquet")
-    reasons = {"exact_duplicate": 1, "in_evaluation_set": 2, "near_duplicate": 1, "no_assistant_turn": 1}
+    reasons = {"exact_duplicate": 1, "in_evaluation_set": 2, "near_duplicate": 1, "empty": 1}
     assert counts.dropped == reasons and counts.rows_in == counts.rows_kept + 5
     assert corpus(*found, tmp_path / "b", CorpusConfig(other=(other,))).dropped.get("in_evaluation_set") is None
 
