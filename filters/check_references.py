@@ -8,7 +8,6 @@ that the verifier wants and that is wrong, such as a program that does nothing; 
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from filters.grade import CHUNK_ROWS, MISSING, Row, check_out, read_rows, value_at
-from filters.text.short_answer import unwrapped
+from filters.placeholders import is_placeholder
 from filters.verification.pool import Pool, Task
 from filters.verification.verdicts import Item, Verdict, check_options, verifier_hook
 from generators.contract.errors import InputError
@@ -36,17 +35,9 @@ KINDS = (
     "slow",
     "multi-valued",
 )  # the last is not a fault: as many answers are then required
-UNREADABLE = {"empty", "unparsable", "refused", "vacuous"}  # kinds with which no sample can be accepted, or each one is
+# Kinds with which no sample can be accepted, each one is, or the reference is read otherwise than it was meant.
+UNREADABLE = {"empty", "mangled", "unparsable", "refused", "vacuous"}
 PROBE = "\\boxed{987654321}"  # an answer that no reference has
-PLACEHOLDER = re.compile(
-    r"\W*(?:(?:see|refer to|cf\.?)\s+(?:the\s+)?(?:\w+\s+)?"
-    r"(?:solutions?|answers?|explanations?|proofs?|above|below|figures?|attach\w*|images?|texts?|diagrams?)"
-    r"|(?:solution|answer|proof)s?\s+(?:is\s+|are\s+)?"
-    r"(?:omitted|required|not (?:given|provided|available)|above|below|attached|in the (?:text|book))"
-    r"|(?:answers?|results?)\s+(?:(?:may|will|can)\s+vary|var(?:y|ies))|proofs?|n/a|tbd|todo|to be (?:determined|added)"
-    r"|not (?:given|provided|available|applicable)|详?见(?:解析|解答|答案|图|上|下)\w*|略)\W*",
-    re.IGNORECASE,
-)
 
 
 class Defect(NamedTuple):
@@ -62,15 +53,16 @@ class ReferenceSummary:
 
     rows: int = 0
     faulty: int = 0  # with a defect other than several values
-    unreadable: int = 0  # whose verifier accepts no sample by it, or every one
+    unreadable: int = 0  # with a defect in UNREADABLE
     unverified: int = 0  # without a verifier
     reasons: Counter[str] = field(default_factory=Counter)  # of the unreadable ones
     by_verifier: dict[str, Counter[str]] = field(default_factory=dict)
 
     def table(self) -> Table:
-        """Return a table with one line per verifier."""
-        table = Table("verifier", box=None)
-        for heading in ("references", "fine", *KINDS):
+        """Return a table with one line per verifier, which fits into 80 columns."""
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+        table.add_column("verifier", overflow="fold", min_width=len("verifier"))
+        for heading in ("all", "fine", *KINDS):
             table.add_column(heading, justify="right", no_wrap=True)
         for name, found in sorted(self.by_verifier.items()):
             table.add_row(name, *(str(found[kind]) for kind in ("references", "fine", *KINDS)))
@@ -164,7 +156,7 @@ def text_of(value: Any) -> str:
 
 def tasks_of(name: str, reference: str, row: Row, options: Mapping[str, Any]) -> list[Task]:
     """Return the questions to the verifier: another answer first, then the reference itself if it is an answer."""
-    messages = row.get("messages") or ()
+    messages = messages_of(row)
     if not reference.strip():
         return [(name, Item(PROBE, None, messages=messages, options=options))]
     other = hook(name, "wrong_answer", lambda reference: PROBE)(reference)
@@ -173,6 +165,14 @@ def tasks_of(name: str, reference: str, row: Row, options: Mapping[str, Any]) ->
     if own is None:
         return tasks
     return [*tasks, (name, Item(own, reference, messages=messages, bare=True, options=options))]
+
+
+def messages_of(row: Row) -> Sequence[Mapping[str, str]]:
+    """Return a row's prompt, in which some verifiers look for options; its question alone if it has no messages."""
+    if row.get("messages"):
+        return list(row["messages"])
+    question = row.get("question")
+    return [{"role": "user", "content": question}] if isinstance(question, str) else []
 
 
 def itself(reference: str) -> str | None:
@@ -196,11 +196,12 @@ def defects_in(name: str, reference: str, verdicts: Sequence[Verdict]) -> list[D
     probe, *own = verdicts
     if not reference.strip():  # some verifiers judge without one
         return [Defect("empty", probe.reason)] if probe.status == "error" else []
+    if is_placeholder(reference):
+        return [Defect("empty", "it says where the answer is, or that there is none, and is no answer")]
     defects = [Defect(*found) for found in hook(name, "reference_defects", lambda reference: ())(reference)]
-    if PLACEHOLDER.fullmatch(unwrapped(reference)):
-        return [*defects, Defect("empty", "it says where the answer is, or that there is none, and is no answer")]
     if probe.status == "error":
-        return [*defects, Defect("unparsable", probe.reason)]
+        kind = "vacuous" if "computes nothing" in probe.reason else "unparsable"  # so `code_tests` says
+        return [*defects, Defect(kind, probe.reason)]
     if "timeout" in (verdict.status for verdict in verdicts):
         return [*defects, Defect("slow", next(v.reason for v in verdicts if v.status == "timeout"))]
     if probe.status == "correct" and verifier_hook(name, "wrong_answer"):
@@ -231,8 +232,9 @@ def count(summary: ReferenceSummary, name: str, defects: Sequence[Defect]) -> No
         return
     found = summary.by_verifier.setdefault(name, Counter())
     kinds = {defect.kind for defect in defects}
-    found.update(["references", *kinds] if kinds else ["references", "fine"])
-    summary.faulty += bool(kinds - {"multi-valued"})
+    faulty = bool(kinds - {"multi-valued"})
+    found.update(["references", *kinds] if faulty else ["references", "fine", *kinds])
+    summary.faulty += faulty
     if why := next((defect for defect in defects if defect.kind in UNREADABLE), None):
         summary.unreadable += 1
         summary.reasons[f"{why.kind}: {why.reason}"] += 1

@@ -1,11 +1,12 @@
 """Selection of the traces to train on: every trace stays in the file, with the first reason to drop it, if any.
 
 The reasons, in order of precedence: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error, empty,
-unverified, stray_marks, short_reasoning, long_completion, the reasons of text/readability.py, exact_duplicate,
+wrong_in_file, unverified, stray_marks, short_reasoning, long_completion, the reasons of text/readability.py, exact_duplicate,
 near_duplicate, same_path, over_cap. The last four compare the remaining samples of a prompt with each other, in the
 order of the sample index.
 """
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
@@ -18,10 +19,12 @@ from pydantic import Field
 from filters.text.dedupe import exact_duplicates, near_duplicates
 from filters.text.readability import ReadabilityConfig, unreadable
 from filters.text.solution_signature import Signatures
+from filters.verification.reasons import listed
 from generators.contract.config import Config
 from generators.contract.errors import InputError, NothingKept
 from generators.contract.files import replace_durably, scan_rows
-from generators.contract.records import SELECTED, TRACE
+from generators.contract.intake import file_says
+from generators.contract.records import IMPORTED, SELECTED, TRACE
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, counts_by_reason
 
 READ_ROWS = 4000  # texts held in memory at a time
@@ -62,7 +65,7 @@ def select(
     A trace without a verdict whose prompt has a verifier raises InputError. NothingKept is raised, after the file is
     written, if no trace is kept; it names the most frequent reasons.
     """
-    rows = scan_rows(traces, TRACE).select(facts()).collect()
+    rows = scan_rows(traces, IMPORTED).select(facts()).collect()
     judged = pl.read_parquet(verdicts).drop("seconds").rename({"reason": "verdict_reason"})
     rows = rows.join(judged, on="trace_id", how="left", maintain_order="left").with_row_index("row")
     check_verdicts(rows, verdicts, prompts)
@@ -105,10 +108,16 @@ def facts() -> list[pl.Expr]:
     return [
         pl.col("trace_id", "prompt_id", "sample_index", "finish_reason", "completion_tokens"),
         pl.col("fault").is_not_null().alias("faulty"),
+        pl.col("file_verdicts").map_elements(called_wrong, pl.Boolean).fill_null(value=False).alias("called_wrong"),
         pl.col("answer").fill_null("").str.strip_chars().eq("").alias("blank"),
         pl.col("reasoning").fill_null("").str.strip_chars().eq("").alias("unreasoned"),
         (share * pl.col("completion_tokens")).alias("reasoning_tokens"),
     ]
+
+
+def called_wrong(verdicts: str) -> bool:
+    """Return whether the imported file calls a trace wrong, by the JSON of its verdicts."""
+    return file_says(json.loads(verdicts)) is False
 
 
 def check_verdicts(rows: pl.DataFrame, verdicts: Path, prompts: Path) -> None:
@@ -136,6 +145,7 @@ def own_reason(config: SelectConfig) -> pl.Expr:
         *((name, status == name) for name in ("wrong", "unparseable", "timeout")),
         ("verifier_error", status == "error"),
         ("empty", pl.col("blank")),
+        ("wrong_in_file", status.is_null() & pl.col("called_wrong")),
         ("unverified", status.is_null() & (not config.keep_unverified)),
         ("stray_marks", pl.col("faulty")),
     ]
@@ -226,9 +236,8 @@ def nothing_kept(rows: pl.DataFrame, path: Path) -> str:
         return f"select has no traces to choose from; {path} is empty"
     dropped = Counter(rows["drop_reason"].to_list()).most_common()
     refused = rows.filter(pl.col("status") != "correct")["verdict_reason"].drop_nulls()
-    said = Counter(refused.to_list()).most_common(SHOWN_REASONS)
+    most = listed(Counter(refused.to_list()), SHOWN_REASONS, REASON_CHARS)
     counts = ", ".join(f"{n:,} {reason}" for reason, n in dropped)
-    most = "; ".join(f"{reason[:REASON_CHARS]!r} ({n:,})" for reason, n in said)
     return (
         f"select kept none of {rows.height:,} traces: {counts}."
         + (f" The verifiers' most frequent reasons: {most}." if most else "")

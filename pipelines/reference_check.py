@@ -1,6 +1,5 @@
 """The check of references before sampling: a run whose references no verifier can read would sample for nothing."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -86,5 +85,6 @@ def verified_prompts(prompts: Path, default_verifier: str | None) -> pl.DataFram
 
 def reasons_of(summary: "ReferenceSummary") -> str:
     """Return the most frequent reasons with their counts."""
-    frequent: Mapping[str, int] = dict(summary.reasons.most_common(SHOWN_REASONS))
-    return "; ".join(f"{reason[:REASON_CHARS]} ({count})" for reason, count in frequent.items())
+    from filters.verification.reasons import listed
+
+    return listed(summary.reasons, SHOWN_REASONS, REASON_CHARS)

@@ -21,6 +21,7 @@ DAMAGE = {
         "\t(?:ext|imes|an|heta)|\x0crac|\x08eta|\r(?:ight|ho)"
     ): "holds control characters that were LaTeX commands",
 }
+NO_VALUE = re.compile(r"[\W_]*(?:\\(?:text|mathrm)\W*)?(?:none|null|nil|nan|<na>|nat)[\W_]*", re.IGNORECASE)
 PAIRS = {")": "([", "]": "[(", "}": "{"}
 BRACKET = re.compile(r"\\[{}]|[()\[\]{}]")
 DOLLAR = re.compile(r"(?<!\\)\$")
@@ -28,6 +29,9 @@ DOLLAR = re.compile(r"(?<!\\)\$")
 
 def defects(reference: str) -> Iterator[tuple[str, str]]:
     """Yield (kind, what is wrong) for a bare reference answer; kinds as in filters.check_references."""
+    if NO_VALUE.fullmatch(reference):
+        yield "empty", "it is a word of programs for no value"
+        return
     for pattern, what in DAMAGE.items():
         if pattern.search(reference):
             yield "mangled", f"it {what}"

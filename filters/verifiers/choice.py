@@ -20,6 +20,8 @@ from filters.verification.verdicts import Item, Judgement, broken, correct, unpa
 
 OPTION = re.compile(r"^[ \t*-]*(?:\(([A-J])\)|([A-J])[.):])[ \t*]*(\S.*)$", re.M)
 NEEDS_REFERENCE = True  # imported rows without one have no verifier
+INLINE = re.compile(r"(?<![\w.(])(?:\(([A-J])\)|([A-J])[.)])(?=\s*\S)")
+LEAST_INLINE = 3  # options in running text; fewer may be the parts of a figure
 LATER_CHARS = 1500  # searched behind a box for another choice
 LETTER_SET = re.compile(r"\s*\{[A-J,;\s]+\}\s*")
 
@@ -128,7 +130,22 @@ def known_letters(options: Mapping[str, str], choice: Choice) -> frozenset[str]:
 def prompt_options(item: Item) -> dict[str, str]:
     """Return value -> letter from the last message of the prompt."""
     text = item.messages[-1]["content"] if item.messages else ""
-    return {value_of(value): bracketed or plain for bracketed, plain, value in OPTION.findall(text)}
+    listed = {value_of(value): bracketed or plain for bracketed, plain, value in OPTION.findall(text)}
+    return listed if len(listed) > 1 else inline_options(text) or listed
+
+
+def inline_options(text: str) -> dict[str, str]:
+    """Return value -> letter of options in running text, "(A) 1 (B) 2 (C) 3": the last run from A, of three or more."""
+    run: list[re.Match[str]] = []
+    for mark in INLINE.finditer(text):
+        letter = mark[1] or mark[2]
+        if letter == "A":
+            run = [mark]
+        elif run and letter == chr(ord("A") + len(run)):
+            run.append(mark)
+    ends = [mark.start() for mark in run[1:]] + [len(text)]
+    values = [text[mark.end() : end].strip().partition("\n")[0] for mark, end in zip(run, ends, strict=False)]
+    return lettered([value.strip(" ,;") for value in values]) if len(run) >= LEAST_INLINE else {}
 
 
 def lettered(values: list[str]) -> dict[str, str]:

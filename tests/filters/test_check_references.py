@@ -1,11 +1,13 @@
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from rich.console import Console
 
-from filters.check_references import check_references
+from filters.check_references import KINDS, check_references
 from filters.verifiers import logic
 
 REFERENCES = {
@@ -86,6 +88,19 @@ BY_VERIFIER = [  # verifier, reference, kind of its first defect
     ("math_answer", "Answers may vary", ["empty"]),
     ("math_answer", "N/A", ["empty"]),
     ("math_answer", "1/10", []),
+    ("math_answer", "None", ["empty"]),
+    ("math_answer", "null", ["empty"]),
+    ("math_answer", "NaN", ["empty"]),
+    ("math_answer", "Proved.", ["empty"]),
+    ("math_answer", "参见答案", ["empty"]),
+    ("math_answer", "证明见解析", ["empty"]),
+    ("math_answer", "略", ["empty"]),
+    ("math_answer", "[image]", ["empty"]),
+    ("math_answer", "None of these", []),
+    ("math_answer", "无解", []),
+    ("math_answer", "AC", []),
+    ("math_answer", "x=2,3", ["multi-valued"]),
+    ("exact", "None", []),
     ("exact", "see above", ["empty"]),
     ("exact", "the sea", []),
     ("judge", "proof omitted", ["empty"]),
@@ -112,7 +127,6 @@ BY_VERIFIER = [  # verifier, reference, kind of its first defect
     ("code_tests", mbpp("def test_it():\n    pass"), ["unparsable"]),
     ("code_tests", mbpp("import no_such_package", "assert f(1) == 2"), ["unparsable"]),
     ("code_tests", mbpp("f(1)"), ["unparsable"]),
-    ("code_tests", mbpp("assert f(1) or True"), ["vacuous"]),
     ("code_tests", json.dumps({"fn_name": "f", "inputs": [[1]], "outputs": [2]}), []),
     ("code_tests", json.dumps({"inputs": ["1"], "outputs": ["2"]}), []),
 ]
@@ -124,15 +138,41 @@ def test_defects_of_each_verifiers_references(tmp_path: Path) -> None:
     found = defects(tmp_path / "out.jsonl")
     seen = [(name, text, found.get(place, [])[:1]) for place, (name, text, _) in enumerate(BY_VERIFIER, 1)]
     assert seen == BY_VERIFIER
-    unread = sum(bool({"empty", "unparsable", "vacuous"} & set(kinds)) for kinds in found.values())
+    unread = sum(bool({"empty", "mangled", "unparsable", "vacuous"} & set(kinds)) for kinds in found.values())
     assert summary.unreadable == summary.reasons.total() == unread > 10
 
 
+def test_tests_that_every_program_passes_are_found(tmp_path: Path) -> None:
+    skipped = mbpp("import pytest", "@pytest.mark.skip\ndef test_f():\n    assert f(1) == 2")
+    tests = [mbpp("assert f(1) or True"), skipped]
+    file = write(tmp_path / "in.jsonl", [{"verifier": "code_tests", "reference": text} for text in tests])
+    summary = check_references(file, tmp_path / "out.jsonl", workers=1)
+    assert (summary.faulty, summary.unreadable) == (2, 2)
+
+
 def test_the_letters_of_a_reference_are_compared_with_the_options_of_its_prompt(tmp_path: Path) -> None:
-    messages = [{"role": "user", "content": "Which?\nA. 1\nB. 2\nC. 3"}]
-    rows = [{"verifier": "choice", "reference": letter, "messages": messages} for letter in "CE"]
-    check_references(write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl", workers=1)
-    assert defects(tmp_path / "out.jsonl") == {2: ["unparsable"]}
+    questions = ["Which?\nA. 1\nB. 2\nC. 3", "Which is right? (A) 1 (B) 2 (C) 3", "Which?\nA) 1, B) 2, C) 3"]
+    rows = [{"question": text, "reference": letter} for text in questions for letter in ("C", "E", "3", "Z")]
+    rows += [{"messages": [{"role": "user", "content": questions[0]}], "reference": letter} for letter in "CE"]
+    check_references(write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl", verifier="choice", workers=1)
+    assert sorted(defects(tmp_path / "out.jsonl")) == [2, 4, 6, 8, 10, 12, 14]
+
+
+def test_several_values_are_fine_and_the_table_fits_into_80_columns(tmp_path: Path) -> None:
+    rows = [("choice", "AC"), ("choice", "A, C"), ("math_answer", "x=2,3"), ("think_format", "answer"), ("exact", "")]
+    file = write(tmp_path / "in.jsonl", [{"verifier": name, "reference": text} for name, text in rows])
+    summary = check_references(file, tmp_path / "out.jsonl", workers=1)
+    assert (summary.faulty, summary.unreadable) == (1, 1)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(summary.table())
+    lines = [line.split() for line in console.export_text().splitlines()]
+    assert lines[0] == ["verifier", "all", "fine", *KINDS]
+    assert lines[1:] == [
+        ["choice", "2", "2", "0", "0", "0", "0", "0", "0", "2"],
+        ["exact", "1", "0", "1", "0", "0", "0", "0", "0", "0"],
+        ["math_answer", "1", "1", "0", "0", "0", "0", "0", "0", "1"],
+        ["think_format", "1", "1", "0", "0", "0", "0", "0", "0", "0"],
+    ]
 
 
 def test_a_task_must_accept_the_answer_of_its_own_entry(tmp_path: Path) -> None:

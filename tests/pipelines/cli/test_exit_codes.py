@@ -132,6 +132,14 @@ def test_a_run_whose_references_no_verifier_can_read_says_so_before_sampling(fol
     assert dry.returncode == 0, dry.stderr
 
 
+def test_a_run_whose_references_are_all_mangled_or_empty_is_stopped_with_grouped_reasons(folder: Path) -> None:
+    rows = [{"question": f"What is {n}?", "answer": f"\\frac{{{n}}}{{0}}" if n % 3 else "None"} for n in range(6)]
+    (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = distill(folder, *RUN)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert "any of the 6 references checked, so nothing was sampled: mangled: it divides by zero (4); empty: " in done.stderr
+
+
 def test_a_run_with_some_unread_references_says_so_and_goes_on(folder: Path) -> None:
     rows = [{"question": "What is 2 + 2?", "answer": "4"}, {"question": "What is 3 + 2?", "answer": "see solution"}]
     (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
