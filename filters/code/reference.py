@@ -35,6 +35,8 @@ CHECKS = ("assert", "fail", "raises", "exit", "check")  # names that begin so
 LEAST_MEMORY_MIB = 64  # the interpreter alone takes half of this
 FORMS = ("inputs", "tests", "test_list", "test")
 SETTINGS = ("time_limit_s", "memory_mib", "tolerance", "checker", "setup")
+TELLING = ("prompt", "text", "question", "problem", "instruct_prompt", "starter_code", "code", "solution", "solutions")
+TELLING += ("canonical_solution", "gold_standard_solution")
 FORM_KEYS = (*FORMS, "outputs", "fn_name", "entry_point", "test_imports", "test_setup_code", "prompt")
 
 
@@ -59,6 +61,8 @@ class Reference:
     entry_point: str | None = None
     tolerance: float = 0.0
     checker: str | None = None
+    packages_opened: bool = False  # the tests may import packages too
+    told: str = ""  # the problem and its solution, if the row has them
 
     @property
     def asked(self) -> frozenset[str]:
@@ -79,6 +83,7 @@ def read_reference(text: str, default: Limits = DEFAULT, tolerance: float = 0.0)
     check_keys(data)
     settings = {"limits": limits_of(data, default), "tolerance": number(data, "tolerance", tolerance)}
     settings |= {"checker": source(data, "checker") or None, "prelude": source(data, "setup")}
+    settings["told"] = "\n".join(str(data[key]) for key in TELLING if key in data)
     if "test_list" in data:
         return mbpp(data, settings)
     if "test" in data:

@@ -37,6 +37,8 @@ class Program:
     - `tests`: it is imported, and this source runs in *another* sandbox, after `prelude`, where the program's names are
       proxies that forward each call to it. `entry_point` is the function that HumanEval's `check(candidate)` receives.
       `discover`: test functions and classes of tests that the source defines are run.
+    - `tests` and `together`: the tests run in the program's own process, for tests that act on it. The program must be
+      one that cannot reach them (`filters.code.one_process`).
     """
 
     source: str
@@ -46,6 +48,7 @@ class Program:
     prelude: str = ""
     entry_point: str | None = None
     discover: bool = False
+    together: bool = False
 
 
 @dataclass(frozen=True, slots=True)

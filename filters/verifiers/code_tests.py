@@ -20,14 +20,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypedDict
 
-from filters.code.asserts import PlainAssert, plain_asserts
 from filters.code.extract import Wanted, complete, placed_before, program_of
+from filters.code.names import piece_of
 from filters.code.outputs import brief, same_output, same_value
-from filters.code.reference import Case, Reference, limits_of, number, read_reference
+from filters.code.reference import Case, Reference, limits_of, names_asked, number, read_reference
+from filters.code.results import after, last_line, limit_broken, read_lines, said_error, timed_out
+from filters.code.test_code import NOTHINGS, nothing, run_test_code
 from filters.code.usual_names import USUAL_NAMES
 from filters.sandbox.local import LocalSandbox
 from filters.sandbox.packages import files_of
-from filters.sandbox.program import WALL_PER_CPU, Limits, Program, ProgramResult, Sandbox
+from filters.sandbox.program import WALL_PER_CPU, Program, Sandbox
 from filters.sandbox.rpc import request_line
 from filters.sandbox.values import encode
 from filters.verification.verdicts import Item, Judgement, broken, correct, wrong
@@ -35,19 +37,7 @@ from filters.verification.verdicts import Item, Judgement, broken, correct, wron
 PATIENCE = WALL_PER_CPU
 NEEDS_REFERENCE = True  # imported rows without one have no verifier
 PACKAGES = ("numpy",)  # the toolkit itself requires it
-MOST_COMPARED = 1 << 16
-REASON_CHARS = 300
-LIMIT_ERRORS = {  # how a limit enforced by the kernel shows in the program's own error message
-    "MemoryError": "memory limit",
-    "[Errno 12]": "memory limit",
-    "[Errno 28]": "disk limit",
-    "[Errno 24]": "file limit",
-    "[Errno 27]": "output limit",
-    "can't start new thread": "process limit",
-    "[Errno 11]": "process limit",
-}
-NOTHING_FUNCTION = "def {name}(*arguments, **named):\n    return None"
-NOTHING_CLASS = "class {name}:\n    def __getattr__(self, name):\n        return lambda *arguments, **named: None"
+NO_NAME = re.compile(r"NameError: name '(\w+)' is not defined")
 NO_MODULE = re.compile(r"ModuleNotFoundError: No module named '(\w+)")
 
 
@@ -107,6 +97,7 @@ def verify_in(sandbox: Sandbox, item: Item) -> Judgement:
     try:
         tolerance = number(item.options, "tolerance", 0.0)
         reference = read_reference(item.reference or "", limits_of(item.options), tolerance)
+        reference = replace(reference, packages_opened="packages" in item.options)
     except ValueError as error:
         return broken(str(error))
     has_input = any(case.given for case in reference.cases)
@@ -120,8 +111,21 @@ def verify_in(sandbox: Sandbox, item: Item) -> Judgement:
         judgement = run_reference(sandbox, source, reference)
     except OSError as error:
         judgement = broken(f"the sandbox failed: {error}")
-    judgement = explained(judgement)
+    judgement = explained(told_apart(judgement, item, reference, code))
     return replace(judgement, reason=f"{judgement.reason} (isolation: {sandbox.isolation})")
+
+
+def told_apart(judgement: Judgement, item: Item, reference: Reference, code: str) -> Judgement:
+    """Return the judgement; `error` if the program has what the tests ask for but a name that no one asked it for."""
+    lacks = NO_NAME.match(judgement.reason) if judgement.status == "wrong" and reference.tests else None
+    if lacks is None:
+        return judgement
+    asked, defined = names_asked(reference.tests or "") | reference.asked, piece_of(code).defined
+    texts = [message.get("content") or "" for message in item.messages]
+    named = any(re.search(rf"\b{lacks[1]}\b", str(text)) for text in (reference.told, *texts))
+    if lacks[1] not in asked - defined or named or not asked & defined:
+        return judgement
+    return broken(f"the tests use the name {lacks[1]!r}, which neither they nor the problem define")
 
 
 def explained(judgement: Judgement) -> Judgement:
@@ -145,7 +149,7 @@ def is_installed(package: str) -> bool:
 def run_reference(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
     """Return the judgement for the form of the tests."""
     if reference.tests is not None:
-        return run_assert_block(sandbox, source, reference)
+        return run_test_code(sandbox, source, reference)
     if reference.function is not None:
         return run_calls(sandbox, source, reference)
     return run_scripts(sandbox, source, reference)
@@ -251,123 +255,18 @@ def ask_checker(sandbox: Sandbox, reference: Reference, case: Case, output: Any)
     return replies[1]["value"] is True
 
 
-def run_assert_block(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
-    """Judge by calls alone if the block is plain; run the block if it is not, or if the calls decide nothing."""
-    asserts = plain_asserts(reference.tests or "", reference.entry_point)
-    judgement = run_plain_asserts(sandbox, source, reference, asserts) if asserts else None
-    return judgement or run_tests_apart(sandbox, source, reference)
-
-
-def run_plain_asserts(
-    sandbox: Sandbox, source: str, reference: Reference, asserts: list[PlainAssert]
-) -> Judgement | None:
-    """Return the judgement; None if a value cannot be compared here."""
-    calls = b"".join(request_line(each.name, each.arguments) for each in asserts)
-    result = sandbox.run(Program(source, calls=calls), reference.limits)
-    replies = list(read_lines(result.replies))
-    if len(result.replies) > MOST_COMPARED:  # it could consist of colliding keys
-        return None
-    for each, reply in zip(asserts, replies[1:], strict=False):
-        try:
-            if "error" in reply:
-                break
-            if not each.holds(reply["value"]):
-                return wrong(f"AssertionError: {each.source[:REASON_CHARS]}")
-        except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError):
-            return None
-    else:
-        if len(replies) > len(asserts):
-            return correct(f"all {len(asserts)} asserts passed")
-    failure = next((said_error(reply) for reply in replies if "error" in reply), "")
-    if problem := limit_broken(result, reference.limits, failure, "in the assert block"):
-        return problem
-    return wrong(failure or f"it ended with exit code {result.exit_code} before the tests did")
-
-
-def run_tests_apart(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
-    """Return the verdict of the test code, which runs apart from the program."""
-    program = Program(
-        source,
-        tests=reference.tests,
-        prelude=reference.prelude,
-        entry_point=reference.entry_point,
-        discover=reference.discover,
-    )
-    result = sandbox.run(program, reference.limits)
-    verdict = next(read_lines(result.replies), {})
-    if verdict.get("passed") is True:
-        return correct("all asserts passed")
-    failure = str(verdict.get("failure", ""))
-    if problem := limit_broken(result, reference.limits, failure, "in the assert block"):
-        return problem
-    if "invalid" in verdict:
-        return broken(f"the tests cannot judge the program: {verdict['invalid']}")
-    if not verdict:
-        return broken(f"the tests ended with exit code {result.exit_code} and no verdict")
-    return wrong(failure)
-
-
-def limit_broken(result: ProgramResult, limits: Limits, said: str, test: str) -> Judgement | None:
-    """Return the judgement on a program that hit a limit: `timeout` for the time limit, `wrong` for any other."""
-    ending: str = result.ending
-    if ending == "exit":
-        ending = next((limit for words, limit in LIMIT_ERRORS.items() if words in said), "exit")
-    if ending == "exit":
-        return None
-    if ending == "time limit":
-        return timed_out(test, limits)
-    values = {"memory": f"{limits.memory_mib} MiB", "process": limits.processes, "output": f"{limits.output_mib} MiB"}
-    value = values.get(ending.split()[0], f"{limits.disk_mib} MiB, {limits.files} files")
-    return wrong(f"{test}: {ending} ({value}){after(': ', said)}")
-
-
-def timed_out(test: str, limits: Limits) -> Judgement:
-    """Return the judgement that the tests took too long."""
-    return Judgement("timeout", 0.0, f"{test}: time limit of {limits.time_s:g} s for all tests")
-
-
 def passed(tests: int) -> Judgement:
     """Return the judgement that every test passed."""
     return correct(f"{tests} of {tests} tests passed")
 
 
-def read_lines(replies: bytes) -> Iterator[dict[str, Any]]:
-    """Yield the replies up to the first malformed line; a program may have written anything there."""
-    for line in replies.splitlines():
-        try:
-            reply = json.loads(line)
-        except (ValueError, RecursionError):
-            return
-        if not isinstance(reply, dict):
-            return
-        yield reply
-
-
-def said_error(reply: dict[str, Any]) -> str:
-    """Return an error reply as `ValueError: its message`."""
-    return f"{reply.get('error', 'no value')}: {reply.get('message', '')}"[:REASON_CHARS].rstrip(": ")
-
-
-def last_line(stderr: bytes) -> str:
-    """Return the last line of a traceback."""
-    written = stderr[-2000:].decode(errors="replace").strip().splitlines()
-    return written[-1][:REASON_CHARS] if written else ""
-
-
-def after(separator: str, text: str) -> str:
-    """Return the text with a separator in front, or nothing if the text is empty."""
-    return f"{separator}{text}" if text else ""
-
-
 def wrong_answer(reference: str) -> str:
     """Return a program that has every name the tests ask for and computes nothing (filters.check_references)."""
     try:
-        asked = sorted(read_reference(reference).asked)
+        asked = read_reference(reference).asked
     except ValueError:
-        asked = []
-    named = [NOTHING_CLASS if name[:1].isupper() else NOTHING_FUNCTION for name in asked]
-    source = "\n".join(form.format(name=name) for form, name in zip(named, asked, strict=True))
-    return f"```python\n{source or 'pass'}\n```"
+        asked = frozenset()
+    return f"```python\n{nothing(asked, NOTHINGS[0])}\n```"
 
 
 def reference_answer(reference: str) -> None:

@@ -23,6 +23,11 @@ def is_own_fault(error: BaseException, tests: str, own: dict[str, Any]) -> bool:
         return False
     if isinstance(error, ImportError) and error.name == "solution":
         return False  # it lacks a name that the tests import
+    return is_theirs(error, tests, own)
+
+
+def is_theirs(error: BaseException, tests: str, own: dict[str, Any]) -> bool:
+    """Return whether nothing of the program's is in what the tests were evaluating."""
     steps = list(frames(error.__traceback__, TESTS))
     if not steps:
         return any(True for _ in frames(error.__traceback__, PRELUDE))
@@ -80,7 +85,7 @@ def may_be_programs(name: str, frame: FrameType, own: dict[str, Any]) -> bool:
         return not hasattr(builtins, name)  # a name that nobody defines was the program's to define
     value = frame.f_locals.get(name, frame.f_globals.get(name))
     plain = isinstance(value, ModuleType | FunctionType | BuiltinFunctionType | type)
-    return not plain or getattr(value, "__name__", None) == "solution"
+    return not plain or "solution" in (getattr(value, "__name__", None), getattr(value, "__module__", None))
 
 
 def describe(error: BaseException) -> str:

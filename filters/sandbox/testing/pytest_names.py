@@ -1,14 +1,16 @@
-"""The names of pytest that tests of functions use, for a sandbox that does not have pytest itself."""
+"""The names of pytest that tests of functions use, which run in the sandbox instead of pytest itself."""
 
 import contextlib
-import importlib.util
-import inspect
-import itertools
+import importlib
 import re
 import sys
+import unittest
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
+
+from filters.sandbox.testing.fixtures import fixture
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-12
 Function = Callable[..., Any]
@@ -108,10 +110,29 @@ def fail(reason: str = "", pytrace: bool = True) -> None:
 
 
 class Marks:
-    """`pytest.mark`: `parametrize` counts, every other mark changes nothing."""
+    """`pytest.mark`: `parametrize` counts, and the marks of tests that do not count; every other changes nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *arguments, **keywords: arguments[0] if arguments and callable(arguments[0]) else unchanged
+
+    def skip(self, *arguments: Any, **keywords: Any) -> Any:
+        """Leave a test out."""
+        return left_out(arguments[0]) if arguments and callable(arguments[0]) else left_out
+
+    xfail = skip  # it may fail, so it says nothing
+
+    def skipif(self, *conditions: Any, reason: str = "") -> Callable[[Any], Any]:
+        """Leave a test out if a condition is true."""
+        return left_out if any(conditions) else unchanged
+
+    def usefixtures(self, *names: str) -> Callable[[Any], Any]:
+        """Make a test use fixtures that it does not name."""
+
+        def decorate(function: Any) -> Any:
+            function.fixtures_used = names
+            return function
+
+        return decorate
 
     def parametrize(self, names: str | Sequence[str], values: Any, **keywords: Any) -> Callable[[Function], Function]:
         """Return a decorator that gives a test function sets of arguments."""
@@ -119,10 +140,16 @@ class Marks:
         sets = [dict(zip(split, value if len(split) > 1 else [value], strict=True)) for value in map(unpacked, values)]
 
         def decorate(function: Function) -> Function:
-            function.__dict__.setdefault("parameter_sets", []).append(sets)
+            function.parameter_sets = [*vars(function).get("parameter_sets", ()), sets]  # type: ignore[attr-defined]
             return function
 
         return decorate
+
+
+def left_out(tests: Any) -> Any:
+    """Note that a test function or class is not run."""
+    tests.left_out = True
+    return tests
 
 
 def unchanged(function: Function) -> Function:
@@ -144,37 +171,31 @@ def unpacked(value: Any) -> Any:
     return value[0] if isinstance(value, Parameters) and len(value) == 1 else value
 
 
-FIXTURES: dict[str, Function] = {}
+@contextlib.contextmanager
+def warns(expected: Any = Warning, *, match: str | None = None) -> Iterator[list[warnings.WarningMessage]]:
+    """Fail unless the block warns."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        yield caught
+    said = [str(each.message) for each in caught if issubclass(each.category, expected)]
+    if not any(match is None or re.search(match, text) for text in said):
+        raise Failed(f"did not warn {expected}" + (f" with {match!r}" if match else ""))
 
 
-def fixture(function: Function | None = None, **keywords: Any) -> Any:
-    """Note a function as the source of the parameter of its name."""
-    if function is None:
-        return lambda decorated: fixture(decorated)
-    FIXTURES[function.__name__] = function
-    return function
+def skip(reason: str = "", **keywords: Any) -> NoReturn:
+    """End the test without a verdict."""
+    raise unittest.SkipTest(reason)
 
 
-def arguments_of(function: Function) -> Iterator[dict[str, Any]]:
-    """Yield the keyword arguments of each call of a test function."""
-    for sets in itertools.product(*getattr(function, "parameter_sets", [])):
-        arguments = {name: value for each in sets for name, value in each.items()}
-        for name in inspect.signature(function).parameters:
-            if name not in arguments and name in FIXTURES:
-                arguments[name] = fixture_value(name)
-        yield arguments
-
-
-def fixture_value(name: str) -> Any:
-    """Return the value of a fixture, itself made from others; a generator's first value."""
-    function = FIXTURES[name]
-    value = function(**{other: fixture_value(other) for other in inspect.signature(function).parameters})
-    return next(value) if inspect.isgenerator(value) else value
+def importorskip(name: str, *arguments: Any, **keywords: Any) -> Any:
+    """Return a module; without it, the tests cannot judge."""
+    return importlib.import_module(name)
 
 
 def install() -> None:
-    """Make `import pytest` work, unless pytest is there."""
-    if importlib.util.find_spec("pytest") is None:
-        module = ModuleType("pytest")
-        vars(module).update(raises=raises, approx=approx, fail=fail, mark=Marks(), param=param, fixture=fixture)
-        sys.modules["pytest"] = module
+    """Make `import pytest` find these names, as the runner knows these alone."""
+    module = ModuleType("pytest")
+    vars(module).update(raises=raises, approx=approx, fail=fail, mark=Marks(), param=param, fixture=fixture)
+    vars(module).update(warns=warns, deprecated_call=warns, skip=skip, xfail=skip, importorskip=importorskip)
+    vars(module).update(main=lambda *arguments, **keywords: 0)
+    sys.modules["pytest"] = module

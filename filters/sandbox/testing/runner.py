@@ -7,8 +7,8 @@ the tests invalid.
 """
 
 import ast
-import asyncio
 import builtins
+import contextlib
 import importlib
 import inspect
 import linecache
@@ -16,13 +16,22 @@ import sys
 import unittest
 from collections.abc import Callable, Iterator
 from types import CodeType, FunctionType, ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from filters.sandbox.testing import pytest_names
 from filters.sandbox.testing.faults import TESTS, describe, is_own_fault
+from filters.sandbox.testing.fixtures import run_function
 from filters.sandbox.testing.proxies import Line, ProgramGone, Proxy, Unsupported
 
 SOLUTION = "solution"  # the module from which tests may import the program's names
+
+
+class Connection(Protocol):
+    """What the runner knows of the program: a `Line` to another process, or its own process."""
+
+    asked: bool
+    named: frozenset[str]
+    broken: str | None
 
 
 class TestFailed(BaseException):
@@ -36,7 +45,7 @@ class TestFailed(BaseException):
 class Names(dict[str, Any]):
     """The tests' globals; they note that a plain value of the program was read, which reaches it without a request."""
 
-    def __init__(self, names: dict[str, Any], line: Line) -> None:
+    def __init__(self, names: dict[str, Any], line: Connection) -> None:
         super().__init__(names)
         self.line = line
         self.plain = {name for name, value in names.items() if not isinstance(value, Proxy)}
@@ -53,8 +62,7 @@ class Names(dict[str, Any]):
 
 def run_tests(job: dict[str, Any], line: Line) -> dict[str, Any]:
     """Return {"passed": true}, {"failure": reason}, or {"invalid": reason} if the tests themselves are at fault."""
-    tests, entry_point = job["source"], job["entry_point"]
-    linecache.cache[TESTS] = len(tests), None, tests.splitlines(keepends=True), TESTS
+    tests = job["source"]
     try:
         codes = compile_prelude(job["prelude"]), compile(tests, TESTS, "exec")
     except (SyntaxError, ValueError) as error:
@@ -65,29 +73,35 @@ def run_tests(job: dict[str, Any], line: Line) -> dict[str, Any]:
         if "error" in loaded:
             return {"failure": f"{loaded['error']}: {loaded.get('message', '')}".rstrip(": ")}
         own = {str(name): line.value(data) for name, data in loaded.get("names", ())}
-        if entry_point is not None and entry_point not in own:
-            return {"failure": f"NameError: name {entry_point!r} is not defined"}
-        run(codes, job, own, line)
+        solution = ModuleType(SOLUTION)
+        vars(solution).update(own)
+        run(codes, job, solution, line)
     except BaseException as error:
-        if found := verdict_on(error.error if isinstance(error, TestFailed) else error, tests, own):
+        if found := verdict_on(error, tests, own, line.asked):
             return found
     return outcome(line)
 
 
-def outcome(line: Line) -> dict[str, Any]:
+def outcome(line: Connection) -> dict[str, Any]:
     """Return the verdict on tests that ended without an exception."""
     if line.broken:
         return {"failure": f"the program: {line.broken}"}
     return {"passed": True} if line.asked else {"invalid": "they never reach the program, so every program passes them"}
 
 
-def verdict_on(error: BaseException, tests: str, own: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the verdict on an exception of the tests; None for the exit of tests that say that they passed."""
+def verdict_on(error: BaseException, tests: str, own: dict[str, Any], asked: bool) -> dict[str, Any] | None:
+    """Return the verdict on an exception of the tests; None for the exit of tests that say that they passed.
+
+    `asked`: whether the tests had reached the program, whose fault nothing else can be but a name that it lacks.
+    """
+    error = error.error if isinstance(error, TestFailed) else error
+    linecache.cache[TESTS] = len(tests), None, tests.splitlines(keepends=True), TESTS
     if isinstance(error, SystemExit) and not error.code:
         return None
     if isinstance(error, ProgramGone):
         return {"failure": f"the program: {error}"}
     invalid = isinstance(error, Unsupported) or is_own_fault(error, tests, own)
+    invalid |= not asked and not isinstance(error, ImportError | NameError | AttributeError)
     return {"invalid" if invalid else "failure": describe(error)}
 
 
@@ -99,19 +113,22 @@ def compile_prelude(source: str) -> CodeType:
         return compile(f"{source}\n    pass\n", "prelude.py", "exec")
 
 
-def run(codes: tuple[CodeType, CodeType], job: dict[str, Any], names: dict[str, Any], line: Line) -> None:
-    """Run the test code over the proxies; an exception is a failure.
+def run(codes: tuple[CodeType, CodeType], job: dict[str, Any], solution: ModuleType, line: Connection) -> None:
+    """Run the test code over the program's names, or over proxies for them; an exception is a failure.
 
     The program cannot replace what the tests rely on. Functions defined by the prelude are kept, except for the tested
     one, and so are builtins, unless the tests ask the program for nothing but names of builtins.
     """
     (prelude, tests), entry_point = codes, job["entry_point"]
     line.named = frozenset((*names_in(prelude), *names_in(tests)))
+    names = {name: value for name, value in vars(solution).items() if not name.startswith("__")}
+    if entry_point is not None and entry_point not in names:
+        raise NameError(f"name {entry_point!r} is not defined")
     own = {name: value for name, value in names.items() if not hasattr(builtins, name)}
     asks = entry_point is not None or own.keys() & line.named
     namespace = Names(own if asks else names, line)
     namespace["__name__"] = "tests"
-    furnish(namespace, names)
+    furnish(namespace, solution)
     for name in library_modules(job["source"], own):
         namespace[name] = importlib.import_module(name)
     exec(prelude, namespace)
@@ -119,10 +136,10 @@ def run(codes: tuple[CodeType, CodeType], job: dict[str, Any], names: dict[str, 
         namespace[entry_point] = namespace["candidate"] = names[entry_point]
     exec(tests, namespace)
     check = namespace.get("check")
-    if entry_point is not None and callable(check) and not isinstance(check, Proxy):
+    if entry_point is not None and callable(check) and check is not names.get("check"):
         check(names[entry_point])
     elif job["discover"]:
-        run_discovered(namespace)
+        run_discovered(namespace, here=not isinstance(line, Line))
 
 
 def library_modules(tests: str, own: dict[str, Any]) -> set[str]:
@@ -141,10 +158,9 @@ def names_in(code: CodeType) -> Iterator[str]:
             yield from names_in(constant)
 
 
-def furnish(namespace: Names, names: dict[str, Any]) -> None:
-    """Make the tests' globals their main module, the program's names a module, and stop unittest at a failure."""
-    solution, module = ModuleType(SOLUTION), ModuleType("tests")
-    vars(solution).update(names)
+def furnish(namespace: Names, solution: ModuleType) -> None:
+    """Make the tests' globals their main module, the program a module, and stop unittest at a failure."""
+    module = ModuleType("tests")
     vars(module).update(__getattr__=lambda name: attribute(namespace, name), __dir__=lambda: list(namespace))
     sys.modules |= {SOLUTION: solution, "tests": module, "__main__": module}
     pytest_names.install()
@@ -172,31 +188,38 @@ STOPS: dict[str, Callable[..., Any]] = {  # how each report of a failure to unit
 }
 
 
-def run_discovered(namespace: Names) -> None:
+def run_discovered(namespace: Names, here: bool) -> None:
     """Run the test functions and the classes of tests, in the order in which the tests define them."""
     for name, value in list(namespace.items()):
         if isinstance(value, type) and value.__module__ == "tests":
+            if getattr(value, "left_out", False):
+                continue
             if issubclass(value, unittest.TestCase):
                 unittest.defaultTestLoader.loadTestsFromTestCase(value).run(unittest.TestResult())
             elif name.startswith("Test"):
-                run_class(value)
+                run_class(value, namespace, here)
         elif name.startswith("test") and isinstance(value, FunctionType) and value.__code__.co_filename == TESTS:
-            run_function(value)
+            run_test(value, namespace, here)
 
 
-def run_class(tests: type) -> None:
+def run_class(tests: type, namespace: Names, here: bool) -> None:
     """Run the test methods of a class of pytest, each on an object of its own."""
     for name in [name for name in vars(tests) if name.startswith("test")]:
         instance = tests()
-        for hook in ("setup_class", "setup_method", "setUp"):
-            if callable(prepare := getattr(instance, hook, None)):
-                prepare(*([None] if len(inspect.signature(prepare).parameters) else []))
-        run_function(getattr(instance, name))
+        run_hooks(instance, ("setup_class", "setup_method", "setUp"))
+        run_test(getattr(instance, name), namespace, here, instance)
+        run_hooks(instance, ("teardown_method", "tearDown"))
 
 
-def run_function(function: Callable[..., Any]) -> None:
-    """Run a test function, once for each of its sets of parameters."""
-    for arguments in pytest_names.arguments_of(function):
-        returned = function(**arguments)
-        if inspect.iscoroutine(returned):
-            asyncio.run(returned)
+def run_hooks(instance: Any, names: tuple[str, ...]) -> None:
+    """Call the methods that prepare a test or clean up after it."""
+    for name in names:
+        if callable(hook := getattr(instance, name, None)):
+            hook(*([None] if len(inspect.signature(hook).parameters) else []))
+
+
+def run_test(function: Callable[..., Any], namespace: Names, here: bool, instance: Any = None) -> None:
+    """Run a test function unless it is left out."""
+    if not getattr(function, "left_out", False):
+        with contextlib.suppress(unittest.SkipTest):
+            run_function(function, namespace, here, instance)
