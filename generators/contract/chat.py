@@ -144,8 +144,11 @@ def completion_text(tokenizer: Any, rendered_prompt: str, content: str) -> str:
     A row without reasoning closes thinking that the prompt opens: a model that is sampled has to write that. After a
     prompt that closed thinking the answer alone follows.
     """
-    turn = assistant_turn(tokenizer)
-    return _after(_begun(rendered_prompt), turn.body(content), content) + turn.end
+    turn, begun = assistant_turn(tokenizer), _begun(rendered_prompt)
+    reasoning, answer = split_reasoning(content)
+    if reasoning == "" and closed_by_template(begun):  # the prompt has the empty block already
+        content = answer
+    return _after(begun, turn.body(content), content) + turn.end
 
 
 def stop_ids(tokenizer: Any, generation_config: Any = None) -> list[int]:
@@ -164,10 +167,10 @@ def _after(begun: str, body: str, content: str) -> str:
     answer = content if reasoning is None else answer
     if not opened_by_template(begun):
         return answer
-    if reasoning:  # the same marks with other white space
-        rest = content.lstrip().removeprefix(OPEN)
-        return rest.removeprefix("\n") if begun.endswith("\n") else rest
     mark = MARKS[begun.strip()]
+    if reasoning:  # the same marks with other white space, or other marks
+        rest = content.lstrip().removeprefix(OPEN).replace(CLOSE, mark, 1)
+        return rest.removeprefix("\n") if begun.endswith("\n") else rest
     return f"\n{mark}\n\n{answer}" if begun.endswith("\n") else f"\n\n{mark}\n\n{answer}"
 
 
@@ -201,6 +204,11 @@ def _turn_of(tokenizer: Any, template: str, eos_token: str | None) -> AssistantT
     prompt = _render(tokenizer, [SHOWN], True)
     header = prompt.removesuffix(_begun(prompt))
     plain = _shown(tokenizer, {"role": "assistant", "content": SAID}, header)
+    if ASKED not in prompt or (plain is not None and SAID not in plain):
+        raise RecipeError(
+            f"the chat template of {tokenizer.name_or_path!r} leaves out the text of messages: accepted are templates "
+            "that render messages whose `content` is text"
+        )
     thought, fields = _place_of_reasoning(tokenizer, header)
     written = f"{OPEN}\n{THOUGHT}\n{CLOSE}\n{SAID}"  # with white space that no template chooses
     whole = _shown(tokenizer, {"role": "assistant", "content": written}, header) or ""

@@ -124,6 +124,43 @@ def test_earlier_turns_and_the_system_message_are_the_template_s(name: str) -> N
     assert ("earlier" in prompt) == kept and "two" in prompt and written == EXPECTED[name][2] + EXPECTED[name][1]
 
 
+def chatml(opened: str = "", said: str = "{{ m.content }}") -> Any:
+    """Return a tokenizer whose prompts end with `opened`, and whose assistant's turn is `said`."""
+    tokenizer = tokenizer_of("qwen2.5", "chatml")
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}" + said + "{% else %}"
+        "{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n" + opened + "{% endif %}"
+    )
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    "mark, closing",
+    [("<think>", "</think>"), ("<thought>", "</thought>"), ("<thinking>", "</thinking>"), ("[THINK]", "[/THINK]")],
+)
+@pytest.mark.parametrize("space", ["", "\n", "\n\n"])
+def test_thinking_that_the_prompt_opens_is_closed_by_its_own_mark(mark: str, closing: str, space: str) -> None:
+    tokenizer = chatml(mark + space)
+    for content in (f"{THINK}A", "A", f"{CLOSED}A"):
+        prompt, written = learned(tokenizer, content)
+        assert prompt.endswith(mark + space) and written.endswith(f"{closing}\n\nA<|im_end|>")
+        assert ("R" in written) == ("R" in content)
+        assert all(other not in written for other in ("<think>", "</think>") if other != closing)
+
+
+@pytest.mark.parametrize("space", ["", "\n", "\n\n"])
+def test_thinking_that_the_prompt_closed_is_not_closed_again(space: str) -> None:
+    tokenizer = chatml(f"<think>\n\n</think>{space}")
+    assert learned(tokenizer, "A")[1] == learned(tokenizer, f"{CLOSED}A")[1] == "A<|im_end|>"
+
+
+def test_a_template_that_wants_parts_is_refused() -> None:
+    tokenizer = chatml(said="{% for part in m.content %}{{ part.text }}{% endfor %}")
+    with pytest.raises(RecipeError, match="leaves out the text of messages"):
+        learned(tokenizer, "A")
+
+
 def test_a_refused_row_has_the_template_s_words() -> None:
     tokenizer = tokenizer_of("gemma2", "gemma")
     turns = [{"role": role, "content": role} for role in ("system", "user", "assistant")]
