@@ -143,7 +143,7 @@ def _as_corpus(traces: pl.DataFrame, config: CorpusConfig) -> pl.DataFrame:
 
 def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
     text = join_reasoning(row["reasoning"], row["answer"], row.get("wrapping"))
-    switches, content = _switched(text, config)
+    switches, content = switched(text, config)
     copied = ("trace_id", "prompt_id", "domain", "source", "license", "teacher", "verifier", "reference", "solve_rate")
     return {
         **{key: row[key] for key in copied},
@@ -160,7 +160,7 @@ def _corpus_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
 
 def _other_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
     *before, last = row["messages"]
-    switches, content = _switched(last["content"], config)
+    switches, content = switched(last["content"], config)
     return {
         **row,
         "messages": [*before, {"role": "assistant", "content": content}],
@@ -168,7 +168,7 @@ def _other_row(row: dict[str, Any], config: CorpusConfig) -> dict[str, Any]:
     }
 
 
-def _switched(content: str, config: CorpusConfig) -> tuple[str | None, str]:
+def switched(content: str, config: CorpusConfig) -> tuple[str | None, str]:
     """Return the template variables of a row as JSON, and its content, as `thinking_switch` has them."""
     reasoning, answer = split_reasoning(content)
     if config.thinking_switch == "chat_template_kwargs":

@@ -11,8 +11,10 @@ import pytest
 from datasets import Dataset, load_dataset
 from datasets.packaged_modules.json.json import parse_traces_info
 
+from generators.contract.completions import split_reasoning
 from generators.contract.errors import InputError, MissingFile, NothingKept, RecipeError
 from generators.contract.files import write_frame
+from generators.contract.intake import BadRow, read_conversation, read_rows
 from pipelines.cli.main import main
 from pipelines.export.export import export, formats, load_format
 from pipelines.export.formats import sts
@@ -313,3 +315,23 @@ def test_switches_of_the_template_travel(run: Path, tmp_path: Path) -> None:
     for form in ("llamafactory", "axolotl", "alpaca", "sharegpt", "openai"):
         done = export(tmp_path / "corpus.parquet", form, tmp_path / form)
         assert any("some rows set enable_thinking, effort of the chat template" in note for note in done.notes)
+
+
+@pytest.mark.parametrize("name", ["alpaca", "axolotl", "llamafactory", "openai", "sharegpt", "sts", "trl"])
+def test_what_is_exported_can_be_imported(name: str, run: Path, rows: pl.DataFrame, tmp_path: Path) -> None:
+    done = export(run, name, tmp_path / "out")
+    found = []
+    for path in done.counts:
+        for one in read_rows(path):
+            assert not isinstance(one.row, BadRow), one.row
+            read = read_conversation(one.row, one.shape, one.place)
+            system = [{"role": "system", "content": read.system}] if read.system else []
+            before = read.messages if read.messages[0]["role"] == "system" else [*system, *read.messages]
+            (answer,) = read.answers
+            assert (answer.finish_reason, answer.completion.fault) == ("stop", None)
+            found.append((before, answer.completion.reasoning, answer.completion.answer, read.reference))
+    wanted = [
+        (messages[:-1], *split_reasoning(messages[-1]["content"]), reference if name != "openai" else None)
+        for messages, reference in rows.select("messages", "reference").iter_rows()
+    ]
+    assert sorted(map(repr, found)) == sorted(map(repr, wanted))

@@ -10,8 +10,13 @@ import polars as pl
 import pytest
 from transformers import AutoTokenizer
 
+from distill.training.examples import Example, encode
+from generators.contract.chat import assistant_turn
+from generators.contract.files import frame, write_frame
 from generators.contract.models import model_path
+from generators.contract.records import CORPUS
 from pipelines.export.export import export
+from pipelines.stages.corpus import CorpusConfig, switched
 
 TEMPLATES = sorted((Path(__file__).parents[2] / "data" / "templates").glob("*.jinja"))
 DROP = ("deepseek-v3.1", "r1-distill-llama", "r1-distill-qwen")
@@ -89,3 +94,35 @@ def test_a_folder_with_a_tokenizer_alone_is_enough(run: Path, tmp_path: Path) ->
         export(run, "trl", tmp_path / f"of-{name}", tokenizer=str(tmp_path / name))
     one, other = ((tmp_path / f"of-{name}" / "train.jsonl").read_bytes() for name in ("whole", "alone"))
     assert one == other
+
+
+@pytest.mark.parametrize("switch", ["none", "chat_template_kwargs", "empty_think"])
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.stem)
+def test_exported_tokens_are_those_that_our_trainer_learns(template: Path, switch: Any, tmp_path: Path) -> None:
+    """TRL's SFTTrainer takes `input_ids` and `completion_mask` as they are (test_trl.py)."""
+    name = student(template, tmp_path / "student")
+    tokenizer = AutoTokenizer.from_pretrained(name)
+    said = [
+        "The second one.",
+        "<think>\nWeigh both.\n</think>\n\nThe second.",
+        "<think>\n\n</think>\n\nThe first.",
+        " It \n",
+    ]
+    before = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi!"}]
+    rows = []
+    for number, content in enumerate(said * 2):
+        switches, text = switched(content, CorpusConfig(thinking_switch=switch))
+        asked = [*before[: 2 * (number // len(said))], {"role": "user", "content": "Which one?"}]
+        rows.append({
+            "trace_id": f"t{number}", "prompt_id": f"p{number}", "chat_template_kwargs": switches,
+            "messages": [*asked, {"role": "assistant", "content": text}],
+        })  # fmt: skip
+    write_frame(frame(rows, CORPUS), tmp_path / "corpus.parquet")
+    export(tmp_path / "corpus.parquet", "trl", tmp_path / "out", tokenizer=name)
+    lines = (tmp_path / "out" / "corpus.jsonl").read_text(encoding="utf-8").splitlines()
+    examples = encode(rows, tokenizer, 4096)
+    for row, example in zip(map(json.loads, lines), examples, strict=True):
+        assert isinstance(example, Example)
+        assert row["input_ids"] == example.token_ids.tolist()
+        assert row["completion_mask"] == [int(place >= example.target_start) for place in range(len(row["input_ids"]))]
+        assert tokenizer.decode(row["input_ids"][-1:]) == tokenizer.decode(assistant_turn(tokenizer).end_id)
