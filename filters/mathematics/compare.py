@@ -34,7 +34,7 @@ from filters.mathematics.expressions import (
     substituted,
     unknowns,
 )
-from filters.mathematics.intervals import REALS, as_intervals, same_intervals
+from filters.mathematics.intervals import REALS, TURNED, as_intervals, same_intervals
 from filters.mathematics.lists import ListComparer, is_label, list_of, vector
 from filters.mathematics.modular import proportional, rational
 from filters.mathematics.quantities import (
@@ -81,6 +81,7 @@ class Comparer(ListComparer):
 
     def values(self, reference: Expression, said: Expression) -> Comparison:
         """Compare values of any kind."""
+        reference, said = facing(reference), facing(said)
         if reference == said:
             return EQUAL
         if isinstance(reference, Words) or isinstance(said, Words) or is_false(said) or reordered(reference, said):
@@ -128,6 +129,7 @@ class Comparer(ListComparer):
         if one is not None and other is not None:
             return self.intervals(reference, said)
         if isinstance(reference, Relation) and isinstance(said, Relation):
+            reference, said = ascending(reference), ascending(said)
             same = reference.signs == said.signs and len(reference.sides) == len(said.sides)
             same = same and all(self.values(*pair) is EQUAL for pair in zip(reference.sides, said.sides, strict=True))
             return EQUAL if same else UNDECIDED
@@ -231,6 +233,21 @@ def is_no_set(value: Expression) -> bool:
     if isinstance(value, Sequence):
         return all(map(is_no_set, value.items))
     return is_equation(value) or not isinstance(value, Relation | Join | Name | Call)
+
+
+def facing(value: Expression) -> Expression:
+    """Return the equation 5 = x as x = 5; any other value as it is."""
+    match value:
+        case Relation(("=",), (left, right)) if is_label(right) and not is_label(left) and not unknowns(left):
+            return Relation(("=",), (right, left))
+    return value
+
+
+def ascending(value: Relation) -> Relation:
+    """Return c > b >= a as a <= b < c; any other relation as it is."""
+    if not set(value.signs) <= {">", ">=", "="} or set(value.signs) == {"="}:
+        return value
+    return Relation(tuple(TURNED.get(sign, sign) for sign in reversed(value.signs)), value.sides[::-1])
 
 
 def difference(equation: Relation) -> Expression:

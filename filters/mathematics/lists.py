@@ -23,8 +23,6 @@ from filters.mathematics.quantities import DIFFERENT, EQUAL, UNDECIDED, Comparis
 ELLIPSIS = Name("…")
 ORDERED_LETTERS = 3  # as many capital letters and more, not in alphabetical order, are an order
 
-PLANE = frozenset("xy")  # of two lone unknowns x and y, either may have been meant
-
 Assignment = tuple[Expression, Expression]  # label, value
 
 
@@ -244,7 +242,7 @@ def each_in_other(one: Items[Assignment], other: Items[Assignment]) -> bool:
 
 
 def conflicting(one: Expression, other: Expression) -> bool:
-    """Return whether two lone labels name different things; x and y, or f(x) and y, may name the same one."""
+    """Return whether two lone labels name different things; f(x) and y may name the same one."""
     if one == other or isinstance(one, Sequence) != isinstance(other, Sequence):
         return False
     if isinstance(one, Name) and isinstance(other, Name):
@@ -261,8 +259,6 @@ def conflicting(one: Expression, other: Expression) -> bool:
 
 def different_names(one: str, other: str) -> bool:
     """Return whether two names differ in kind: V and A, a_1 and a_2, mean and median; `Area` may be A."""
-    if {one, other} <= PLANE:
-        return False
     parts = [name.partition("_") for name in (one, other)]
     words = [len(part[0]) > 1 for part in parts]
     if words[0] != words[1]:

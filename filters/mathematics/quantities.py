@@ -1,5 +1,6 @@
 """Comparison of single values: numbers with units, percentages, angles, times of day, ratios and decimals."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence as Items
 from enum import Enum
 from fractions import Fraction
@@ -8,6 +9,7 @@ from filters.mathematics import numeric
 from filters.mathematics.exact_values import evaluated, flat
 from filters.mathematics.expressions import (
     INFINITY,
+    MINUS_ONE,
     Expression,
     Name,
     Number,
@@ -16,13 +18,14 @@ from filters.mathematics.expressions import (
     Quantity,
     Ratio,
     Sum,
+    negated,
     nodes,
     quotient,
     substituted,
     unknowns,
 )
 from filters.mathematics.modular import ANGLE, rational, same_value
-from filters.mathematics.units import NOTATION, Unit, known, read_unit
+from filters.mathematics.units import NOTATION, Unit, as_mass, known, read_unit
 
 LENIENCIES = {
     "percent": "a number that is 100 times the reference, or a hundredth of it",
@@ -35,9 +38,11 @@ LENIENCIES = {
 }
 DEFAULT_LENIENCIES = ("conversion",)
 TOLERANCE = Fraction(1, 10_000)
+MINUS_INFINITY = negated(INFINITY)
 DECIMALS = 6  # a decimal with at least so many places stands for the number it was rounded from ...
 SIGNIFICANT = 10**3  # ... if its digits, read as an integer, are at least this: 0.000001 is no rounded 1/1500000
 HUNDRED = Fraction(100)
+MAX_POWER = 10  # of a unit
 CONSTANT_LETTERS = ("c", "C")  # an arbitrary constant may be written in either case
 
 
@@ -90,7 +95,7 @@ class QuantityComparer:
 
     def with_units(self, reference: Quantity, said: Quantity) -> Comparison:
         """Compare two values with units of measurement, or with nouns for what is counted."""
-        expected, got = read_unit(reference.unit), read_unit(said.unit)
+        expected, got = units_of(reference.unit, said.unit)
         if expected.dimension and not got.dimension:
             return self.without_unit(reference, said.value)
         if expected.dimension != got.dimension or nouns_differ(expected, got):
@@ -150,6 +155,8 @@ class QuantityComparer:
         """Compare two values without units."""
         if reference == said:
             return EQUAL
+        if {reference, said} == {INFINITY, MINUS_INFINITY}:
+            return DIFFERENT
         one, other = rational(reference), rational(said)
         if one is not None and other is not None:
             return comparison_of(
@@ -236,15 +243,69 @@ def nouns_differ(one: Unit, other: Unit) -> bool:
     return not (one.nouns <= other.nouns or other.nouns <= one.nouns)
 
 
+def units_of(one: str, other: str) -> tuple[Unit, Unit]:
+    """Return two units; pounds are a mass if the other unit is one."""
+    found = read_unit(one), read_unit(other)
+    if found[0].dimension == found[1].dimension:
+        return found
+    turned = read_unit(as_mass(one)), read_unit(as_mass(other))
+    return turned if turned[0].dimension == turned[1].dimension else found
+
+
 def with_unit(value: Expression, other: Expression) -> Expression:
     """Return `5 J`, read as a product of a number and names, as a quantity if the other side has a unit."""
     if not isinstance(other, Quantity) or not read_unit(other.unit).dimension or not isinstance(value, Product):
         return value
-    number, *names = value.factors
-    texts = [name.text for name in names if isinstance(name, Name)]
-    if not isinstance(number, Number) or len(texts) < len(names) or not all(known(text) for text in texts):
+    factors = list(powers_in(value))
+    powers = [named_power(factor) for factor in factors]
+    first = next((place for place, power in enumerate(powers) if power), 0)
+    numbers, units = factors[:first], joined_prefixes([power for power in powers[first:] if power])
+    if (
+        not numbers
+        or None in powers[first:]
+        or any(map(unknowns, numbers))
+        or not all(known(name) for name, _ in units)
+    ):
         return value
-    return Quantity(number, " ".join(texts))
+    unit = " ".join(name if power == 1 else f"{name}^{power}" for name, power in units)
+    return Quantity(numbers[0] if len(numbers) == 1 else Product(tuple(numbers)), unit)
+
+
+def powers_in(value: Expression, turned: bool = False) -> Iterator[Expression]:
+    """Yield the factors of a product, those of products and of powers of products within it included."""
+    match value:
+        case Product(factors):
+            for factor in factors:
+                yield from powers_in(factor, turned)
+        case Power(Product() as base, Number(exponent)) if exponent == -1:
+            yield from powers_in(base, not turned)
+        case Power(base, Number(exponent)) if turned:
+            yield Power(base, Number(-exponent))
+        case _:
+            yield Power(value, MINUS_ONE) if turned else value
+
+
+def named_power(factor: Expression) -> tuple[str, int] | None:
+    """Return a name with its power, as units have it: m^2 or s^-2; None for any other factor."""
+    match factor:
+        case Name(text):
+            return text, 1
+        case Power(base, Number(exponent)) if exponent.denominator == 1 and abs(exponent) < MAX_POWER:
+            inner = named_power(base)
+            return (inner[0], inner[1] * int(exponent)) if inner else None
+    return None
+
+
+def joined_prefixes(powers: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return the powers with a letter that is no unit, such as k or a micro sign, joined to the unit after it."""
+    joined: list[tuple[str, int]] = []
+    for name, power in powers:
+        prefix = joined[-1][0] if joined else ""
+        if prefix and known(prefix) is None and joined[-1][1] in (1, power) and known(prefix + name):
+            joined[-1] = prefix + name, power
+        else:
+            joined.append((name, power))
+    return joined
 
 
 def plain_degrees(node: Expression) -> Expression:

@@ -27,7 +27,9 @@ from filters.mathematics.expressions import (
     nodes,
     unknowns,
 )
-from filters.mathematics.quantities import Comparison
+from filters.mathematics.modular import rational
+from filters.mathematics.numeric import real_value
+from filters.mathematics.quantities import Comparison, is_infinite
 
 DELIMITER = re.compile(r"(?<!\\)(?:\$|\\[()\[\]])")
 PROSE = re.compile(r"(?<![\\A-Za-z])(?!(?:and|or)\b)[A-Za-z]{2,}")
@@ -42,6 +44,9 @@ HUGE_POWER = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*\d{5}")
 POWER_IN_EXPONENT = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*(\d+)\s*(?:\^|\*\*)\s*[{(]*\s*(\d+)")
 SHOWN_CHARS = 80
 MAX_NODES = 80  # beyond this, Math-Verify may take seconds
+MAX_ARGUMENT = 1000  # of a factorial, and of the bounds of a sum
+MAX_DIGITS = 10_000  # of a power
+MAX_SIZE = Fraction(10**300)
 
 
 def equal_by_math_verify(reference: Expression, said: Expression) -> Comparison:
@@ -49,7 +54,7 @@ def equal_by_math_verify(reference: Expression, said: Expression) -> Comparison:
 
     Only single values, equations and inequalities go there: it compares lists without their order, labels and repeats.
     """
-    if sum(1 for side in (reference, said) for _ in nodes(side)) > MAX_NODES:
+    if sum(1 for side in (reference, said) for _ in nodes(side)) > MAX_NODES or any(map(costly, (reference, said))):
         return Comparison.UNDECIDED
     one, other = unknowns(reference), unknowns(said)
     if not (one <= other or other <= one):
@@ -111,6 +116,33 @@ def latex(node: Expression) -> str:
         case Relation((sign,), (left, right)) if sign in SIGNS:
             return f"{latex(left)} {SIGNS[sign]} {latex(right)}"
     return unwritable(type(node).__name__)
+
+
+def costly(value: Expression) -> bool:
+    """Return whether Math-Verify would compute something of very many digits or terms in it."""
+    return any(map(is_costly, nodes(value)))
+
+
+def is_costly(node: Expression) -> bool:
+    """Return whether a node is a large factorial or power, or a sum or product of many terms."""
+    match node:
+        case Call("factorial" | "binom", (argument, *_)):
+            return size(argument) > MAX_ARGUMENT
+        case Power(base, exponent) if not unknowns(exponent):
+            return max(1.0, math.log10(size(base) + 1)) * size(exponent) > MAX_DIGITS
+        case Call(r"\sum" | r"\prod", (_, low, high, _)):
+            return not is_infinite(high) and max(size(low), size(high)) > MAX_ARGUMENT
+    return False
+
+
+def size(value: Expression) -> float:
+    """Return about the absolute value of a constant; 0 with unknowns, infinity where it is too large to tell."""
+    if unknowns(value):
+        return 0.0
+    if (exact := rational(value)) is not None:
+        return float(min(abs(exact), MAX_SIZE))
+    ball = real_value(value)
+    return abs(ball.middle) if ball else math.inf
 
 
 def integral(low: str, high: str, factors: list[Expression]) -> str:

@@ -77,7 +77,7 @@ DERIVED: dict[str, tuple[dict[str, int], Fraction]] = {
     "Hz hertz": ({"time": -1}, Fraction(1)),
     "C coulomb": ({"current": 1, "time": 1}, Fraction(1)),
     "V volt": ({"mass": 1, "length": 2, "time": -3, "current": -1}, Fraction(1000)),
-    "Ω ohm Omega": ({"mass": 1, "length": 2, "time": -3, "current": -2}, Fraction(1000)),
+    "Ω \N{OHM SIGN} ohm Omega": ({"mass": 1, "length": 2, "time": -3, "current": -2}, Fraction(1000)),
     "F farad": ({"mass": -1, "length": -2, "time": 4, "current": 2}, Fraction(1, 1000)),
     "T tesla": ({"mass": 1, "time": -2, "current": -1}, Fraction(1000)),
     "Wb weber": ({"mass": 1, "length": 2, "time": -2, "current": -1}, Fraction(1000)),
@@ -122,13 +122,29 @@ PREFIX_WORDS = {
     "pico": -12,
     "deci": -1,
 }
-PREFIXED_UNITS = "m g s A mol N J eV cal W Pa bar Hz C V Ω Omega F T Wb H L l byte B bit K M"
+PREFIXED_UNITS = "m g s A mol N J eV cal W Pa bar Hz C V Ω \N{OHM SIGN} Omega F T Wb H L l byte B bit K M"
 PREFIXED = frozenset(PREFIXED_UNITS.split())
 NOTATION = frozenset(("money", "euro", "pound", "yuan", "rupee", "yen", "angle"))  # an answer may leave these out
 MULTIPLIERS = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 EMPTY_WORDS = "of the a an in total each about around approximately altogether unit units"
 EMPTY = frozenset(EMPTY_WORDS.split())
 POWER_WORDS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
+IRREGULAR = {
+    **dict.fromkeys(("people", "persons", "person"), "person"),
+    **dict.fromkeys(("children", "child"), "child"),
+    **dict.fromkeys(("men", "man"), "man"),
+    **dict.fromkeys(("women", "woman"), "woman"),
+    **dict.fromkeys(("mice", "mouse"), "mouse"),
+    **dict.fromkeys(("geese", "goose"), "goose"),
+    **dict.fromkeys(("dice", "die"), "die"),
+    **dict.fromkeys(("leaves", "leaf"), "leaf"),
+    **dict.fromkeys(("loaves", "loaf"), "loaf"),
+    **dict.fromkeys(("halves", "half"), "half"),
+    **dict.fromkeys(("wolves", "wolf"), "wolf"),
+    **dict.fromkeys(("knives", "knife"), "knife"),
+    **dict.fromkeys(("shelves", "shelf"), "shelf"),
+}
+POUNDS = re.compile(r"\bpounds?\b")  # of money, or of mass where the other unit is one of mass
 LIGHT_YEAR = re.compile(r"light[\s-]*years?")
 FACTOR = re.compile(r"([^\d^*/·]+?)(?:\^?\{?(-?\d)\}?)?")
 
@@ -210,6 +226,11 @@ def read_unit(text: str) -> Unit:
     return Unit(tuple(sorted((base, power) for base, power in powers.items() if power)), factor, frozenset(nouns))
 
 
+def as_mass(text: str) -> str:
+    """Return a unit with its pounds as pounds of mass."""
+    return POUNDS.sub("lb", text)
+
+
 def factors(text: str) -> list[tuple[str, int]]:
     """Return the names in a product of units, each with its power: `kg m^2`, `square feet`, `meters squared`."""
     found: list[tuple[str, int]] = []
@@ -230,6 +251,8 @@ def factors(text: str) -> list[tuple[str, int]]:
 def stem(word: str) -> str:
     """Return a noun in lower case without the endings in which its singular and plural differ."""
     word = word.lower()
+    if word in IRREGULAR:
+        return IRREGULAR[word]
     if word.endswith("ies") and len(word) > 4:
         return word.removesuffix("ies") + "y"
     return word.removesuffix("s").removesuffix("e") if len(word) > 3 else word

@@ -32,6 +32,8 @@ CLOSING = {"(": (")", "]"), "[": ("]", ")"), "{set": ("set}",)}
 FENCES = {r"\lfloor": (r"\rfloor", "floor"), r"\lceil": (r"\rceil", "ceil"), "|": ("|", "abs")}
 CALLED = frozenset("fgh")  # letters that name a function, not a factor, before a bracket
 MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "array", "smallmatrix"))
+DETERMINANT = "vmatrix"
+MAX_ORDER = 5
 LARGE = frozenset((r"\sum", r"\prod", r"\int"))
 DERIVED = re.compile(r"d(?:\^(\d))?([A-Za-z]*)")
 DERIVED_BY = re.compile(r"d([A-Za-z]+?)(?:\^(\d))?")
@@ -354,7 +356,7 @@ class FactorParser(ABC):
 
     def matrix(self, environment: str) -> Expression:
         """Parse cells separated by & and rows separated by \\\\."""
-        if environment not in MATRICES:
+        if environment not in MATRICES and environment != DETERMINANT:
             raise Unreadable(environment)
         rows: list[tuple[Expression, ...]] = []
         while self.next.kind != "end":
@@ -366,7 +368,22 @@ class FactorParser(ABC):
                 break
         if self.take() != Token("end", environment):
             raise Unreadable("a matrix that does not end")
+        if environment == DETERMINANT:
+            return determinant(tuple(rows))
         return Matrix(tuple(rows))
+
+
+def determinant(rows: tuple[tuple[Expression, ...], ...]) -> Expression:
+    """Return the determinant, expanded along the first row."""
+    if len(rows) > MAX_ORDER or any(len(row) != len(rows) for row in rows):
+        raise Unreadable("a determinant of such a size")
+    if len(rows) == 1:
+        return rows[0][0]
+    terms = []
+    for column, cell in enumerate(rows[0]):
+        minor = determinant(tuple((*row[:column], *row[column + 1 :]) for row in rows[1:]))
+        terms.append(negated(Product((cell, minor))) if column % 2 else Product((cell, minor)))
+    return Sum(tuple(terms))
 
 
 def times(left: Expression, right: Expression) -> Expression:

@@ -209,15 +209,22 @@ class Parser(FactorParser):
     def unit(self) -> str:
         """Return everything up to the end of the element: `cm^2`, `miles per hour`, `N/m`."""
         words: list[str] = []
-        while self.next.kind in ("text", "word", "name", "number") or self.at("^", "/", "*", CROSS, "{", "}", "-"):
+        while self.in_unit(words):
             if self.next.kind == "number" and not (words and words[-1] in ("^", "{", "-")):
                 break
             words.append(self.take().text.removesuffix(" and"))
             if HEDGES & set(WORD.findall(words[-1].lower())) or is_remark(words[-1]):
                 raise Unreadable(f"the words {words[-1]!r}")
-            if words[-1] in MULTIPLIERS and len(words) == 1:
+            if words[-1] == ")" or (words[-1] in MULTIPLIERS and len(words) == 1):
                 break
-        return " ".join(words).replace("{ ", "").replace(" }", "").replace(" ^ ", "^").replace(" / ", "/")
+        text = " ".join(words).replace("{ ", "").replace(" }", "").replace("- ", "-")
+        return text.replace(" ^ ", "^").replace(" / ", "/")
+
+    def in_unit(self, words: list[str]) -> bool:
+        """Return whether a unit goes on; brackets belong to it only as a denominator, J/(kg K)."""
+        if self.next.kind in ("text", "word", "name", "number") or self.at("^", "/", "*", CROSS, "{", "}", "-"):
+            return True
+        return (words[-1:] == ["/"] and self.at("(")) or ("(" in words and self.at(")"))
 
     def sum(self) -> Expression:
         """Parse terms."""

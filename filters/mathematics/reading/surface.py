@@ -37,6 +37,7 @@ CHARACTERS = {
     "℃": "°C",
     "\u2032": "'",
     "\u2019": "'",
+    **dict.fromkeys("\u03a9\u2126", "\\Omega "),
 }
 LINK_WORDS = {
     re.compile(r"\s*(?:或者|或)\s*"): " or ",
@@ -50,12 +51,17 @@ REPEATING = re.compile(
     r"|\((\d+)\)(?![\d^]))"
 )
 COLORED = re.compile(r"\\(?:text)?color(?:box)?\s*\{[^{}]*\}\s*|\\(?:h?phantom|vphantom|label|tag)\*?\s*\{[^{}]*\}")
-FRAMES = re.compile(r"\\(?:f?boxed|fbox|mathbf|boldsymbol|bm|displaystyle|textstyle)(?=\s*\{)")
+FRAMES = re.compile(
+    r"\\(?:f?boxed|fbox|framebox|mathbf|boldsymbol|bm|displaystyle|textstyle)(?=\s*\{)|\\u(?:nder)?line(?=\s*\{[^{}]*\d)"
+)
+SIGNED_INFINITY = re.compile(r"\\text\s*\{\s*(negative|minus|positive|plus)\s+infinity\s*\}", re.IGNORECASE)
+MICRO = re.compile(r"\\mu\s*(?:\\[,;:! ]\s*)?(\\(?:text|mathrm|rm)\s*\{)\s*(?=[A-Z]|[mgsl](?![A-Za-z]))")
 OVER = re.compile(r"\{([^{}]*?)\\over(?![a-z])([^{}]*)\}")
 UNIT_FRACTION = re.compile(
     r"\\frac\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}"
 )
-NESTED_UNIT = re.compile(r"(\\(?:mathrm|text|rm)\s*\{[^{}]*\^)\{(-?\d)\}\s*\}")
+NESTED_UNIT = re.compile(r"\\(?:mathrm|text|rm)\s*\{(?:[^{}]|\^\{-?\d\})*\^\{-?\d\}(?:[^{}]|\^\{-?\d\})*\}")
+UNIT_POWER = re.compile(r"\^\{(-?\d)\}")
 MARKS = re.compile(
     r"\\(?:checkmark|square|blacksquare|qed|triangle|angle|measuredangle|odot|bigtriangleup)(?![A-Za-z])|[✓✔✅∎□■]"
 )
@@ -73,7 +79,7 @@ ANSWER = re.compile(
 )
 BOLD = re.compile(r"(\*\*|__|`+|\*)(?=[^*`_\s])(.*[^*`_\s])\1", re.DOTALL)
 ORDINAL = re.compile(
-    r"(?<![\d.])(\d+)\s*(?:\^\s*)?(?:\{\s*)?(?:\\(?:text|mathrm|textsuperscript)\s*\{)?(st|nd|rd|th)\b(?:\s*\}){0,2}"
+    r"(?<![\d.])(\d+)\s*(?:\^\s*)?((?:\{\s*)?(?:\\(?:text|mathrm|textsuperscript)\s*\{)?)(st|nd|rd|th)\b((?:\s*\}){0,2})"
 )
 ORDINAL_ENDS = {"1": "st", "2": "nd", "3": "rd"}
 DAYTIME = re.compile(r"(?<=[\d\s{~])([ap])\.?\s?m\b\.?(?!\w|/)", re.IGNORECASE)
@@ -136,14 +142,21 @@ def spelling(character: str) -> str:
 
 def without_layout(text: str) -> str:
     """Return LaTeX without colors, frames, check marks and environments that only arrange lines."""
+    text = SIGNED_INFINITY.sub(signed_infinity, text.replace("\\pounds", "£"))
     text = DOUBLED.sub(r"\\", text)
     text = FRAMES.sub("", MARKS.sub("", COLORED.sub("", text)))
+    text = MICRO.sub("\\1\N{MICRO SIGN}", text)
     text = OVER.sub(r"\\frac{\1}{\2}", text)
     text = UNIT_FRACTION.sub(r"\\text{\1/\2}", text)
-    text = NESTED_UNIT.sub(r"\1\2}", text)
+    text = NESTED_UNIT.sub(lambda match: UNIT_POWER.sub(r"^\1", match[0]), text)
     text = text.replace("\\langle", "(").replace("\\rangle", ")")
     match = ENVIRONMENT.fullmatch(text.strip(" $\n"))
     return lines(match[1], match[2]) if match and "\\begin" not in match[2] else text
+
+
+def signed_infinity(match: re.Match[str]) -> str:
+    """Return infinity in words with its sign."""
+    return "-\\infty" if match[1].lower() in ("negative", "minus") else "\\infty"
 
 
 def lines(environment: str, content: str) -> str:
@@ -185,9 +198,9 @@ def with_equal_signs(text: str) -> str:
 
 def ordinal(match: re.Match[str]) -> str:
     """Return 6 for 6th; what is no ordinal, such as 6st, stays."""
-    digits, end = match.groups()
+    digits, opened, end, closed = match.groups()
     expected = "th" if digits[-2:-1] == "1" else ORDINAL_ENDS.get(digits[-1], "th")
-    return digits if end == expected else match[0]
+    return digits + "}" * max(0, closed.count("}") - opened.count("{")) if end == expected else match[0]
 
 
 def with_money(text: str) -> str:

@@ -121,7 +121,7 @@ TOKEN = re.compile(
     r"""
       (?P<skip>\s+|~|\\[,;:!\ ]|\\?\$|\\[()\[\]]|\\q?quad
         |\\(?:left|right)\s*\.
-        |\\(?:left|right|[Bb]igg?[lrm]?|displaystyle|textstyle|limits|small|mathrm|mathbf|boldsymbol)(?![A-Za-z{]))
+        |\\(?:left|right|[Bb]igg?[lrm]?|displaystyle|textstyle|limits|small|[Ll]arge|LARGE|[Hh]uge|mathrm|mathbf|boldsymbol|bf|it|rm|sf|tt|bfseries)(?![A-Za-z{]))
     | (?P<dots>\.\.\.|…|⋯)
     | \\mathbb\s*\{?\s*(?P<set>[ZNQRC])\s*\}?
     | (?P<number>(?:[1-9]\d{0,2}(?:,\ 0\d\d)+(?!\d)
@@ -145,6 +145,7 @@ TOKEN = re.compile(
 )
 UNIT_VECTORS = frozenset(("i", "j", "k", "imath", "jmath"))
 MEASURED = re.compile(r"(-?[\d.,:/]*\d)\s*([^\W\d_][\w\s.%/^°²³-]*|[°%])?")
+LETTERS = re.compile(r"[A-Za-z](?:\s*(?:,|and|or|[<>=≤≥])+\s*[A-Za-z])+")  # several letters, or their order
 PLAIN_TEXT = re.compile(r"[\s\d.,+\-*/^=<>()]+|\s*[A-Za-z]\s*")
 LINKS = {
     "and": "and",
@@ -243,16 +244,21 @@ def letters(word: str, spaced: bool) -> list[Token]:
 
 def text_tokens(content: str, spaced: bool) -> list[Token]:
     """Return the tokens in `\\text{}`: a link between answers, mathematics after all, or words."""
-    words = content.strip(" ~")
+    words = content.strip(" ~").replace("\\Omega", "\N{OHM SIGN}")
     if not words:
         return []
     if words.lower() in LINKS:
         return [Token("sign", LINKS[words.lower()])]
-    if len(words) == 1 and words.isalpha():
+    if len(words) == 1 and words.isalpha() and (words.isascii() or not is_unit(words)):
         return [token._replace(upright=True) for token in letters(words, spaced)] if words.isascii() else tokens(words)
     if is_unit(words):
         return [Token("text", words, spaced)]
-    if PLAIN_TEXT.fullmatch(words):
+    if words.lower() in NAMES:
+        return [Token("name", NAMES[words.lower()], spaced)]
+    if words.lower().endswith((" and", " or")) and not is_unit(words.split()[0]):
+        rest, _, link = words.rpartition(" ")
+        return [*text_tokens(rest, spaced), Token("sign", link.lower())]
+    if PLAIN_TEXT.fullmatch(words) or LETTERS.fullmatch(words):
         return tokens(words)
     if measured := MEASURED.fullmatch(words):
         unit = measured[2] or ""
