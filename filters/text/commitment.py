@@ -5,12 +5,17 @@ Every pass over the text takes linear time, whatever the text contains.
 
 import re
 
-from filters.text.assertion.stance import negated, only_supposed
+from filters.text.assertion.stance import NOT_HARD, denies, negated, only_supposed
 
 TAIL_CHARS = 600  # the last sentences; a text that commits to an answer does so at its end
 SENTENCE_END = re.compile(r"(?<!\d)[.!?]+(?=\s|$)|(?<=\d)[.!?](?=\s|$)|[。\uff01\uff1f\n]+|<\|[^|>]*\|>\w*")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+# A reason behind a value, which may deny others: "8, because it cannot be 9".
+REASON = re.compile(
+    r"(?<=[\d$)}]),?\s+(?:because|since|as\s+(?:the|we|it|there|otherwise|x)|and\s+not|rather\s+than|instead\s+of)\b.*",
+    re.IGNORECASE,
+)
 DENIED_NUMBER = re.compile(
     r"\b(?:not|isn't|never|n't|rather than|instead of)\s+(?:it'?s\s+not\s+)?(?:\$|\\\()?-?\d[\d.,/]*(?:\\?%|\$|\\\))?"
 )
@@ -26,7 +31,7 @@ HEDGE = re.compile(
 # A text that ends with one of these gave up, whatever number it names last.
 GAVE_UP = re.compile(
     r"\b(?:(?:could|can|did|do)(?:\s+not|n't)|cannot|unable\s+to|failed\s+to)\s+(?:find|determine|solve|answer|finish"
-    r"|complete|get|know|decide)|\bran\s+out\s+of|\bno\s+answer\b|\bnot\s+(?:sure|certain)\b",
+    r"|complete|get|know|decide)|\bcan(?:not|'t)\s+be\s+(?:determined|found|computed|known)|\bgive\s+up\b|\bran\s+out\s+of|\bno\s+answer\b|\bnot\s+(?:sure|certain)\b",
     re.IGNORECASE,
 )
 # A number behind one of these is mentioned, not stated.
@@ -43,7 +48,7 @@ NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.])[-\u2212]?(?:[$€£]\s?)?(?:(?:\d{1,3}(?:[,\s]\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:/\d+)?(?:\s?\\?%|(?:e[+-]?\d+)\b)?"
 )
 PARENTHESES = re.compile(r"\([^()]*\)")
-UNIT = re.compile(r"\s?[A-Za-z°²³]{1,12}\b")
+UNIT = re.compile(r"\s?(?!(?:more|fewer|less|left|each|altogether|total)\b)[A-Za-z°²³]{1,12}\b")
 RESTATED = re.compile(r",?\s*(?:which\s+is|which\s+equals|that\s+is|i\.e\.)[,\s]+(?:about\s+)?", re.IGNORECASE)
 LIST_LINK = re.compile(r"\s*(?:,|;|and|or|, and|, or|和|或|、)\s*")
 
@@ -84,12 +89,20 @@ def committed(text: str) -> tuple[str, ...]:
     if tail.rstrip(" *$").endswith("?") or GAVE_UP.search(tail, max(0, len(tail) - GIVING_UP_CHARS)):
         return ()
     for sentence in reversed(SENTENCE_END.split(tail)):
-        sentence = DENIED_NUMBER.sub(" ", sentence)
+        sentence = REASON.sub("", DENIED_NUMBER.sub(" ", NOT_HARD.sub(" ", sentence)))
         if HEDGE.search(sentence) or negated(sentence) or only_supposed(sentence):
             return ()
         if re.search(r"\d", sentence) or FORMULA.search(sentence):
-            return tuple(stated_in(sentence))
+            found = stated_in(sentence)
+            return () if any(is_disowned(sentence, value) for value in found) else tuple(found)
     return ()
+
+
+def is_disowned(sentence: str, value: str) -> bool:
+    """Return whether a sentence names a value without standing by it: "we reject x = 8", "~~8~~"."""
+    number = value.partition("\\text")[0]
+    place = sentence.rfind(number)
+    return place >= 0 and denies(sentence, place, place + len(number))
 
 
 def stated_in(sentence: str) -> list[str]:

@@ -6,9 +6,11 @@ Every pass over the text takes linear time, whatever the text contains.
 import re
 from dataclasses import dataclass
 
-from filters.text.assertion.stance import denies, negated, only_supposed, stops_short, within_formula
+from filters.text.assertion.formulas import within_formula
+from filters.text.assertion.languages import after_contrast
+from filters.text.assertion.stance import denies, negated, only_supposed, stops_short
 from filters.text.boxes import box_places, boxed, joined_boxes, separate_boxes, with_braces
-from filters.text.commitment import BUT, HEDGE, NOT, committed, is_denied
+from filters.text.commitment import BUT, HEDGE, NOT, REASON, committed, is_denied
 from filters.verification.verdicts import Item, Judgement, unparseable
 from generators.contract.completions.marks import ANY_CLOSED, ANY_OPENED, Mentions
 
@@ -22,6 +24,9 @@ SENTENCE = re.compile(r"\.(?=\s|$)|[\n。]|<\||</")
 CUT_OFF = re.compile(r"\\f?boxed\s*\{[^}]*$|[=+/^_({\[\\-]$|\\\((?:(?!\\\)).)*$|\\\[(?:(?!\\\]).)*$", re.DOTALL)
 # Prose in parentheses behind an answer: "5 (see step 3)".
 REMARK = re.compile(r"\s*\((?=[^()]*[A-Za-z]{2})[^()]*\)\s*$")
+# A statement that is struck out, or only a bound: "大于8".
+DISOWNED = re.compile(r"\W*(?:~~|<(?:s|del|strike)>)|(?:大于|小于|大於|小於|至少|至多|不超过|超过|高于|低于)")
+OTHER = re.compile(r"(?<=[\d$)}]),?\s+(?:and\s+)?not\b.*$")  # "8, not 9"
 IN_TEXT = re.compile(r"\\text\w*\s*\{[^{}]*$")
 IN_COMMAND = re.compile(r"\\text\w*\s*\{[^{}]*\}")  # words of an answer, which make no sentence of it
 INSIDE_CHARS = 30
@@ -90,14 +95,16 @@ def final_answer(item: Item) -> Answer | Judgement:
     start, _, end = box_places(text)[-1]
     after = text[end + 1 : end + 1 + AFTER_CHARS].partition("\n")[0]
     several = (joined_boxes(scope(text)), separate_boxes(scope(text))) if boxes > 1 else (None, ())
-    denied = is_denied(text, start, end + 1) or (stated is not None and NOT.match(stated) is not None)
-    denied |= denies(text, start, end + 1) or within_formula(text, start, end + 1)
+    if stated is not None:
+        denied = not_meant(text, stated)
+    else:
+        denied = is_denied(text, start, end + 1) or denies(text, start, end + 1) or within_formula(text, start, end + 1)
     return Answer(text, marked, boxes, several[0], stated, several[1], after=after, denied=denied)
 
 
 def not_meant(text: str, stated: str) -> bool:
     """Return whether a text denies, only supposes or takes back what it states."""
-    if NOT.match(stated) or negated(stated):
+    if NOT.match(stated) or DISOWNED.match(stated) or negated(stated):
         return True
     place = text.rfind(stated)
     return place >= 0 and denies(text, place, place + len(stated))
@@ -186,5 +193,5 @@ def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
     if tail.startswith(("\\[", "$$")):
         tail = tail[2:].lstrip()
     sentence = SENTENCE.split(tail, maxsplit=1)[0].replace('\\"', "").strip(" *\"'")
-    sentence = BUT.sub("", REMARK.sub("", sentence))
+    sentence = after_contrast(BUT.sub("", OTHER.sub("", REASON.sub("", REMARK.sub("", sentence)))))
     return sentence if sentence and not SENTENCE_WORDS.search(IN_COMMAND.sub("", sentence)) else None

@@ -39,6 +39,7 @@ NEEDS_REFERENCE = True  # imported rows without one have no verifier
 MARKED_CHARS = 4_000
 SHORT_CHARS = 200
 FORMAL = re.compile(r"[\\$=]")
+SYLLABLES = re.compile(r"[\u3041-\u3096\uac00-\ud7a3]{2}")  # Japanese and Korean prose
 TEXT = re.compile(r"\\(?:text|mathrm)\s*\{[^{}]*\}")
 
 NUMBER = re.compile(
@@ -60,6 +61,7 @@ LABEL = re.compile(r"(?<![A-Za-z\\])[A-J]\s*[).]")
 PERCENT = re.compile(r"(?:[\s$]|\\[)\]])*(?:\\text\s*\{\s*)?\s*(?:\\?%|percent\b|pct\b)")
 UNIT_AFTER = re.compile(r"(?:[\s$]|\\[)\]]|\\[,;: ]|~)*((?:\\(?:text|mathrm)\s*\{)?[A-Za-z°/^\d²³.{} \\]+)")
 SCALE = re.compile(rf"(?:[\s$]|\\[)\]])*(?:\\text\s*\{{\s*)?({'|'.join(MULTIPLIERS)})s?\b(?=[\s}}$.]*(?:\n|$))")
+POWER = re.compile(r"(?:\\[,;: ]|\s)*\\(?:times|cdot)\s*10\s*\^\s*\{?\s*(-?\d{1,3})\s*\}?")
 UNIT_WORDS = 4
 SMALL_WORDS = frozenset(("a", "in", "A", "I"))  # units that are words as well
 
@@ -194,7 +196,7 @@ def candidates(answer: Answer, reference: str) -> Iterator[str]:
 
 def is_formula(text: str) -> bool:
     """Return whether a text without a mark is a short answer and nothing else: LaTeX, an equation, or no letters."""
-    if len(text) > SHORT_CHARS or PROSE.search(TEXT.sub("", plain(text))):
+    if len(text) > SHORT_CHARS or SYLLABLES.search(text) or PROSE.search(TEXT.sub("", plain(text))):
         return False
     return FORMAL.search(text) is not None or not re.search(r"[A-Za-z]", text)
 
@@ -208,6 +210,8 @@ def with_unit(marked: str, after: str, reference: str) -> str:
         return f"{marked}\\%" if has_unit(reference) else f"({marked})/100"
     if scale := SCALE.match(after):
         return f"{marked}\\text{{ {scale[1]}}}"
+    if power := POWER.match(after):
+        return f"{marked} \\times 10^{{{power[1]}}}"
     if after and (unit := unit_after(after)) and has_unit(reference):
         return f"{marked}\\text{{ {unit}}}"
     return marked
