@@ -1,9 +1,9 @@
 """Selection of the traces to train on: every trace stays in the file, with the first reason to drop it, if any.
 
 The reasons, in order of precedence: error, truncated, no_reasoning, wrong, unparseable, timeout, verifier_error, empty,
-wrong_in_file, unverified, stray_marks, short_reasoning, long_completion, the reasons of text/readability.py, exact_duplicate,
-near_duplicate, same_path, over_cap. The last four compare the remaining samples of a prompt with each other, in the
-order of the sample index.
+wrong_in_file, unverified, stray_marks, short_reasoning, long_completion, the reasons of text/readability.py,
+exact_duplicate, near_duplicate, same_path, over_cap. The last four compare the remaining samples of a prompt with each
+other, in the order of the sample index.
 """
 
 import json

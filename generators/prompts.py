@@ -283,7 +283,9 @@ def prompt_of(row: Mapping[str, Any], shape: Shape, config: FilePrompts | Datase
 def check_shape(row: Mapping[str, Any], shape: Shape, place: str) -> None:
     """Raise an InputError that names the key to set where no column can hold a question."""
     if shape.messages is None and not shape.questions:
-        sentence, likely = missing(row, "question", "the prompt", place), next(iter(row), "question")
+        texts = {name: len(value) for name, value in row.items() if isinstance(value, str)}
+        likely = max(texts, key=lambda name: texts[name], default=next(iter(row), "question"))
+        sentence = missing(row, "question", "the prompt", place)
         raise InputError(f'{sentence}; set prompts.fields.question = "{likely}", or prompts.fields.messages for a chat')
 
 

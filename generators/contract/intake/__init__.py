@@ -1,6 +1,6 @@
 """The intake: files and data sets of any form, read as conversations with reasoning, answer and reference."""
 
-from generators.contract.intake.answers import EMPTY, NO_RESPONSE, Answered
+from generators.contract.intake.answers import EMPTY, NO_RESPONSE, Answered, file_says
 from generators.contract.intake.conversations import Conversation, read_conversation, read_prompt
 from generators.contract.intake.files import ENDINGS, Item, files_of, items_of, paths_in, read_file
 from generators.contract.intake.hub import read_dataset
@@ -33,6 +33,7 @@ __all__ = [
     "chat_messages",
     "column",
     "encodable",
+    "file_says",
     "files_of",
     "items_of",
     "lookup",

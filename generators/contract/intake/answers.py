@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from generators.contract.completions import CLOSE, Completion, finish_reason, read_message, read_text
+from generators.contract.completions import CLOSE, Completion, ends_opened, finish_reason, read_message, read_text
+from generators.contract.intake.logs import PREFIX
 from generators.contract.intake.shapes import Shape
 from generators.contract.intake.turns import content_of, role_of
 from generators.contract.intake.values import encodable, flag_of, is_chat, shown, value_at
@@ -13,6 +14,8 @@ SPEAKING = (
     "content", "text", "value", "parts", "refusal", "output", "response", "reasoning_content", "reasoning", "thinking",
     "tool_calls", "function_call",
 )  # fmt: skip
+RIGHT = frozenset({"yes", "true", "correct", "right", "pass", "passed", "1", "1.0"})
+WRONG = frozenset({"no", "false", "incorrect", "wrong", "fail", "failed", "0", "0.0", "-1", "-1.0"})
 NO_RESPONSE = "the row has no response"
 EMPTY = "the answer is empty"
 NOT_LEARNED = {"weight": (0,), "train": (False,), "loss": (False, 0), "train_on_turn": (False,)}
@@ -33,6 +36,13 @@ class Answered:
         return {**self.completion.columns(), "finish_reason": self.finish_reason, "error": self.error}
 
 
+def file_says(verdicts: Mapping[str, Any]) -> bool | None:
+    """Return whether a file calls its completion right: one of several verdicts is enough; None: it does not say."""
+    each = [one for value in verdicts.values() for one in (value if isinstance(value, list) else [value])]
+    said = {str(one).strip().lower() for one in each if one is not None}
+    return True if said & RIGHT else False if said & WRONG else None
+
+
 def answers_of(row: Mapping[str, Any], shape: Shape, chat: Any) -> Iterator[Answered]:
     """Yield the row's completions. chat: its conversation, whose last message may be one; None: it has none."""
     found = list(_found(row, shape, chat))
@@ -45,16 +55,21 @@ def answers_of(row: Mapping[str, Any], shape: Shape, chat: Any) -> Iterator[Answ
         said = dict(zip(shape.verdicts, own, strict=True))
         whole = flag_of(_nth(complete, place, several or isinstance(complete, list)))
         part = flag_of(_nth(cut, place, several or isinstance(cut, list)))
-        yield _answered(value, _nth(finishes, place, several), _Ends(whole is False, part is True, shape), said)
+        ends = _Ends(whole is False, part is True, shape, str(value_at(row, PREFIX) or ""))
+        yield _answered(value, _nth(finishes, place, several), ends, said)
 
 
 @dataclass(frozen=True)
 class _Ends:
-    """Columns that tell whether a completion was cut: incomplete counts where no reason is stated, truncated always."""
+    """Columns that tell whether a completion was cut: incomplete counts where no reason is stated, truncated always.
+
+    opened: the beginning of the answer that the prompt had, such as `<think>`.
+    """
 
     incomplete: bool
     truncated: bool
     shape: Shape
+    opened: str = ""
 
 
 def _found(row: Mapping[str, Any], shape: Shape, chat: Any) -> Iterator[Any]:
@@ -110,7 +125,7 @@ def _answered(value: Any, stated: Any, ends: _Ends, verdicts: Mapping[str, Any])
         stated, value = value.get("finish_reason") or stated, value["message"]
     elif isinstance(value, Mapping):
         stated = value.get("finish_reason") or value.get("stop_reason") or value.get("done_reason") or stated
-    completion = _completion(value)
+    completion = _completion(value, ends_opened(ends.opened))
     if isinstance(completion, str):
         return Answered(Completion(None, ""), "error", completion, verdicts)
     if completion.refusal:
@@ -143,14 +158,14 @@ def _finish(completion: Completion, stated: Any, value: Any, ends: _Ends) -> str
     return "length" if finish == "stop" and (ends.truncated or unfinished) else finish
 
 
-def _completion(value: Any) -> Completion | str:
+def _completion(value: Any, opened: str = "") -> Completion | str:
     """Return the completion in a value, or a sentence on why there is none."""
     if value is None or value == []:
         return NO_RESPONSE
     if isinstance(value, str):
-        return read_text(encodable(value))
+        return read_text(encodable(value), opened)
     if isinstance(value, list):
-        return _mended(read_message({"content": value}))
+        return _mended(read_message({"content": value}, opened))
     if not isinstance(value, Mapping):
         return f"the response is {shown(value)}; accepted is text"
     if any(said in unlearned for key, unlearned in NOT_LEARNED.items() if (said := value.get(key)) is not None):
@@ -163,7 +178,7 @@ def _completion(value: Any) -> Completion | str:
     content = value.get("content")
     if content is not None and not isinstance(content, str | list):
         return _no_text(content)
-    return _mended(read_message(value))
+    return _mended(read_message(value, opened))
 
 
 def _no_text(value: Any) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from generators.contract.intake.answers import Answered, answers_of
-from generators.contract.intake.shapes import Shape
-from generators.contract.intake.turns import Messages, asked, chat_messages, earlier_answer
+from generators.contract.intake.shapes import CHATS, Shape
+from generators.contract.intake.turns import Messages, alternating, asked, chat_messages, earlier_answer
 from generators.contract.intake.values import (
     ABSENT,
     BadRow,
@@ -66,11 +66,13 @@ def _chat(row: Mapping[str, Any], shape: Shape, place: str) -> Any:
     if shape.messages is None:
         return None
     chat = lookup(row, shape.messages)
+    if chat in (None, ABSENT):
+        chat = next((row[name] for name in CHATS if is_chat(row.get(name))), chat)
     if chat in (None, ABSENT) and any(row.get(name) for name in shape.questions):
         return None
     if chat in (None, ABSENT):
         raise BadRow("no_messages", f"{place}: {shape.messages!r} is null; accepted is a list of role and content")
-    return chat
+    return alternating(chat)
 
 
 def _about(chat: Any) -> Mapping[str, Any]:

@@ -302,6 +302,11 @@ def _split_of(value: Mapping[str, Any], splits: list[str], file: Path) -> list[A
     return rows
 
 
+def _is_turns(rows: list[Any]) -> bool:
+    """Return whether a list is one conversation."""
+    return all(("from" in row and "value" in row) or ("role" in row and "content" in row) for row in rows)
+
+
 def _rows_in(value: Mapping[str, Any], file: Path) -> list[Any] | None:
     """Return the rows that one object holds: a list under a usual name, equally long columns, or rows by id."""
     splits = [name for name in value if name in SPLITS and isinstance(value[name], list)]
@@ -309,7 +314,7 @@ def _rows_in(value: Mapping[str, Any], file: Path) -> list[Any] | None:
         return _split_of(value, splits, file)
     for name in LISTS:
         inner = value.get(name)
-        if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner):
+        if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner) and not _is_turns(inner):
             return inner
     columns = [item for item in value.values() if isinstance(item, list)]
     scalars = all(not isinstance(item, dict | list) for one in columns for item in one)

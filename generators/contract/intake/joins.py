@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from generators.contract.intake.files import ENDINGS, Item, items_of
+from generators.contract.intake.logs import asked_in, completions_of, logged
 from generators.contract.intake.values import BadRow
 
 IDS = ("custom_id", "key")
@@ -38,7 +39,7 @@ def joined(file: Path, files: Sequence[Path]) -> Iterator[Item]:
     elif _is_trace(row):
         yield from _with_prompts(items, _prompts(file, files))
     else:
-        yield from (_logged(item) for item in items)
+        yield from (item if isinstance(item.row, BadRow) else Item(item.place, logged(item.row)) for item in items)
 
 
 def _sessions(items: Iterator[Item]) -> Iterator[Item]:
@@ -105,20 +106,7 @@ def _request(item: Item) -> Item:
         return item
     body: Row = next((row[key] for key in REQUESTS if isinstance(row.get(key), Mapping)), {})
     rest = {key: value for key, value in row.items() if key not in (*REQUESTS, "method", "url")}
-    return Item(item.place, {**rest, "custom_id": _id(row), **_asked(body), "teacher": body.get("model")})
-
-
-def _asked(body: Row) -> dict[str, Any]:
-    """Return the prompt of a request: of chat completions, completions, Responses, Anthropic or Gemini."""
-    messages = body.get("messages") or body.get("contents") or body.get("input") or body.get("prompt")
-    if isinstance(messages, str):
-        messages = [{"role": "user", "content": messages}]
-    system = body.get("system") or body.get("instructions") or body.get("systemInstruction")
-    if isinstance(system, Mapping):
-        system = system.get("parts")
-    if isinstance(system, list):
-        system = "".join(str(part.get("text", "")) for part in system if isinstance(part, Mapping))
-    return {"messages": messages, "system": system}
+    return Item(item.place, {**rest, "custom_id": _id(row), **asked_in(body), "teacher": body.get("model")})
 
 
 def _with_requests(items: Iterator[Item], requests: Mapping[str, Row]) -> Iterator[Item]:
@@ -157,42 +145,6 @@ def _failed(row: Row) -> list[Any]:
     if said is None and isinstance(places[2], Mapping) and places[2].get("status_code") not in (None, 200):
         said = f"status {places[2]['status_code']}"
     return [{"error": said}] if said else []
-
-
-def completions_of(reply: Row) -> list[Any]:
-    """Return the completions in a server's reply, each with its finish_reason."""
-    if isinstance(choices := reply.get("choices") or reply.get("candidates"), list):
-        return [_choice(one) for one in choices if isinstance(one, Mapping)]
-    if reply.get("content") or reply.get("output"):
-        stated = reply.get("stop_reason") or reply.get("incomplete_details") or reply.get("status")
-        return [{"content": reply.get("content") or reply.get("output"), "finish_reason": stated}]
-    return []
-
-
-def _choice(choice: Row) -> dict[str, Any]:
-    message = choice.get("message") or choice.get("content") or choice
-    stated = choice.get("finish_reason") or choice.get("finishReason")
-    return {**(message if isinstance(message, Mapping) else {"content": message}), "finish_reason": stated}
-
-
-def _logged(item: Item) -> Item:
-    """Return a logged call of a server as a row: `request` and `response`, or a reply's `choices` next to messages."""
-    row = item.row
-    if isinstance(row, BadRow):
-        return item
-    if isinstance(row.get("request"), Mapping) and isinstance(row.get("response"), Mapping):
-        rest = {key: value for key, value in row.items() if key not in ("request", "response")}
-        return Item(item.place, {**rest, **_asked(row["request"]), "generations": completions_of(row["response"])})
-    if isinstance(message := row.get("message"), Mapping) and isinstance(
-        row.get("messages"), list
-    ):  # Ollama's /api/chat
-        rest = {key: value for key, value in row.items() if key != "message"}
-        return Item(item.place, {**rest, "generations": [message]})
-    reply = row if "choices" in row else row.get("response")
-    if isinstance(reply, Mapping) and (found := completions_of(reply)):
-        rest = {key: value for key, value in row.items() if key not in ("choices", "response")}
-        return Item(item.place, {**rest, "generations": found})
-    return item
 
 
 def _prompts(file: Path, files: Sequence[Path]) -> dict[str, Row]:

@@ -16,10 +16,13 @@ PROBED = 200  # first rows of a file that decide its shape
 SHORT_CHARS = 40  # longest solution that is a reference without \boxed
 LONG_CHARS = 160  # mean length from which an `answer` without a number after #### is a completion
 
-CHATS = ("messages", "conversations", "conversation", "chat", "dialogue", "dialog", "contents", "turns")
+CHATS = (
+    "messages", "conversations", "conversation", "chat", "dialogue", "dialog", "contents", "turns", "items", "data",
+)  # fmt: skip
+DIALOGS = ("data", "conversation", "conversations", "dialogue", "dialog", "chat")  # of texts that alternate
 QUESTIONS = (
     "question", "problem", "prompt", "instruction", "query", "problem_statement", "question_content", "question_text",
-    "user_prompt", "user", "human", "task", "input", "inputs", "input_text", "q",
+    "user_prompt", "full_prompt", "user", "human", "inputs", "task", "input", "input_text", "message_1", "q",
 )  # fmt: skip
 PASSAGES = ("input", "context", "passage")  # further text of an instruction
 SYSTEMS = ("system", "system_prompt", "system_message", "system_instruction")
@@ -42,7 +45,7 @@ RESPONSES = (
     "generated_solution", "generated_answer", "generated", "model_output", "model_response", "model_answer",
     "llm_response", "model_completion", "r1_generation", "r1_solution", "r1_response", "deepseek_solution",
     "deepseek_response", "deepseek_r1_response", "output", "outputs", "output_text", "prediction", "predictions",
-    "choices", "candidates", "samples", "chosen", "assistant", "gpt", "reply", "trajectory",
+    "choices", "candidates", "samples", "chosen", "assistant", "gpt", "reply", "trajectory", "targets", "message_2",
 )  # fmt: skip
 NUMBERED = re.compile(r"(?:r1|qwq|deepseek|model)?_?(?:solution|response|generation|completion|output)_?\d+")
 ANSWERS = ("answer", "solution", "final_answer")
@@ -53,13 +56,33 @@ REFERENCES = (
     "answer", "target", "ground_truth_solution", "verification_info", "test_cases", "input_output", "test", "tests",
     "solution",
 )  # fmt: skip
-FINISHES = ("finish_reason", "finish_reasons", "stop_reason", "done_reason")
+FINISHES = (
+    "finish_reason", "finish_reasons", "stop_reason", "done_reason", "details.finish_reason", "meta_info.finish_reason",
+)  # fmt: skip
 COMPLETE = ("is_reasoning_complete", "is_complete", "is_finished", "finished", "completed", "done")
 TRUNCATED = ("truncated", "is_truncated", "was_truncated", "cut_off")
-LEFT_OUT = ("tools", "functions", "images", "image", "videos", "audios")  # columns that change what a row means
+LEFT_OUT = (
+    "tools",
+    "functions",
+    "images",
+    "image",
+    "videos",
+    "audios",
+    "context",
+    "passage",
+)  # columns that change what a row means
 SWITCHES = {"on", "off", "yes", "no", "true", "false", "low", "medium", "high", "none"}  # values that are no reasoning
-VERDICTS = ("correctness_math_verify", "correctness_llama", "correctness", "is_correct", "correct", "deepseek_grade")
+VERDICTS = (
+    "correctness_math_verify",
+    "correctness_llama",
+    "correctness",
+    "is_correct",
+    "correct",
+    "deepseek_grade",
+    "label",
+)
 TEACHERS = ("teacher", "model", "model_name", "generation_model", "generator")
+YES_NO = ("true", "false", "yes", "no")
 SOURCES = ("source", "data_source", "problem_source")
 NAMES = (  # (name, columns that tell it)
     ("OpenR1-Math", ("generations", "is_reasoning_complete")),
@@ -174,18 +197,19 @@ def recognize(rows: Sequence[Mapping[str, Any]]) -> Shape:
         license=_first(names, ("license",)),
         teacher=_first(names, TEACHERS),
         source=_first(names, SOURCES),
-        finish_reason=_first(names, FINISHES),
+        finish_reason=_first(names, FINISHES) or _nested(rows, FINISHES),
         complete=_first(names, COMPLETE),
         truncated=_first(names, TRUNCATED),
         history=_filled(names, rows, ("history",)),
         left_out=tuple(name for one in LEFT_OUT if (name := _filled(names, rows, (one,)))),
         columns=tuple(dict.fromkeys(name for row in rows for name in row)),
-        verdicts=tuple(names[name] for name in VERDICTS if name in names),
+        verdicts=tuple(names[name] for name in VERDICTS if name in names and _judges(names[name], rows)),
         messages=_chat(names, rows),
     )
     shape = replace(shape, questions=_questions(names, shape))
     shape = _with_completions(shape, names, rows)
     taken = {*shape.questions, *shape.responses, shape.reasoning}
+    shape = replace(shape, left_out=tuple(name for name in shape.left_out if name not in taken))
     return replace(shape, reference=_reference(names, rows, taken))
 
 
@@ -207,6 +231,23 @@ def _first(names: Mapping[str, str], wanted: Iterable[str]) -> str | None:
     return next((names[name] for name in wanted if name in names), None)
 
 
+def _nested(rows: Sequence[Mapping[str, Any]], wanted: Iterable[str]) -> str | None:
+    """Return the first nested column that some row has."""
+    dotted = [name for name in wanted if "." in name]
+    return next((name for name in dotted if any(isinstance(lookup(row, name), str | dict) for row in rows)), None)
+
+
+def _judges(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Return whether a column holds verdicts; `label` and `correct` do only as yes or no: they may be an option."""
+    if column.strip().lower() not in ("label", "correct"):
+        return True
+    return any(
+        value is True or value is False or str(value).lower() in YES_NO
+        for row in rows
+        if (value := row.get(column)) is not None
+    )
+
+
 def _filled(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]], wanted: Iterable[str]) -> str | None:
     """Return the first of the columns in which some row holds more than an empty list or text."""
     name = _first(names, wanted)
@@ -215,13 +256,23 @@ def _filled(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]], wanted:
 
 def _chat(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> str | None:
     """Return the column of the conversation: one of a usual name, or a question that is a list of messages."""
-    for name in CHATS:
-        if name in names and any(isinstance(row.get(names[name]), list) for row in rows):
-            return names[name]
-    for name in ("prompt", "input", "question", "problem"):
-        if name in names and any(is_chat(row.get(names[name])) for row in rows):
-            return names[name]
+    asked = ("prompt", "input", "question", "problem")
+    for wanted, holds in ((CHATS, is_chat), (asked, is_chat), (DIALOGS, _is_dialog), (CHATS[:8], _is_list)):
+        if holds is _is_dialog and any(name in names for name in QUESTIONS):
+            continue
+        for name in wanted:
+            if name in names and any(holds(row.get(names[name])) for row in rows):
+                return names[name]
     return names.get("messages")
+
+
+def _is_dialog(value: Any) -> bool:
+    """Return whether a value is a list of texts that may alternate."""
+    return isinstance(value, list) and len(value) > 1 and all(isinstance(one, str) for one in value)
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
 
 
 def _questions(names: Mapping[str, str], shape: Shape) -> tuple[str, ...]:

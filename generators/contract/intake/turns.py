@@ -24,6 +24,7 @@ def chat_messages(value: Any, place: str, completed: bool = False, lone_marks: b
     """
     if not isinstance(value, Sequence) or isinstance(value, str) or not value:
         raise BadRow("no_messages", f"{place}: messages are {shown(value)}; accepted is a list of role and content")
+    value = alternating(value)
     turns = [turn for number, item in enumerate(value, start=1) for turn in _turns(item, f"{place}, message {number}")]
     found = []
     for number, (role, message) in enumerate(turns, start=1):
@@ -36,6 +37,13 @@ def chat_messages(value: Any, place: str, completed: bool = False, lone_marks: b
             text = asked(_spoken(content_of(message), where), where)
         found.append({"role": role, "content": text})
     return found
+
+
+def alternating(value: Any) -> Any:
+    """Return texts of user and assistant in turn as messages; any other value as it is."""
+    if not isinstance(value, list) or len(value) < 2 or not all(isinstance(item, str) for item in value):
+        return value
+    return [{"role": ("user", "assistant")[number % 2], "content": text} for number, text in enumerate(value)]
 
 
 def role_of(message: Mapping[str, Any]) -> str | None:
@@ -92,6 +100,8 @@ def _turns(item: Any, place: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         yield from (("user", {"content": item["input"]}), ("assistant", {"content": item["output"]}))
         return
     role = role_of(item)
+    if role == "system" and content_of(item) is None:
+        return
     if role is None:
         named = item.get("role") or item.get("from")
         raise BadRow("unknown_role", f"{place}: the role is {named!r}; accepted are {', '.join(SPEAKERS)}")

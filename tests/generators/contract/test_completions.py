@@ -16,6 +16,7 @@ from generators.contract.completions import (
     read_text,
     split_reasoning,
 )
+from generators.contract.completions.rendered import Rendered, read_rendered
 
 R, A = "First, 2+2.\n\nSo 4.", "It is $4$."
 INLINE = {
@@ -265,3 +266,51 @@ def test_operators_are_no_special_tokens() -> None:
 def test_harmony_whose_tokens_a_decoder_dropped_is_split() -> None:
     found = read_text("analysisWe add.assistantfinalans 15")
     assert (found.reasoning, found.answer) == ("We add.", "ans 15")
+
+
+RENDERED = {
+    "chatml": "<|im_start|>system\n{s}<|im_end|>\n<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n",
+    "llama": (
+        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n{s}<|eot_id|>"
+        "<|start_header_id|>user<|end_header_id|>\n\n{q}<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+    ),
+    "gemma": (
+        "<bos><start_of_turn>system\n{s}<end_of_turn>\n<start_of_turn>user\n{q}<end_of_turn>\n<start_of_turn>model\n"
+    ),
+    "phi": "<|system|>\n{s}<|end|>\n<|user|>\n{q}<|end|>\n<|assistant|>\n",
+    "deepseek": "<｜begin▁of▁sentence｜>{s}<｜User｜>{q}<｜Assistant｜>",  # noqa: RUF001
+    "granite": (
+        "<|start_of_role|>system<|end_of_role|>{s}<|end_of_text|>\n"
+        "<|start_of_role|>user<|end_of_role|>{q}<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>"
+    ),
+    "mistral": "<s>[INST] <<SYS>>\n{s}\n<</SYS>>\n\n{q} [/INST]",
+}
+
+
+@pytest.mark.parametrize("opened", ["", "<think>\n"])
+@pytest.mark.parametrize("form", RENDERED.values(), ids=RENDERED)
+@given(system=PROSE, question=PROSE, answer=PROSE)
+def test_a_rendered_conversation_is_taken_apart(
+    form: str, opened: str, system: str, question: str, answer: str
+) -> None:
+    text = form.format(s=system, q=question)
+    asked = [{"role": "system", "content": system}, {"role": "user", "content": question}]
+    assert read_rendered(text + opened) == Rendered(asked, opened)
+    if not opened:
+        assert read_rendered(text + answer) == Rendered([*asked, {"role": "assistant", "content": answer}])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a question",
+        "",
+        "<|x|> y",
+        "a [INST] b [/INST]",
+        "Human: hi",
+        "<|im_start|>tool\n{}<|im_end|>\n",
+        "<|endoftext|>",
+    ],
+)
+def test_other_texts_are_no_rendered_conversation(text: str) -> None:
+    assert read_rendered(text) is None

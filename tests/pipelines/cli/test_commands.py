@@ -250,3 +250,53 @@ def test_ctrl_c_says_how_to_go_on(folder: Path) -> None:
     assert run.returncode == 130
     assert "stopped; the same command goes on from here" in said
     assert "Traceback" not in said
+
+
+def test_import_takes_files_and_settings_in_any_order(tmp_path: Path) -> None:
+    row = {"question": "1 + 1?", "generations": ["2", "3"], "correctness": [True, False]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    orders = (["a.jsonl", "--out", "x", "strict=true"], ["--out", "y", "strict=true", "a.jsonl"])
+    for words in orders:
+        done = subprocess.run([*DISTILL, "import", *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        said = "the file's own verdicts (column file_verdicts): 1 correctness: false, 1 correctness: true"
+        assert said in done.stderr + done.stdout
+
+
+def test_a_reader_that_stops_early_is_no_error() -> None:
+    command = " ".join(f"'{word}'" for word in DISTILL)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command} settings | head -1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "top level\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["prompts.split=test"],
+            'prompts.split is no key of this source; prompts.source = "tasks" or "dataset" has it',
+        ),
+        (["generate.options.finish_reason=nope"], "no column 'nope' for the finish_reason; there are 'question'"),
+        (["generate.options.response=nope"], "no column 'nope' for the response; there are 'question'"),
+        (["prompts.verifier=math_anwser"], "did you mean 'math_answer'"),
+    ],
+)
+def test_a_wrong_setting_of_a_replay_is_named(tmp_path: Path, words: list[str], said: str) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question": "1 + 1?", "answer": "2", "response": "2"}\n')
+    command = [*DISTILL, "run", "replay", "prompts.path=a.jsonl", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+
+
+def test_requests_of_a_batch_alone_ask_for_their_results(tmp_path: Path) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "1 + 1?"}]}
+    (tmp_path / "a.jsonl").write_text(json.dumps({"custom_id": "1", "body": body}) + "\n")
+    command = [*DISTILL, "run", "replay", "prompts.path=a.jsonl"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2 and "without their results; name both files: set prompts.path = [" in done.stderr
