@@ -105,6 +105,7 @@ ACTING = frozenset(  # modules with which tests act on their process
         *("csv", "functools", "dataclasses", "enum", "typing", "abc", "copy", "types", "time", "queue", "concurrent"),
     )
 )
+PARTLY_READ = frozenset({"open", "next", "islice", "takewhile"})  # a file, and the start of what may have no end
 FIXTURES = frozenset({"capsys", "capfd", "caplog", "monkeypatch", "tmp_path", "tmpdir", "recwarn"})
 
 
@@ -329,8 +330,10 @@ def acts(tree: ast.Module, asked: frozenset[str]) -> Iterator[str]:
             yield f"the fixture `{node.arg}`"
         elif isinstance(node, ast.AsyncFunctionDef | ast.Await):
             yield "`async`"
-        elif isinstance(node, ast.Name) and node.id == "open":
-            yield "`open`"
+        elif (name := getattr(node, "id", getattr(node, "attr", ""))) in PARTLY_READ:
+            yield f"`{name}`"
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "solution" and id(node) not in plain:
+            yield f"`solution.{node.attr}`"
         elif isinstance(node, ast.withitem) and asked.intersection(names_read(node.context_expr)):
             yield "`with`"
         elif isinstance(node, ast.Name) and node.id in asked and isinstance(node.ctx, ast.Load):

@@ -111,7 +111,9 @@ def same_container(name: str | None, content: Any, expected: Any, tolerance: flo
         return isinstance(expected, list) and isinstance(content, list) and same_list(content, expected, tolerance)
     if name == "int":
         return isinstance(expected, int) and isinstance(content, str) and content == hex(expected)
-    if name == "dict" and isinstance(expected, dict) and isinstance(content, list):
+    if name == "defaultdict" and isinstance(content, list) and len(content) == 2:
+        name, content = "dict", content[1]
+    if name in ("dict", "Counter", "OrderedDict") and isinstance(expected, dict) and isinstance(content, list):
         items = {key if isinstance(key, str) else json.dumps(key): value for key, value in content}
         return items.keys() == expected.keys() and all(
             same_value(value, expected[key], tolerance) for key, value in items.items()

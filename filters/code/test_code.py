@@ -26,6 +26,7 @@ FUNCTION = "def {name}(*arguments, **named):\n    return {value}"
 CLASS = "class {name}:\n    def __init__(self, *arguments, **named): pass\n"
 CLASS += "    def __getattr__(self, name):\n        return lambda *arguments, **named: {value}"
 TRESPASS = "the program reached for "  # what is not its own
+POSING = "is not what the tests ask for"  # of an object that would stand in for a builtin one
 LOOPS = ast.For | ast.While | ast.comprehension
 
 
@@ -95,7 +96,7 @@ def run_tests(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
 def is_too_much_apart(judgement: Judgement, tests: str) -> bool:
     """Return whether a verdict may be due to running apart: objects on their way across, or thousands of calls."""
     if judgement.status != "timeout":
-        return any(said in judgement.reason for said in ACROSS)
+        return any(said in judgement.reason for said in ACROSS) and POSING not in judgement.reason
     tree = parsed(tests)
     return tree is not None and any(isinstance(node, LOOPS) for node in ast.walk(tree))
 

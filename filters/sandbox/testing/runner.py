@@ -15,7 +15,7 @@ import linecache
 import sys
 import unittest
 from collections.abc import Callable, Iterator
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, NoReturn, Protocol
 
 from filters.sandbox.testing import pytest_names
@@ -158,10 +158,31 @@ def names_in(code: CodeType) -> Iterator[str]:
             yield from names_in(constant)
 
 
+class TestsModule(ModuleType):
+    """The tests' globals as their module; a change of a name that the program has is a change of the program's too."""
+
+    def __init__(self, namespace: Names, solution: ModuleType) -> None:
+        super().__init__("tests")
+        vars(self).update(_namespace=namespace, _solution=solution)
+
+    def __getattr__(self, name: str) -> Any:
+        return attribute(self._namespace, name)
+
+    def __dir__(self) -> list[str]:
+        return list(self._namespace)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._namespace[name] = value
+        if name in vars(self._solution):
+            setattr(self._solution, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        del self._namespace[name]
+
+
 def furnish(namespace: Names, solution: ModuleType) -> None:
     """Make the tests' globals their main module, the program a module, and stop unittest at a failure."""
-    module = ModuleType("tests")
-    vars(module).update(__getattr__=lambda name: attribute(namespace, name), __dir__=lambda: list(namespace))
+    module = TestsModule(namespace, solution)
     sys.modules |= {SOLUTION: solution, "tests": module, "__main__": module}
     pytest_names.install()
     for name, stop in STOPS.items():
@@ -190,6 +211,7 @@ STOPS: dict[str, Callable[..., Any]] = {  # how each report of a failure to unit
 
 def run_discovered(namespace: Names, here: bool) -> None:
     """Run the test functions and the classes of tests, in the order in which the tests define them."""
+    run_hook(namespace.get("setup_module"), None)
     for name, value in list(namespace.items()):
         if isinstance(value, type) and value.__module__ == "tests":
             if getattr(value, "left_out", False):
@@ -198,24 +220,33 @@ def run_discovered(namespace: Names, here: bool) -> None:
                 unittest.defaultTestLoader.loadTestsFromTestCase(value).run(unittest.TestResult())
             elif name.startswith("Test"):
                 run_class(value, namespace, here)
-        elif name.startswith("test") and isinstance(value, FunctionType) and value.__code__.co_filename == TESTS:
+        elif name.startswith("test") and is_of_tests(value):
+            run_hook(namespace.get("setup_function"), value)
             run_test(value, namespace, here)
+            run_hook(namespace.get("teardown_function"), value)
+
+
+def is_of_tests(value: object) -> bool:
+    """Return whether a value is a function that the tests define, with decorators or without."""
+    code = inspect.unwrap(value).__code__ if isinstance(value, FunctionType) else None
+    return code is not None and code.co_filename == TESTS
+
+
+def run_hook(hook: Any, argument: Any) -> None:
+    """Call a function that prepares a test, or cleans up after it, if the tests have it."""
+    if isinstance(hook, FunctionType | MethodType):
+        hook(*[argument] * len(inspect.signature(hook).parameters))
 
 
 def run_class(tests: type, namespace: Names, here: bool) -> None:
     """Run the test methods of a class of pytest, each on an object of its own."""
     for name in [name for name in vars(tests) if name.startswith("test")]:
         instance = tests()
-        run_hooks(instance, ("setup_class", "setup_method", "setUp"))
+        for hook in ("setup_class", "setup_method", "setUp"):
+            run_hook(getattr(instance, hook, None), None)
         run_test(getattr(instance, name), namespace, here, instance)
-        run_hooks(instance, ("teardown_method", "tearDown"))
-
-
-def run_hooks(instance: Any, names: tuple[str, ...]) -> None:
-    """Call the methods that prepare a test or clean up after it."""
-    for name in names:
-        if callable(hook := getattr(instance, name, None)):
-            hook(*([None] if len(inspect.signature(hook).parameters) else []))
+        for hook in ("teardown_method", "tearDown"):
+            run_hook(getattr(instance, hook, None), None)
 
 
 def run_test(function: Callable[..., Any], namespace: Names, here: bool, instance: Any = None) -> None:
