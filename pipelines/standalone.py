@@ -1,5 +1,6 @@
 """A single stage on given paths, with the same functions, settings, manifests and resuming as in a run."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from pipelines.run import trainings
 from pipelines.run_folder import OWNER
 from pipelines.session import Session, Value, open_session
 from pipelines.stage_folder import made_by
-from pipelines.stages.table import STAGES, Stage
+from pipelines.stages.table import EVALUATE, PROMPTS, STAGES, Stage
 
-Paths = Mapping[str, Path | list[Path] | None]
+Paths = Mapping[str, str | Path | list[Path] | None]
 
 
 def run_stage(
@@ -38,12 +39,15 @@ def run_stage(
     run nothing.
     """
     stage = STAGES[name]
-    check_inputs(inputs)
-    sections = read_sections(stage, recipe, overrides, student)
+    raw = raw_problems(stage, inputs)
+    check_inputs({name: path for name, path in inputs.items() if path != raw})
+    sections = read_sections(stage, recipe, [*(named_problems(raw) if raw else ()), *overrides], student)
     check_sections(stage, sections)
     check_folder(stage, out)
     with open_session(out, sections, say=say, dry=dry) as session:
         session.runner.folder = out.parent
+        if raw:
+            inputs = {**inputs, "prompts": read_problems(session, raw, f"{out.name}/problems")}
         for folder, config in parts(stage, out.name, getattr(sections, name)):
             call(session, stage, folder, config, inputs, model)
 
@@ -96,11 +100,36 @@ def own_keys(stage: Stage) -> set[str]:
     return set(getattr(stage.config(), "model_fields", {}))
 
 
+def raw_problems(stage: Stage, inputs: Paths) -> Path | None:
+    """Return the file of problems that an evaluation is given in any other form than records.PROMPT."""
+    path = inputs.get("prompts")
+    if stage is not EVALUATE or not isinstance(path, Path) or not path.exists():
+        return None
+    try:
+        return None if {"prompt_id", "messages", "verifier"} <= pl.read_parquet_schema(path).keys() else path
+    except (pl.exceptions.PolarsError, OSError):
+        return path
+
+
+def named_problems(path: Path) -> list[str]:
+    """Return the overrides by which an evaluation's problems are the rows of a file."""
+    return ["prompts.source=file", f"prompts.path={json.dumps(str(path))}"]
+
+
+def read_problems(session: Session, path: Path, folder: str) -> str:
+    """Read an evaluation's problems through the intake, as a stage of their own; return their file within the run."""
+    session.step(folder, PROMPTS.load, session.sections.evaluate.prompts, {}, kind=PROMPTS.name)
+    made = session.runner.folder / folder / "prompts.parquet"
+    if not session.runner.dry and not pl.read_parquet(made, columns=["verifier"])["verifier"].drop_nulls().len():
+        raise InputError(f"{path}: no problem names a verifier; set one for all, such as prompts.verifier=math_answer")
+    return f"{folder}/prompts.parquet"
+
+
 def check_inputs(inputs: Paths) -> None:
     """Raise MissingFile for a path that does not exist, and InputError for an unreadable parquet file."""
     for option, value in inputs.items():
         for path in value if isinstance(value, list) else [value]:
-            if path is not None:
+            if isinstance(path, Path):
                 check_input(f"--{option.replace('_', '-')}", path)
 
 
@@ -108,11 +137,11 @@ def check_input(option: str, path: Path) -> None:
     """Check the path of one option."""
     if not path.exists():
         raise MissingFile(f"{option}: there is no {path}")
-    if path.suffix == ".parquet":
+    if path.is_file():
         try:
             pl.read_parquet_schema(path)
         except (pl.exceptions.PolarsError, OSError) as error:
-            raise InputError(f"{option}: {path} is not a parquet file: {error}") from None
+            raise InputError(f"{option}: {path} is not a parquet file, which another stage makes: {error}") from None
 
 
 def check_folder(stage: Stage, out: Path) -> None:

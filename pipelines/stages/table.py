@@ -210,11 +210,11 @@ EVALUATE = Stage(
     "measure pass@1 and cons@k of a model",
     "pipelines.stages.evaluate:evaluate",
     "pipelines.stages.evaluate:EvaluateConfig",
-    {"prompts": Input("prompts.parquet of the problems", ("prompts/eval_prompts.parquet",))},
+    {"prompts": Input("the problems: prompts.parquet, or a file of any form", ("prompts/eval_prompts.parquet",))},
     hands=_verifying,
     samples=True,
     verifies=True,
-    example="distill evaluate --prompts p/prompts.parquet --model t/model --out e sampling.n=64",
+    example="distill evaluate --prompts aime24.jsonl --model t/model --out e prompts.verifier=math_answer",
 )
 
 STAGES: Mapping[str, Stage] = {
