@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from generators.contract.config import Config, Device, ModelName
 from generators.contract.errors import RecipeError
@@ -10,6 +10,8 @@ from generators.contract.errors import RecipeError
 Divergence = Literal["forward_kl", "reverse_kl", "jsd", "skew_kl"]
 SpanDivergence = Literal["span_kl", "gold", "uld"]  # for a teacher with another tokenizer; see cross_tokenizer.md
 DType = Literal["auto", "float32", "bfloat16"]
+ReportTo = Literal["tensorboard", "trackio", "wandb"]
+REPORT_NAMES = {"tb": "tensorboard", "w&b": "wandb", "wb": "wandb", "weights&biases": "wandb"}  # that people type
 MICRO_BATCH_TOKENS = {"cpu": 4096, "cuda": 16384}  # the defaults by device
 
 
@@ -151,10 +153,23 @@ class TrainConfig(Config):
     seed: int = Field(0, description="seed of the order of rows")
     validate_every: int = Field(50, ge=1, description="optimizer steps between validations")
     checkpoint_every_s: float = Field(300.0, ge=0.0, description="seconds between checkpoints; 0 = every step")
+    report_to: tuple[ReportTo, ...] = Field(
+        ("tensorboard",), description="where curves are shown, beside log.jsonl: tensorboard, trackio, wandb; [] = none"
+    )
 
     EXECUTION: ClassVar[frozenset[str]] = frozenset(
-        {"checkpoint_every_s", "micro_batch_tokens", "compile", "activation_checkpointing"}
+        {"checkpoint_every_s", "micro_batch_tokens", "compile", "activation_checkpointing", "report_to"}
     )
+
+    @field_validator("report_to", mode="before")
+    @classmethod
+    def _report_names(cls, given: Any) -> Any:
+        """Read one name as a list of it, `none` as an empty one, and the names that people type."""
+        names = [given] if isinstance(given, str) else given
+        if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+            return given
+        plain = [name.lower().removesuffix(".ai").translate(str.maketrans("", "", " _-")) for name in names]
+        return () if plain == ["none"] else tuple(REPORT_NAMES.get(name, name) for name in plain)
 
     @model_validator(mode="after")
     def _check(self) -> "TrainConfig":

@@ -8,6 +8,7 @@ from its checkpoint and ends with the same bits as an uninterrupted one.
 
 import json
 import math
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -53,6 +54,8 @@ from distill.training.examples import Example, load_examples
 from distill.training.lr_schedule import learning_rate
 from distill.training.masters import Masters
 from distill.training.packing import Batch, plan_steps
+from distill.training.reports import check_installed, reports
+from distill.training.speed import Speed
 from distill.training.trainer import TeacherOf, Trainer, flat
 from generators.contract.errors import Failed, InputError
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts
@@ -76,6 +79,7 @@ def train(
     TargetStore that `score` wrote, for soft_targets = stored. A corpus without a usable row, a row without targets and
     a teacher with another vocabulary raise ValueError.
     """
+    check_installed(config.report_to)
     seed_everything(config.seed)
     device = pick_device(config.device)
     tokenizer = load_tokenizer(config.student)
@@ -213,8 +217,14 @@ def fit(
     done = load_checkpoint(out, trainer.weights, optimizer) or {"step": 0, "tokens": 0, "log_bytes": 0}
     total = sum(len(examples[i].token_ids) for step in plan for i in step)
     clock = time.perf_counter()
-    with open_log(out / "log.jsonl", done["log_bytes"]) as log, progress("tokens", total, done["tokens"]) as bar:
+    with (
+        open_log(out / "log.jsonl", done["log_bytes"]) as log,
+        reports(config, out, done["step"]) as shown,
+        progress("tokens", total, done["tokens"]) as bar,
+    ):
         first, tokens = done["step"], done["tokens"]
+        speed = Speed(trainer, pick_dtype(config.dtype, trainer.device))
+        print(f"train: {speed}", file=sys.stderr)
         keeper = Keeper(out, trainer.weights, optimizer, config.checkpoint_every_s)
         if not first and held_out:
             _write(log, {"step": 0, "tokens": 0, **trainer.validate(held_out)})
@@ -226,8 +236,13 @@ def fit(
                 tokens += new
                 done["skipped_in_row"] = done.get("skipped_in_row", 0) + 1 if "skipped" in facts else 0
                 _write(log, {"step": step, "tokens": tokens, **facts})
+                shown.write(step, {"tokens": tokens, **facts, **speed.facts(chosen)})
                 if held_out and (step % config.validate_every == 0 or step == len(plan)):
-                    _write(log, {"step": step, "tokens": tokens, **trainer.validate(held_out)})
+                    found = trainer.validate(held_out)
+                    _write(log, {"step": step, "tokens": tokens, **found})
+                    shown.write(step, found)
+                    speed.restart()
+                bar.show(step=f"{step}/{len(plan)}", loss=_short(facts["loss"]))
                 bar.update(new)
                 done |= {"step": step, "tokens": tokens, "log_bytes": log.tell()}
                 hopeless = done["skipped_in_row"] >= MOST_SKIPPED
@@ -311,6 +326,10 @@ def open_log(path: Path, valid_bytes: int) -> Any:
     log.truncate(valid_bytes)
     log.seek(valid_bytes)
     return log
+
+
+def _short(loss: float | None) -> str:
+    return "not finite" if loss is None else f"{loss:.3f}"
 
 
 def _write(log: Any, line: Mapping[str, Any]) -> None:

@@ -25,4 +25,15 @@ def bar(stage: str, unit: str, total: int, done: int = 0) -> Iterator[Bar]:
     terminal = sys.stderr.isatty()
     options: dict[str, Any] = {} if terminal else {"mininterval": LOG_EVERY_S, "ncols": 100, "miniters": 1}
     with tqdm(total=total, initial=done, unit=f" {unit}", desc=stage, leave=True, file=sys.stderr, **options) as shown:
-        yield shown
+        yield _Shown(shown)
+
+
+class _Shown:
+    """A bar of tqdm; facts appear when it is drawn next."""
+
+    def __init__(self, bar: Any) -> None:
+        self.bar = bar
+        self.update = bar.update
+
+    def show(self, **facts: object) -> None:
+        self.bar.set_postfix(facts, refresh=False)

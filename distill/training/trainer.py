@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -47,6 +48,7 @@ class Trainer:
     pad_id: int
     masters: Masters | None = None
     limit: int = 0  # tokens of a micro-batch
+    laid_out: int = 0  # tokens of the last step's batches, padding included
 
     def __post_init__(self) -> None:
         given = self.config.micro_batch_tokens
@@ -117,22 +119,36 @@ class Trainer:
     def flops(self, tokens: int) -> float:
         """Return the floating-point operations of a document's forward and backward pass, recomputation not counted.
 
-        6 for each weight of a product and token, and 6 * layers * heads * width * tokens for causal attention.
+        6 for each trained weight of a product and token, 4 for each frozen one, and
+        6 * layers * heads * width * tokens for causal attention.
         """
-        config = self.model.config.get_text_config()
-        width = config.num_attention_heads * (
-            getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-        )
-        each: float = self._products() + config.num_hidden_layers * width * tokens
-        return 6.0 * tokens * each
+        trained, frozen = self._products
+        return tokens * (6.0 * trained + 4.0 * frozen + 6.0 * self._attention * tokens)
 
-    def _products(self) -> int:
-        """Return the weights that take part in products with each token: all but the embedding."""
-        if not hasattr(self, "_weights"):
-            whole = sum(weight.numel() for weight in self.model.parameters())
-            embedding, head = self.model.get_input_embeddings().weight, self.model.get_output_embeddings().weight
-            self._weights: int = whole - (0 if embedding is head else embedding.numel())
-        return self._weights
+    def formula(self) -> str:
+        """Return the operations of a document of n tokens as text, with this model's figures."""
+        trained, frozen = self._products
+        others = f" + 4 n x {frozen:.4g} (frozen weights)" if frozen else ""
+        return f"6 n x {trained:.4g} (weights){others} + 6 n^2 x {self._attention} (attention)"
+
+    @cached_property
+    def _attention(self) -> int:
+        """Layers * heads * width."""
+        config = self.model.config.get_text_config()
+        heads: int = config.num_attention_heads
+        width: int = getattr(config, "head_dim", None) or config.hidden_size // heads
+        layers: int = config.num_hidden_layers
+        return layers * heads * width
+
+    @cached_property
+    def _products(self) -> tuple[int, int]:
+        """Trained and frozen weights that take part in products with each token: all but the embedding."""
+        embedding, head = self.model.get_input_embeddings().weight, self.model.get_output_embeddings().weight
+        counts = [0, 0]
+        for weight in self.model.parameters():
+            if weight is not embedding or embedding is head:
+                counts[not weight.requires_grad] += _size(weight)
+        return counts[0], counts[1]
 
     def gradients(self, examples: Sequence[Example]) -> dict[str, float]:
         """Accumulate the gradient of a step's mean loss per target token; return its loss, ce and kl (without T^2).
@@ -155,7 +171,9 @@ class Trainer:
     def _gradients(self, examples: Sequence[Example]) -> dict[str, float]:
         tokens = sum(example.targets for example in examples)
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
+        self.laid_out = 0
         for batch in self.batches(examples):
+            self.laid_out += batch.token_ids.numel()
             output = self.loss(batch, tokens)
             output.loss.backward()
             sums += _sums(output, tokens)
@@ -171,6 +189,12 @@ class Trainer:
         self.model.train()
         with_teacher = self.config.soft_targets != "none"
         return {"val_ce": float(sums[1]), "val_kl": float(sums[2]) if with_teacher else None}
+
+
+def _size(weight: Any) -> int:
+    """Return the elements of a weight; one in 4 bits is stored as fewer bytes."""
+    shape: torch.Size = weight.quant_state.shape if getattr(weight, "quant_state", None) else weight.shape
+    return shape.numel()
 
 
 def _sums(output: LossOutput, tokens: int) -> torch.Tensor:

@@ -42,6 +42,9 @@ class Bar(Protocol):
 
     def update(self, n: int = 1, /) -> object: ...
 
+    def show(self, **facts: object) -> object:
+        """Show facts behind the rate, such as `loss="0.42"`; each call replaces those before."""
+
 
 class Progress(Protocol):
     """A function that opens a bar: `with progress("samples", total, done) as bar`. An earlier run finished `done`."""
@@ -51,6 +54,9 @@ class Progress(Protocol):
 
 class _Silent:
     def update(self, n: int = 1, /) -> None:
+        return None
+
+    def show(self, **facts: object) -> None:
         return None
 
 

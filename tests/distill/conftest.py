@@ -161,6 +161,9 @@ def dying_bar() -> Callable[[int], Any]:
             if not self.updates:
                 raise KeyboardInterrupt
 
+        def show(self, **facts: object) -> None:
+            pass
+
         @contextmanager
         def __call__(self, unit: str, total: int, done: int = 0) -> Iterator[Any]:
             yield self

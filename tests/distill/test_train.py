@@ -85,6 +85,9 @@ class DyingBar:
         if not self.updates:
             raise Killed
 
+    def show(self, **facts: object) -> None:
+        pass
+
     @contextmanager
     def __call__(self, unit: str, total: int, done: int = 0) -> Iterator[Bar]:
         yield self
