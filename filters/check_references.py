@@ -18,12 +18,14 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from filters.grade import CHUNK_ROWS, MISSING, Row, check_out, read_rows, value_at
+from filters.grade import CHUNK_ROWS, check_out
+from filters.outputs import MISSING, Row, read_rows, value_at
 from filters.placeholders import is_placeholder
 from filters.verification.pool import Pool, Task
 from filters.verification.verdicts import Item, Verdict, check_options, verifier_hook
 from generators.contract.errors import InputError
 from generators.contract.files import write_text
+from generators.contract.intake import reference_text
 from generators.contract.stage_protocol import Progress, no_progress
 
 KINDS = (
@@ -111,20 +113,20 @@ def check_references(
 def check_fields(
     file: Path, verifier: str | None, reference_field: str, options: Mapping[str, Mapping[str, Any]]
 ) -> int:
-    """Return the number of rows; raise ValueError unless every row has the field and every named verifier exists."""
-    total, seen = 0, set[str]()
-    for number, row in read_rows(file):
+    """Return the number of rows; raise ValueError unless some row has the field and every named verifier exists."""
+    total, seen, there, first = 0, set[str](), False, tuple[str, ...]()
+    for _, row in read_rows(file):
         total += 1
-        if value_at(row, reference_field) is MISSING:
-            raise InputError(
-                f"{file}: row {number} has no field {reference_field!r}; it has {', '.join(map(repr, row))}"
-            )
+        first = first or tuple(row)
+        there |= value_at(row, reference_field) is not MISSING
         name = row.get("verifier") or verifier
         if name and name not in seen:
             check_options(name, options.get(name, {}))
             seen.add(name)
     if not total:
         raise InputError(f"{file}: it has no rows")
+    if not there:
+        raise InputError(f"{file}: no row has the field {reference_field!r}; row 1 has {', '.join(map(repr, first))}")
     if not seen:
         raise InputError(f"{file}: no row names a verifier; say which with --verifier")
     return total
@@ -150,8 +152,8 @@ def defects_of(
 
 
 def text_of(value: Any) -> str:
-    """Return the reference as text; a null is empty."""
-    return "" if value is None else str(value)
+    """Return the reference as text; one that is missing or null is empty, a structure is JSON."""
+    return "" if value is MISSING or value is None else reference_text(value) or ""
 
 
 def tasks_of(name: str, reference: str, row: Row, options: Mapping[str, Any]) -> list[Task]:

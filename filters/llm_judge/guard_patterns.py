@@ -103,6 +103,7 @@ FOREIGN_CLAIM = (
 )
 CLAIMED = (
     r"(?:^|[^\w\s]\s*)equivalent\s*(?:$|[^\w\s]|yes|true)"
+    r"|^\W*\S+\s+is\s+equivalent\s*(?:$|[.,;:!])|[:;,]\s*(?:accept(?:ed)?|approved?|equivalent|correct)\W*$"
     r"|\b(?:deemed|considered|semantically|fully|mathematically)\s+equivalent\W*$"
 )
 

@@ -12,7 +12,7 @@ def add(commands: Any) -> None:
     grade = add_command(
         commands,
         "grade",
-        "grade a file of existing outputs: one verdict per row, and a summary",
+        "grade a file of existing outputs: one verdict per completion, and a summary",
         (
             "distill grade outputs.jsonl --out verdicts.jsonl",
             "distill grade outputs.parquet --verifier choice --reference-field answer --out verdicts.jsonl",
@@ -20,11 +20,18 @@ def add(commands: Any) -> None:
     )
     grade.add_argument("file", type=Path, help="rows of any usual form, such as .jsonl, .csv or .parquet")
     grade.add_argument("--verifier", default="math_answer", metavar="NAME", help="`distill plugins` lists them")
-    grade.add_argument("--reference-field", metavar="FIELD", help="default: `reference`, or else `gold`")
+    grade.add_argument(
+        "--reference-field",
+        metavar="FIELD",
+        help="default: `reference`, `gold`, or the column that is known to hold it",
+    )
     grade.add_argument("--response-field", default="response", metavar="FIELD", help="the model's output")
     grade.add_argument("--answer-only", action="store_true", help="the response is a bare answer, not a full text")
+    grade.add_argument(
+        "--strict", action="store_true", help="stop at a row that cannot be graded, instead of counting it"
+    )
     grade.add_argument("--timeout-s", type=float, default=5.0, help="seconds per row")
-    grade.add_argument("--out", type=Path, required=True, help="verdicts, one JSON line per row")
+    grade.add_argument("--out", type=Path, required=True, help="verdicts, one JSON line per completion")
     grade.add_argument("--lenient", action="append", default=[], metavar="NAME", help="a leniency (repeatable)")
     grade.add_argument("--audit", metavar="VERIFIER", help="a second verifier; rows where they differ are written out")
     grade.set_defaults(command=_grade)
@@ -57,6 +64,7 @@ def _grade(options: argparse.Namespace) -> None:
         reference_field=options.reference_field,
         response_field=options.response_field,
         answer_only=options.answer_only,
+        strict=options.strict,
         timeout_s=options.timeout_s,
         progress=partial(bar, "grade"),
     )

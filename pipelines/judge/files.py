@@ -2,8 +2,8 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import polars as pl
 from rich.console import Group
 
 from filters.audit import ErrorRates, rates_table
-from filters.grade import MISSING, Row, grade, item_of, read_rows, suite_table, usual_reference_field, value_at
+from filters.grade import grade, suite_table
 from filters.llm_judge.prompts import case_of
+from filters.outputs import MISSING, Fields, Output, outputs, value_at
 from filters.verify import VerifyConfig
 from generators.contract.errors import RecipeError
 from generators.contract.files import frame, write_text
@@ -22,6 +23,7 @@ from generators.contract.stage_protocol import IN_PROCESS, Runtime
 from pipelines.judge.stage import JudgeConfig, JudgeRow, counts, judge_row, overrule
 from pipelines.judge.summary import judge_note
 
+USUAL = Fields()
 RULE, VERDICTS = "rule.jsonl", "verdicts.jsonl"
 WRITTEN = (
     "status",
@@ -33,16 +35,6 @@ WRITTEN = (
     "judge_status",
     "judge_reason",
 )
-
-
-@dataclass(frozen=True)
-class Fields:
-    """The names of a row's fields, which may be nested, such as `meta.reference`."""
-
-    reference: str | None = None  # None: `reference`, or else `gold`
-    response: str = "response"
-    question: str = "question"  # a row without it is judged by reference and answer alone
-    answer_only: bool = False  # the response is the final answer itself
 
 
 @dataclass
@@ -70,7 +62,7 @@ def judge_file(
     config: JudgeConfig,
     *,
     verifier: str = "math_answer",
-    fields: Fields = Fields(),
+    fields: Fields = USUAL,
     verifying: VerifyConfig | None = None,
     runtime: Runtime = IN_PROCESS,
 ) -> JudgeSummary:
@@ -81,7 +73,6 @@ def judge_file(
     """
     check_verifier(verifier, config)
     verifying = verifying or VerifyConfig()
-    fields = replace(fields, reference=fields.reference or usual_reference_field(file))
     grade(
         file,
         out / RULE,
@@ -97,11 +88,12 @@ def judge_file(
     )
     ruled = frame(rule_rows(out / RULE, verifier), VERDICT)
     (out / RULE).unlink()
-    rows_of = partial(file_rows, file, fields)
+    found = partial(outputs, file, fields, verifier)
+    rows_of = partial(file_rows, found, fields)
     judged, answers = overrule(ruled, rows_of, out, config, verifying, runtime=runtime)
-    write_text("".join(verdict_lines(file, judged)), out / VERDICTS)
+    write_text("".join(verdict_lines(found, judged)), out / VERDICTS)
     before, after = (dict(Counter(judged[name])) for name in ("rule_status", "status"))
-    return JudgeSummary(before, after, counts(judged, config, answers).notes, rates_of(file, judged, verifier))
+    return JudgeSummary(before, after, counts(judged, config, answers).notes, rates_of(found, judged, verifier))
 
 
 def check_verifier(verifier: str, config: JudgeConfig) -> None:
@@ -114,42 +106,37 @@ def check_verifier(verifier: str, config: JudgeConfig) -> None:
 
 
 def rule_rows(file: Path, verifier: str) -> Iterator[dict[str, Any]]:
-    """Yield VERDICT rows of the lines that `grade` wrote; a row's number is its trace_id."""
+    """Yield VERDICT rows of the lines that `grade` wrote; the name of a completion is its trace_id."""
     with file.open(encoding="utf-8") as lines:
         for line in map(json.loads, lines):
             said = {name: line[name] for name in ("status", "score", "reason", "seconds")}
-            yield {"trace_id": str(line["row"]), "verifier": verifier, **said}
+            name = f"{line['row']}.{line['completion']}" if "completion" in line else str(line["row"])
+            yield {"trace_id": name, "verifier": verifier, **said}
 
 
-def file_rows(file: Path, fields: Fields, numbers: pl.Series) -> Iterator[JudgeRow]:
-    """Yield the rows with these numbers."""
-    wanted = set(numbers)
-    for number, row in read_rows(file):
-        if str(number) in wanted:
-            question = value_at(row, fields.question)
-            assert fields.reference
-            item = item_of(row, fields.reference, fields.response, fields.answer_only)
-            yield judge_row(str(number), case_of("" if question in (MISSING, None) else str(question), item))
+def file_rows(found: Callable[[], Iterator[Output]], fields: Fields, names: pl.Series) -> Iterator[JudgeRow]:
+    """Yield the completions with these names."""
+    wanted = set(names)
+    for one in found():
+        if one.name in wanted:
+            question = value_at(one.row, fields.question)
+            question = one.question if question is MISSING else question
+            text = "" if question is None else str(question)
+            yield judge_row(one.name, one.fault if one.item is None else case_of(text, one.item))
 
 
-def with_verdicts(file: Path, judged: pl.DataFrame) -> Iterable[tuple[Row, dict[str, Any]]]:
-    """Return each row with its verdict."""
-    return zip((row for _, row in read_rows(file)), judged.iter_rows(named=True), strict=True)
+def verdict_lines(found: Callable[[], Iterator[Output]], judged: pl.DataFrame) -> Iterator[str]:
+    """Yield a JSON line for each completion."""
+    for one, verdict in zip(found(), judged.iter_rows(named=True), strict=True):
+        yield json.dumps(one.named() | {name: verdict[name] for name in WRITTEN}) + "\n"
 
 
-def verdict_lines(file: Path, judged: pl.DataFrame) -> Iterator[str]:
-    """Yield a JSON line for each row."""
-    for row, verdict in with_verdicts(file, judged):
-        named = {"row": int(verdict["trace_id"])} | ({"id": row["id"]} if "id" in row else {})
-        yield json.dumps(named | {name: verdict[name] for name in WRITTEN}) + "\n"
-
-
-def rates_of(file: Path, judged: pl.DataFrame, verifier: str) -> dict[str, ErrorRates]:
+def rates_of(found: Callable[[], Iterator[Output]], judged: pl.DataFrame, verifier: str) -> dict[str, ErrorRates]:
     """Return the error rates of the rule alone and of both, against the rows' labels."""
     rates = {"rule_status": ErrorRates(), "status": ErrorRates()}
-    for row, verdict in with_verdicts(file, judged):
-        if isinstance(row.get("label"), bool):
-            for name, found in rates.items():
-                found.add(verdict[name] == "correct", row["label"])
+    for one, verdict in zip(found(), judged.iter_rows(named=True), strict=True):
+        if one.label is not None:
+            for name, counted in rates.items():
+                counted.add(verdict[name] == "correct", one.label)
     labelled = rates["status"].labelled_true + rates["status"].labelled_false
     return {verifier: rates["rule_status"], f"{verifier}, then judge": rates["status"]} if labelled else {}

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filters.grade import MISSING, Row, read_rows, value_at
 from filters.llm_judge.prompts import Message, Place, guarded_pair, pair_messages, preferred, read_pairwise
+from filters.outputs import MISSING, Row, read_rows, value_at
 from generators.contract.completions import split_reasoning
 from generators.contract.errors import InputError
 from generators.contract.files import write_text

@@ -218,7 +218,7 @@ def test_a_verifier_that_refuses_its_own_reference_is_reported(tmp_path: Path, m
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
-        ({"gold": "1"}, "row 1 has no field 'reference'; it has 'gold'"),
+        ({"gold": "1"}, "no row has the field 'reference'; row 1 has 'gold'"),
         ({"reference": "1"}, "no row names a verifier; say which with --verifier"),
         ({"reference": "1", "verifier": "exakt"}, "did you mean 'exact'"),
     ],

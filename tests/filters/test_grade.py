@@ -82,23 +82,105 @@ def test_nested_fields_and_bare_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"gold": "1", "response": "1"}\n{"gold": "1"', "row 2: not valid JSON"),
-        ("[1, 2]\n", "row 1: a row is a JSON object, this is int 1"),
-        (
-            '{"gold": "1", "response": "1"}\n{"gold": "1", "output": "1"}\n',
-            "row 2 has no field 'response'; it has 'gold', ",
-        ),
-        ('{"gold": null, "response": "1"}\n', "row 1, field 'gold' is a NoneType"),
-        ('{"gold": "1", "response": {"text": "1"}}\n', "row 1, field 'response' is a dict"),
+        ("[1, 2]\n", "no row can be graded: row 1: a row is a JSON object, this is int 1"),
+        ('{"gold": null, "response": "1"}\n', "row 1: the row has no reference: its field 'gold' is null"),
+        ('{"question": "1?", "response": "1"}\n', "'question', 'response'; none of them is known to hold references"),
+        ('{"gold": "1", "thing": "1"}\n', "row 1: .* 'gold', 'thing'; none of them is known to hold completions"),
         ("\n", "it has no rows to grade"),
     ],
 )
-def test_bad_files_are_refused_before_grading(tmp_path: Path, text: str, message: str) -> None:
+def test_files_without_a_row_to_grade_are_refused_before_grading(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "in.jsonl").write_text(text)
     with pytest.raises(ValueError, match=message) as caught:
         graded(tmp_path / "in.jsonl", tmp_path)
     assert str(tmp_path / "in.jsonl") in str(caught.value)
     assert not (tmp_path / "out.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([{"question": "1?", "response": "1"}], "fields are 'question', 'response'; none of them is known to hold ref"),
+        ([{"reference": "1", "response": "1"}], "the references seem to be in 'reference'"),
+    ],
+)
+def test_a_missing_reference_field_is_answered_with_those_there_are(
+    tmp_path: Path, rows: list[dict[str, Any]], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message) as caught:
+        graded(write(tmp_path / "in.jsonl", rows), tmp_path, reference_field="gold")
+    assert "row 1: the row has no field 'gold'" in str(caught.value)
+
+
+def test_a_row_that_cannot_be_graded_is_counted_and_named_and_stops_a_strict_run(tmp_path: Path) -> None:
+    good = json.dumps({"gold": "1", "response": "1"})
+    bad = {
+        '{"gold": null, "response": "1"}': "the row has no reference: its field 'gold' is null",
+        '{"gold": NaN, "response": "1"}': "the row has no reference: its field 'gold' is null",
+        '{"gold": " ", "response": "1"}': "the row has no reference: its field 'gold' is empty",
+        '{"response": "1"}': "the row has no reference",
+        '{"gold": "1", "thing": "1"}': "the row has no field 'response'",
+        '{"gold": "1"': "not valid JSON",
+    }
+    file = tmp_path / "in.jsonl"
+    file.write_text("\n".join([good, *bad, good, *bad]) + "\n")
+    summary = grade(file, tmp_path / "out.jsonl", workers=1)
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["row"] for line in lines] == list(range(1, 15))
+    assert [line["status"] for line in lines[:8]] == ["correct", *["error"] * 6, "correct"]
+    for line, reason in zip(lines[1:7], bad.values(), strict=True):
+        assert reason in line["reason"], line
+    assert summary.by_status == {"correct": 2, "error": 12}
+    assert "error: the row has no reference (2, the first in row 5)" in summary.error_lines()
+    with pytest.raises(ValueError, match="row 2: the row has no reference: its field 'gold' is null; without strict"):
+        grade(file, tmp_path / "strict.jsonl", workers=1, strict=True)
+    assert not (tmp_path / "strict.jsonl").exists()
+
+
+def test_one_verdict_for_each_of_several_completions(tmp_path: Path) -> None:
+    openr1 = {
+        "problem": "What is 1 + 1?",
+        "answer": "2",
+        "generations": ["<think>Two.</think>\\boxed{2}", "<think>Three.</think>\\boxed{3}", "<think>Hm"],
+        "is_reasoning_complete": [True, True, False],
+        "correctness_math_verify": [True, False, False],
+    }
+    lines = graded(write(tmp_path / "in.jsonl", [openr1, {**openr1, "generations": ["\\boxed{2}"]}]), tmp_path)
+    assert [(line["row"], line.get("completion"), line["status"]) for line in lines] == [
+        (1, 1, "correct"),
+        (1, 2, "wrong"),
+        (1, 3, "unparseable"),
+        (2, None, "correct"),
+    ]
+    row = {"gold": "2", "response": ["\\boxed{2}", "3"], "label": [True, True], "finish_reason": ["stop", "stop"]}
+    summary = grade(write(tmp_path / "in.jsonl", [row]), tmp_path / "out.jsonl", workers=1)
+    assert summary.agreement == {"all": Agreement(2, 1, 0, 1)}
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "status"),
+    [
+        ("stop", "correct"),
+        ("length", "unparseable"),
+        ("MAX_TOKENS", "unparseable"),
+        ("content_filter", "error"),
+        ("tool_calls", "error"),
+        (None, "correct"),
+        ("abort", "error"),
+    ],
+)
+def test_the_end_of_a_completion_is_minded_as_in_a_run(tmp_path: Path, finish_reason: str | None, status: str) -> None:
+    row = {"gold": "2", "response": "So the answer comes to 2", "finish_reason": finish_reason}
+    rows: list[dict[str, Any]] = [row, {"gold": "2", "response": "\\boxed{2}", "finish_reason": "stop"}]
+    first, _ = graded(write(tmp_path / "in.jsonl", rows), tmp_path)
+    assert first["status"] == status, first
+    assert first["reason"].startswith("the sample failed: ") == (status == "error")
+
+
+def test_a_verifier_that_needs_no_reference_gets_none(tmp_path: Path) -> None:
+    file = write(tmp_path / "in.jsonl", [{"response": "<think>so</think>1", "question": "?"}, {"response": "1"}])
+    summary = grade(file, tmp_path / "out.jsonl", verifier="think_format", workers=1)
+    assert summary.by_status == {"correct": 1, "wrong": 1}
 
 
 def test_rows_of_other_shapes_are_graded(tmp_path: Path) -> None:

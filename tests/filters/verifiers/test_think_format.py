@@ -1,6 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
-from filters.grade import item_of
+from filters.outputs import written
 from filters.verification.verdicts import Item
 from filters.verifiers.think_format import verify
 
@@ -34,6 +36,10 @@ def test_tags_in_order_once_and_nothing_outside(
     assert judgement.status == status and reason in judgement.reason, judgement
 
 
+def judged(text: str, reference: str) -> Item:
+    return replace(written(text, answer_only=False), reference=reference)
+
+
 NEARLY_OPEN = ["<think >", "< think>", "<THINK>", "<Think>", "<think/>", "<think id=1>", "<thinking>", "</ think>"]
 NEARLY_ANSWER = ["<answer >", "<Answer>", "< answer>", "<answer/>", '<answer type="x">']
 
@@ -41,15 +47,15 @@ NEARLY_ANSWER = ["<answer >", "<Answer>", "< answer>", "<answer/>", '<answer typ
 @pytest.mark.parametrize("tag", NEARLY_OPEN)
 def test_a_tag_that_is_nearly_right_is_wrong(tag: str) -> None:
     for text in (f"{tag}so</think>42", f"<think>so{tag}</think>42", f"<think>so</think>42 {tag}"):
-        assert verify(item_of({"r": text, "g": ""}, "g", "r", False)).status == "wrong", text
+        assert verify(judged(text, "")).status == "wrong", text
 
 
 @pytest.mark.parametrize("tag", NEARLY_ANSWER)
 def test_an_answer_tag_that_is_nearly_right_is_wrong(tag: str) -> None:
     for text in (f"<think>so</think>{tag}42</answer>", f"<think>so</think><answer>{tag}42</answer>"):
-        assert verify(item_of({"r": text, "g": "answer"}, "g", "r", False)).status == "wrong", text
+        assert verify(judged(text, "answer")).status == "wrong", text
 
 
 def test_words_in_angle_brackets_are_no_tags() -> None:
     for text in ("<think>a < b, thinking > c, <b>bold</b></think>42 <thinker>", "<think>x<answers></think>42"):
-        assert verify(item_of({"r": text, "g": ""}, "g", "r", False)).status == "correct", text
+        assert verify(judged(text, "")).status == "correct", text
