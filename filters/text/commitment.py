@@ -11,6 +11,11 @@ TAIL_CHARS = 600  # the last sentences; a text that commits to an answer does so
 SENTENCE_END = re.compile(r"(?<!\d)[.!?]+(?=\s|$)|(?<=\d)[.!?](?=\s|$)|[。\uff01\uff1f\n]+|<\|[^|>]*\|>\w*")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$]+)\$|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 BOLD = re.compile(r"\*\*([^*\n]{1,80})\*\*")
+# A sentence that states a word: "So the function is **odd**".
+BOLD_WORDS = re.compile(
+    r"(?:^\s*|\b(?:is|are|was|be|answer|therefore|thus|hence)\s*:?\s+|[:=]\s*)(?:an?\s+|the\s+)?\*\*[^*\n:]{1,40}\*\*\s*$",
+    re.IGNORECASE,
+)
 # A reason behind a value, which may deny others: "8, because it cannot be 9".
 REASON = re.compile(
     r"(?<=[\d$)}]),?\s+(?:because|since|as\s+(?:the|we|it|there|otherwise|x)|and\s+not|rather\s+than|instead\s+of)\b.*",
@@ -60,7 +65,7 @@ BEFORE = re.compile(
     re.IGNORECASE,
 )
 AFTER = re.compile(
-    r"(?:[\s$*.)\]}]|\\[)\]])*(?:\?|(?:,?\s*but\s+)?(?:this|that|it|which)?\s*"
+    r"(?:[ $*)\]}]|\\[)\]])*(?:\?|(?:,?\s*but\s+)?(?:this|that|it|which)?\s*"
     r"(?:(?:is|was|would\s+be|seems|might\s+be|may\s+be|could\s+be)\s+(?:wrong|incorrect|not\b|false|impossible"
     r"|(?:only|just|merely)?\s*(?:a|my)\s+guess)|(?:cannot|can't|could\s+not)\s+be\b|is\s+unclear)"
     r"|,?\s*\(?(?:but|though|although)?\s*\(?I(?:'m|\s+am)?\s+(?:not|un|do\s+not|don't|doubt)"
@@ -92,7 +97,7 @@ def committed(text: str) -> tuple[str, ...]:
         sentence = REASON.sub("", DENIED_NUMBER.sub(" ", NOT_HARD.sub(" ", sentence)))
         if HEDGE.search(sentence) or negated(sentence) or only_supposed(sentence):
             return ()
-        if re.search(r"\d", sentence) or FORMULA.search(sentence):
+        if re.search(r"\d", sentence) or FORMULA.search(sentence) or BOLD_WORDS.search(sentence):
             found = stated_in(sentence)
             return () if any(is_disowned(sentence, value) for value in found) else tuple(found)
     return ()

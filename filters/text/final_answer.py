@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from filters.text.assertion.formulas import within_formula
 from filters.text.assertion.languages import after_contrast
-from filters.text.assertion.stance import denies, negated, only_supposed, stops_short
+from filters.text.assertion.stance import INSIDE_DENIES, denies, negated, only_supposed, stops_short
 from filters.text.boxes import box_places, boxed, joined_boxes, separate_boxes, with_braces
 from filters.text.commitment import BUT, HEDGE, NOT, REASON, committed, is_denied
 from filters.verification.verdicts import Item, Judgement, unparseable
@@ -93,12 +93,18 @@ def final_answer(item: Item) -> Answer | Judgement:
         denied = stated is not None and not_meant(text, stated)
         return Answer(text, marked, stated=stated, said=said, denied=denied, unfinished=bare and stops_short(text))
     start, _, end = box_places(text)[-1]
+    crossed = INSIDE_DENIES.search(marked or "") is not None
     after = text[end + 1 : end + 1 + AFTER_CHARS].partition("\n")[0]
     several = (joined_boxes(scope(text)), separate_boxes(scope(text))) if boxes > 1 else (None, ())
     if stated is not None:
         denied = not_meant(text, stated)
     else:
-        denied = is_denied(text, start, end + 1) or denies(text, start, end + 1) or within_formula(text, start, end + 1)
+        denied = (
+            crossed
+            or is_denied(text, start, end + 1)
+            or denies(text, start, end + 1)
+            or within_formula(text, start, end + 1)
+        )
     return Answer(text, marked, boxes, several[0], stated, several[1], after=after, denied=denied)
 
 

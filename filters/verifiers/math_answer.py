@@ -13,9 +13,10 @@ from typing import Any
 from filters.mathematics.compare import LENIENCIES, Comparer, Comparison, leniencies_needed
 from filters.mathematics.expressions import Expression, Name, Quantity, Sequence, Words, nodes, substituted
 from filters.mathematics.quantities import DEFAULT_LENIENCIES
+from filters.mathematics.reading.literal import literal, worded
 from filters.mathematics.reading.parser import read_answer
 from filters.mathematics.reading.surface import plain
-from filters.mathematics.reading.tokens import Unreadable
+from filters.mathematics.reading.tokens import Unreadable, tokens
 from filters.mathematics.reading.words import (
     chemical,
     date,
@@ -23,8 +24,10 @@ from filters.mathematics.reading.words import (
     number_in_words,
     parameter,
     phrase,
+    quadrants,
     qualifiers_conflict,
     same_phrase,
+    same_phrases,
     without_qualifier,
 )
 from filters.mathematics.references import defects
@@ -32,7 +35,7 @@ from filters.mathematics.symbolic import DELIMITER, PROSE, SHOWN_CHARS, equal_by
 from filters.mathematics.units import MULTIPLIERS, read_unit
 from filters.text.boxes import boxed, joined_boxes
 from filters.text.commitment import committed
-from filters.text.final_answer import Answer, final_answer, stated_answer
+from filters.text.final_answer import DISOWNED, Answer, final_answer, stated_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
 
 NEEDS_REFERENCE = True  # imported rows without one have no verifier
@@ -54,7 +57,7 @@ SIZED_FRACTION = re.compile(r"\\[dt]frac(?![A-Za-z])")
 DOLLARS = re.compile(r"(\$\$?)([^$]+)\1")
 DOLLAR = re.compile(r"(?<!\\)\$")
 MONTHLY = re.compile(r"[A-Z][a-z]{2}|月")  # a date that names its month
-CHOICE = re.compile(r"(?:\\text(?:bf)?\s*\{)?\s*\(?([A-J])\)?\s*\}?")
+CHOICE = re.compile(r"(?:\*\*)?(?:\\(?:text|math)(?:bf|rm|it)?\s*\{)?\s*\(?([A-J])[).]?\s*\}?(?:\*\*)?")
 LABELLED = re.compile(r"(?:\\(?:text|textbf|mathrm|mathbf)\s*\{)?\s*\(?([A-J])\s*[).:](?!\s*[-+*/^=,])")
 UNCLOSED_BOX = re.compile(r"^\\+boxed\{(?!.*\}$)", re.DOTALL)
 LABEL = re.compile(r"(?<![A-Za-z\\])[A-J]\s*[).]")
@@ -196,7 +199,12 @@ def candidates(answer: Answer, reference: str) -> Iterator[str]:
 
 def is_formula(text: str) -> bool:
     """Return whether a text without a mark is a short answer and nothing else: LaTeX, an equation, or no letters."""
-    if len(text) > SHORT_CHARS or SYLLABLES.search(text) or PROSE.search(TEXT.sub("", plain(text))):
+    if (
+        len(text) > SHORT_CHARS
+        or SYLLABLES.search(text)
+        or DISOWNED.match(text)
+        or PROSE.search(TEXT.sub("", plain(text)))
+    ):
         return False
     return FORMAL.search(text) is not None or not re.search(r"[A-Za-z]", text)
 
@@ -242,6 +250,9 @@ def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgemen
     """Return a judgement on one reading of the answer."""
     if len(said) > MARKED_CHARS:
         return unparseable(f"the answer has {len(said)} characters; at most {MARKED_CHARS} are read")
+    letters = CHOICE.fullmatch(said), CHOICE.fullmatch(reference)
+    if letters[0] and letters[1] and letters[0][1] == letters[1][1]:
+        return correct(f"{letters[0][1]} is the reference")
     number, expected = exact_number(said), exact_number(reference)
     if number is not None and number == expected:
         return correct(f"{said} equals the reference {reference}")
@@ -272,6 +283,8 @@ def by_words(said: str, reference: str) -> Judgement | None:
         same = dates[0] == dates[1]
     elif any(dates) and MONTHLY.search(f"{one} {other}"):
         same = False
+    elif (places := quadrants(one, other)) is not None:
+        same = places[0] == places[1]
     elif None not in (codes := (chemical(one), chemical(other))):
         same = codes[0] == codes[1]
     elif words is None and expected is None:
@@ -279,7 +292,7 @@ def by_words(said: str, reference: str) -> Judgement | None:
     elif None not in (number := value_of(one, words), wanted := value_of(other, expected)):
         same = number == wanted
     elif words is not None and expected is not None:
-        same = same_phrase(words, expected)
+        same = same_phrase(words, expected) or same_phrases(expected, words)
         if not same and not (is_code(one) or is_code(other)):
             return None
     else:
@@ -308,7 +321,7 @@ def by_trees(
     try:
         expected = read_answer(cores[1])
     except (Unreadable, RecursionError):
-        return broken(f"the reference {shown(reference)} could not be read as mathematics")
+        return by_spelling(said, reference)
     excess = too_large(cores[0])
     try:
         got = read_answer(cores[0])
@@ -324,6 +337,18 @@ def by_trees(
     if found is Comparison.EQUAL:
         return correct(f"{shown(said)} equals the reference {shown(reference)}")
     return not_equal(got, expected, said, reference, leniencies)
+
+
+def by_spelling(said: str, reference: str) -> Judgement:
+    """Judge a reference that is no mathematics as it is written: an ion, a formula of logic, a number among words."""
+    expected, got = worded(reference), worded(said)
+    if literal(said) == literal(reference) or (expected is not None and expected == got):
+        return correct(f"{shown(said)} is the reference")
+    try:
+        tokens(plain(reference))
+    except Unreadable:
+        return broken(f"the reference {shown(reference)} could not be read as mathematics")
+    return wrong(f"got {shown(said)}, reference {shown(reference)}, compared as they are written")
 
 
 def defaults(leniencies: tuple[str, ...]) -> tuple[str, ...]:

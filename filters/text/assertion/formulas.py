@@ -6,7 +6,7 @@ import re
 
 BEFORE_CHARS, AFTER_CHARS = 200, 200
 OPEN_FORMULA = re.compile(
-    r"(?:[-+*/^_\u00b1\u00d7\u00f7\u221a\u2212]|\\(?:pm|mp|cdot|times|div|sqrt|sin|cos|tan|log|ln)|\\(?:sqrt|[dt]?frac)(?:\[\d+\])?(?:\{[^{}]*\})?\{|\\[dt]?frac|\\not|\d|\\cancel\w*\{|\\sout\{|[\^_]\{|(?<![^\W\d_])(?<!\\)[a-z])(?:\\left)?\(?\s*$"
+    r"(?:[-+*/^_\u00b1\u00d7\u00f7\u221a\u2212]|\\(?:pm|mp|cdot|times|div|sqrt|sin|cos|tan|log|ln)|\\(?:sqrt|[dt]?frac)(?:\[\d+\])?(?:\{[^{}]*\})?\{|\\[dt]?frac|\\not|\d|\\cancel\w*\{|\\sout\{|[\^_]\{|(?<![^\W\d_])(?<![\\'\u2019])[a-z])(?:\\left)?\(?\s*$"
     r"|(?<![\w.])0\.$"
 )
 FORMULA_BEGINS = re.compile(r"\$|\\[(\[]|\n|\\begin\{[a-z]+\*?\}")

@@ -12,7 +12,7 @@ from filters.text.assertion.languages import ANSWER_NOUN, CALLED_WRONG, NOT, WIT
 CLOSE = Fraction(1, 100)  # a decimal within this share of the answer is the answer rounded
 SENTENCES = re.compile(r"(?:[^.!?\n\u3002\u0964\uff01\uff1f]|[.](?!\s|$))+[.!?\u3002\u0964\uff01\uff1f]*")
 PRONOUN = (
-    r"(?:this|that|it|which|there|(?:the|my|our|above)(?:\s+(?:above|previous|earlier|boxed|first|initial|final))?\s+"
+    r"(?:(?:this|that)(?:\s+(?:answer|result|value|solution|number))?|it|which|there|(?:the|my|our|above)(?:\s+(?:above|previous|earlier|boxed|first|initial|final))?\s+"
     r"(?:answer|result|value|solution|claim|conclusion|computation|calculation|reasoning|work)(?:\s+above)?)"
 )
 BAD = (
@@ -39,6 +39,14 @@ LATER = re.compile(
     r"|\b(?:no|not\s+any)\s+solutions?\s+exists?\b",
     re.IGNORECASE,
 )
+# Sentences that leave an answer in doubt, whatever else is in them.
+DOUBT = re.compile(
+    r"\b(?:answer|it|this|that|result)\s+(?:may|might|could)\s+(?:well\s+|still\s+|also\s+)?be\s+(?:wrong|incorrect|off|mistaken)|\b(?:could|can)(?:\s+not|n't)\s+(?:verify|prove|confirm|justify)\s+(?:this|it|that|my)\b"
+    r"|\bcannot\s+(?:verify|prove|confirm|justify)\s+(?:this|it|that|my)\b|\bI(?:'m|\s+am)\s+not\s+(?:\w+\s+)?(?:sure|certain|confident)(?:\s+(?:about|of|in|that)\s+(?:this|it|that|my)\b|\W*$)"
+    r"|\b(?:this|that|it)\s+is\s+(?:only|just|merely)?\s*(?:a|my)\s+(?:\w+\s+)?guess|\bI\s+(?:just\s+|only\s+)?guessed\b"
+    r"|\b(?:calculations?|computations?|above|reasoning|work)\s+(?:above\s+)?(?:(?:contains?|has|had)\s+an?\s+(?:\w+\s+)?(?:error|mistake|flaw)|was\s+off|is\s+off)",
+    re.IGNORECASE,
+)
 # Sentences about another value than the answer.
 ASIDE = re.compile(
     r"\b(?:if|unless|suppose|assume|assuming|otherwise|had|were|would|might|could|common|typical|people|students|example|e\.g|avoid|note\s+that|for\s+instance"
@@ -51,9 +59,9 @@ NEVER = re.compile(
 )
 VALUE = r"(?P<{}>\$[^$\n]{{1,80}}\$|\\\([^\n]{{1,80}}?\\\)|\*\*[^*\n]{{1,60}}\*\*|[-\u2212]?\d[\d,]*(?:\.\d+)?(?:/\d+)?|(?<!\w)[A-J](?!\w))"
 RESTATED = re.compile(
-    rf"(?:{ANSWER_NOUN.pattern}|\b(?:answer|result|one|it)\b|^\W*(?:edit|correction|corrected)\b|\bshould\s+(?:be|have\s+been)|\bshould\s+have\s+written)"
+    rf"(?:{ANSWER_NOUN.pattern}|\b(?:answer|result|one|it)\b|^\W*(?:edit|correction|corrected)\b|\bshould\s+(?:be|have\s+been)|\bshould\s+have\s+written|\b(?:correct|right|true|actual)\s+value|^\W*(?:so|hence|thus|therefore)\b|^\s*####)"
     rf"(?:[^.\d$\\*\n]{{0,25}}?[\s:=*]+|[^\x00-\x7f]{{0,4}}?\s?){VALUE.format('value')}(?P<unit>\s*\\?%|\s*[^\s\d.,;:!?()*$\\]{{1,20}})?(?=\s*(?:[.,;:!)*\u3002\u0964]|$))"
-    rf"|(?<![\w.]){VALUE.format('first')}\s+is\s+the\s+(?:right|correct|true|actual|final)\s+(?:answer|one|value)",
+    rf"|(?<![\w.]){VALUE.format('first')}\s+is\s+(?:correct|right|the\s+answer|the\s+(?:right|correct|true|actual|final)\s+(?:answer|one|value))",
     re.IGNORECASE,
 )
 MARKUP = re.compile(r"[\s$*{},\\()]|text|boxed|left|right")
@@ -96,6 +104,8 @@ def sentences(text: str) -> Iterator[str]:
 
 def takes_back(sentence: str) -> bool:
     """Return whether one sentence takes back what was said before it."""
+    if DOUBT.search(sentence):
+        return True
     if sentence.endswith("?") or ASIDE.search(sentence):
         return False
     return LATER.search(sentence) is not None or CALLED_WRONG.match(sentence) is not None

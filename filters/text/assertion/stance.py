@@ -29,7 +29,7 @@ CLAUSE = re.compile(
     re.IGNORECASE,
 )
 SENTENCE_DENIES = re.compile(
-    r"\b(?:(?:common|typical|usual|frequent|popular|obvious|tempting|naive|na\u00efve|intuitive|careless|hasty)\s+(?:\w+\s+)?"
+    r"\b(?:(?:common|trap|typical|usual|frequent|popular|obvious|tempting|naive|na\u00efve|intuitive|careless|hasty)\s+(?:\w+\s+)?"
     r"(?:answer|response|guess|mistake|error|value|result|choice|solution)"
     r"|(?:wrong|incorrect|false|mistaken|erroneous|flawed|bogus)\s+(?:\w+\s+)?(?:answer|response|value|result|solution|guess|conclusion)"
     r"|(?:it(?:'s|\s+is)|would\s+be|might\s+be|one\s+is|you(?:'re|\s+are)|we(?:'re|\s+are))\s+(?:very\s+)?(?:tempt\w+|a\s+mistake|wrong|incorrect|false)"
@@ -40,16 +40,16 @@ SENTENCE_DENIES = re.compile(
     r"|(?:i|we)\s+(?:strongly\s+|really\s+|highly\s+)?(?:doubt|don't\s+think|do\s+not\s+think|don't\s+believe|do\s+not\s+believe|disagree|refuse)"
     r"|far\s+from"
     r"|(?:my|our|the)\s+(?:initial|original|first|previous|earlier)\s+(?:answer|guess|thought|result|attempt|calculation)\s+(?:of|was|gave)"
-    r"|anything\s+(?:but|other\s+than)|everything\s+(?:but|except)|any\s+(?:number|value)\s+(?:but|except)|other\s+than"
+    r"|any\s+(?:number|value)\s+(?:but|except)|other\s+than"
     r"|by\s+no\s+means|under\s+no\s+circumstances"
     r"|(?:had|if|were)\b[^.]*\b(?:answer|result|value|probability)\s+would"
-    r"|at\s+first\s+(?:glance|sight)|(?:i|we)(?:'m|'d|\s+am|\s+would|\s+can\s+only)?\s+(?:just\s+|only\s+)?guess\w*|my\s+(?:\w+\s+)?guess|a\s+(?:\w+\s+)?guess|(?:i\s+don't|i\s+do\s+not)\s+know|not\s+(?:entirely\s+|really\s+|quite\s+|at\s+all\s+)?(?:sure|certain)"
-    r"|(?:im)?possible\s+that|maybe|perhaps|somewhere)\b",
+    r"|at\s+first\s+(?:glance|sight)|(?:i|we)(?:'m|'d|\s+am|\s+would|\s+can\s+only)?\s+(?:just\s+|only\s+)?guess\w*|my\s+(?:\w+\s+)?guess|(?:had|have|forced)\s+to\s+guess|a\s+(?:\w+\s+)?guess|(?:i\s+don't|i\s+do\s+not)\s+know|not\s+(?:entirely\s+|really\s+|quite\s+|at\s+all\s+)?(?:sure|certain)"
+    r"|(?:im)?possible\s+that|somewhere|no\s+way|(?:forg[eo]t\w*|neglect\w*|overlook\w*)\b[^.]*\b(?:get|gives?|obtain)|(?:wrong|incorrect|flawed|mistaken|faulty)\s+(?:approach|method|reasoning|calculation|way|assumption))\b",
     re.IGNORECASE,
 )
 # Right before the answer, behind the verb: what a relative clause denies ("the k that does not ...") is no denial.
 CLAUSE_DENIES = re.compile(
-    r"\b(?:not|cannot|never|nowhere|n't)\s+(?:\w+\s+){0,2}$|n't\s+(?:\w+\s+){0,2}$|\b(?:suppos\w+|assum\w+|pretend\w*|imagine|unless|whether)\b"
+    r"(?:\b(?:not|cannot|never|nowhere)|n't)\s+(?:(?:be|equals?|to|exactly|simply|just|necessarily|the|an?|answer|value|number|even|actually|always|really|quite|x|write|say|use|choose|put|give|get|have|possibly)\s+){0,3}$|\b(?:maybe|perhaps)(?:\W+\w+){0,4}\W*$|\b(?:it|that|answer|value|result)\s+(?:could|might|may)\s+(?:\w+\s+)?be\W*$|\b(?:almost|nearly|close\s+to|barely)\W*$|\b(?:suppos\w+|assum\w+|pretend\w*|imagine|unless|whether)\b"
     r"|\b(?:answers?|value|result|solution|it|that)\s+(?:is|was|are)\s+(?:\w+\s+)?(?:not|never|nowhere|neither|hardly)\b(?:\W+\w+){0,2}\W*$"
     r"|\b(?:i|we)\s+(?:initially|originally|mistakenly|wrongly|incorrectly|erroneously)\s+\w+"
     r"|\b(?:exceeds|differs\s+from|(?:different|distinct|far)\s+from|between|exclude\w*|reject\w*|discard\w*|eliminat\w+|ignor\w+|rul\w+\s+out)\s*\W*(?:\w\s*=\s*)?[\s$(]*$"
@@ -59,7 +59,7 @@ CLAUSE_DENIES = re.compile(
 )
 # Right before an answer that stands for another: an example, one that is called wrong, or one in whose place another stands.
 EXAMPLE = re.compile(
-    r"(?:\b(?:instead\s+of|rather\s+than)|(?:^|[\n.:(*]\s*)\(?(?:wrong|incorrect|false)\b\)?:?|not\s+(?:\w+\s+)?(?:sure|certain),?\s+but)[\s$(]*$|\b(?:e\.\s?g\.,?|for\s+(?:example|instance),?|example(?:\s+\w+)?:|box(?:es)?\s+(?:like|such\s+as)|format:)[\s$(]*$",
+    r"(?:\b(?:instead\s+of|rather\s+than|(?:any|every)thing\s+(?:but|except|other\s+than))|(?:^|[\n.:(*]\s*)\(?(?:wrong|incorrect|false)\b\)?:?|not\s+(?:\w+\s+)?(?:sure|certain),?\s+but)[\s$(]*$|\b(?:e\.\s?g\.,?|for\s+(?:example|instance),?|example(?:\s+\w+)?:|box(?:es)?\s+(?:like|such\s+as)|format:)[\s$(]*$",
     re.IGNORECASE,
 )
 # A turn within a sentence; what stands before it is said of another answer.
@@ -82,14 +82,16 @@ REMARK = re.compile(
 REMARKED = re.compile(r"[ $.)\]}]*(?:\\q?quad|\\[,;: )\]]|[ $*_])*(?:\\text\w*\s*\{)?\s?[(\[]([^()\[\]]{1,60})[)\]]")
 # The rest of the sentence behind the answer.
 REST_DENIES = re.compile(
-    rf"^(?:[\s$*_.)\]}}]|\\[)\]])*(?:\\text\w*\s*\{{)?\s*,?\s*(?:(?:but|though|although|however|and)\s+)?(?:{PRONOUN}\s*)?(?:{IS}\s+(?:clearly\s+|actually\s+|obviously\s+)?(?:{BAD}|{UNDONE})|\s+(?:is|was)n't\s+(?:right|correct|the)"
-    r"|\s+(?:does\s*n't|does\s+not|fails\s+to)\s+(?:work|satisfy|hold|fit|solve)|,?\s+I\s+(?:guess|suppose)|,?\s+or\s+so\b)"
+    rf"^(?:[\s$*_.)\]}}]|\\[)\]])*(?:\\text\w*\s*\{{)?\s*,?\s*(?:(?:but|though|although|however|and)\s+)?(?:{PRONOUN}\s*)?(?:{IS}\s+(?:clearly\s+|actually\s+|obviously\s+)?(?:{BAD}|{UNDONE})|\s+(?:is|was)n't\s+(?:right|correct|the|possible|valid|it)"
+    r"|\s+(?:does\s*n't|does\s+not|fails\s+to)\s+(?:work|satisfy|hold|fit|solve)|,?\s+I\s+(?:guess|suppose)|,?\s+or\s+(?:so|something|thereabouts|others?)\b|,?\s*(?:probably|maybe|perhaps|possibly)\b|\s+(?:and|or)\s+(?:above|below|up|higher|lower|beyond)\b|\s+at\s+(?:most|least)\b|,\s*(?:a\s+contradiction|impossible|absurd)|\s+(?:might|could|may)\s+be\s+(?:the|right|correct|wrong|it)\b|\s+(?:was|is)\s+(?:my\s+first|what\s+(?:most|many)|a\s+(?:common|typical|frequent))\b)"
     r"|\b(?:but|although|though|however|yet)\b.*\b(?:unknown|unclear|wrong|incorrect|flaw\w*|mistake\w*|double[\s-]?count\w*|over[\s-]?count\w*|invalid"
     r"|could\s+not|couldn't|cannot|can't|not\s+(?:sure|certain|right|correct|the)|unproven|no\s+solution)"
     r"|\b(?:exact|true|actual)\s+(?:\w+\s+)?(?:is|remains)\s+(?:unknown|unclear|undetermined|open)|\b(?:is|remains)\s+(?:unclear|unknown|undetermined)"
-    r"|\b(?:fails|is\s+rejected|is\s+excluded|is\s+ruled\s+out|doesn't\s+work|does\s+not\s+work|leads\s+to\s+a\s+contradiction)\b",
+    r"|\b(?:fails|(?:wo|would)n't\s+work|(?:which\s+)?(?:contradicts|violates)|is\s+rejected|is\s+excluded|is\s+ruled\s+out|doesn't\s+work|does\s+not\s+work|leads\s+to\s+a\s+contradiction)\b",
     re.IGNORECASE,
 )
+# Inside a mark: crossed out, or asked.
+INSIDE_DENIES = re.compile(r"[\u2717\u2718\u274c\u2716]|\?\s*\}*\s*$|\\text\w*\s*\{\s*never\b")
 OTHER = re.compile(r"not\s+[-$\\\d]")  # "(not 9)" behind an answer
 CROSSED = re.compile(
     r"^[\s$)*_\]}]*(?:\\[)\]])?\s*(?:[\u2717\u2718\u274c\u2716\u00d7\u2613\u26d4]|~~|\\times\s*\$)|^[\s$]*\\(?:neq?|not\s*=)"

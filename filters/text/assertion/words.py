@@ -93,7 +93,7 @@ RIGHT = (
     " σωστό αλήθεια صحيح صحيحا درست נכון सही সঠিক बरोबर sahihi tama pareizi teisinga correcte zuzena дұрыс"
 )
 # A contrast after which the value is the right one: "no 7, sino 8".
-BUT = "sino mas sondern mais mai ma maar utan men vaan lecz ale nýbrž ale hanem ci а но але değil_, melainkan tetapi mà αλλά بل بلکه אלא बल्कि बल्की কিন্তু বরং but kundi bali"
+BUT = "sino mas sondern mais mai ma maar utan men vaan lecz ale nýbrž ale hanem ci а но але değil_, melainkan tetapi mà αλλά بل بلکه אלא बल्कि बल्की কিন্তু বরং kundi bali"
 BUT_CJK = "而是 而应是 而應是 ではなく、 ではなく じゃなくて 아니라 แต่เป็น แต่"
 # Words of reasons and relative clauses, which begin another clause.
 CLAUSES = (
