@@ -148,7 +148,7 @@ def reference_of(row: Row, shape: Shape, fields: Fields) -> str | None:
     for name in REFERENCE_FIELDS:
         if (found := usable(value_at(row, name))) is not None:
             return found
-    if shape.reference in (None, fields.response):
+    if shape.reference == fields.response:
         return None
     try:
         return usable(read_prompt(row, shape, "").reference)
