@@ -27,6 +27,8 @@ ENDINGS = (*COLUMNS, *(kind + packed for kind in (*JSON, *TABLES) for packed in 
 SAVED = ("state.json", "dataset_dict.json")  # of a folder that `save_to_disk` wrote
 ABOUT = frozenset({*SAVED, "dataset_info.json", "dataset_infos.json", "manifest.json", "started.json", "config.json"})
 ZSTD = b"\x28\xb5\x2f\xfd"
+LFS = b"version https://git-lfs"
+DELIMITERS = (";", "\t", "|")  # where a first line has no comma
 SPLITS = {"train", "test", "validation", "valid", "dev", "eval"}
 LISTS = ("data", "rows", "examples", "instances", "items", "records", "train", "results", "samples", "questions")
 BATCH = 256  # rows of a column file in memory at once
@@ -101,6 +103,8 @@ def items_of(file: Path) -> Iterator[Item]:
     try:
         if file.is_dir():
             yield from _saved(file)
+        elif _starts_with(file, LFS):
+            raise InputError(f"{file} is a pointer of Git LFS, not the data; run `git lfs pull` in its repository")
         elif name.endswith(COLUMNS):
             yield from _placed(file, _column_rows(file))
         elif name.endswith(TABLES):
@@ -113,6 +117,11 @@ def items_of(file: Path) -> Iterator[Item]:
         raise InputError(f"{file} cannot be read: it is not a {name.rpartition('.')[2]} file: {error}") from None
     except (OSError, EOFError, zlib.error, csv.Error) as error:  # gzip and zstd raise these for a damaged file
         raise InputError(f"{file} cannot be read: {error}") from None
+
+
+def _starts_with(file: Path, start: bytes) -> bool:
+    with file.open("rb") as stream:
+        return stream.read(len(start)) == start
 
 
 def _placed(file: Path, rows: Iterable[Any]) -> Iterator[Item]:
@@ -192,19 +201,25 @@ def _opened(file: Path) -> Any:
 
 
 def _text(file: Path, newline: str | None = None) -> IO[str]:
-    """Open a text of UTF-8, or of UTF-16 where it begins with that encoding's mark."""
+    """Open a text of UTF-8, or of UTF-16 where it begins with that encoding's mark or with JSON in it."""
     with _opened(file) as stream:
         start = stream.read(2)
     encoding = "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    encoding = "utf-16-le" if start in (b"{\0", b"[\0") else encoding
     return io.TextIOWrapper(_opened(file), encoding=encoding, newline=newline)
 
 
 def _table(file: Path, delimiter: str) -> Iterator[Item]:
     with _text(file) as text:
         header = text.readline()
-    if delimiter == "," and "," not in header and ";" in header:  # where the comma is the decimal sign
-        delimiter = ";"
+    told = header.strip().lower().startswith("sep=")  # as spreadsheets write and read it
+    if told:
+        delimiter = header.strip()[4:5] or delimiter
+    elif delimiter == "," and "," not in header:
+        delimiter = next((one for one in DELIMITERS if one in header), delimiter)
     with _text(file, newline="") as text:
+        if told:
+            text.readline()
         for number, row in enumerate(csv.DictReader(text, delimiter=delimiter), start=1):
             place = f"{file}, row {number}"
             if None in row:
@@ -253,7 +268,8 @@ def _lines(file: Path) -> Iterator[Item]:
 
 def _line(line: str, place: str) -> Item:
     try:
-        return Item(place, _checked(json.loads(line.lstrip("\ufeff")), place))
+        text = line.lstrip("\ufeff").rstrip().removesuffix(",")  # of a list whose brackets are missing
+        return Item(place, _checked(json.loads(text, strict=False), place))
     except (ValueError, RecursionError) as error:
         return Item(place, BadRow("not_json", f"{place}: not valid JSON: {error}"))
 
@@ -320,7 +336,12 @@ def _rows_in(value: Mapping[str, Any], file: Path) -> list[Any] | None:
     scalars = all(not isinstance(item, dict | list) for one in columns for item in one)
     if len(columns) == len(value) > 1 and scalars and len({len(one) for one in columns}) == 1:
         return [dict(zip(value, cells, strict=True)) for cells in zip(*columns, strict=True)]
-    if len(value) > 1 and all(isinstance(item, dict) for item in value.values()):
+    names, table = value.get("columns"), value.get("data")
+    if isinstance(names, list) and isinstance(table, list) and all(isinstance(cells, list) for cells in table):
+        return [dict(zip(map(str, names), cells, strict=False)) for cells in table]  # pandas, orient="split"
+    if len(value) > 1 and all(isinstance(item, dict) and item for item in value.values()):
         keys = {frozenset(item) for item in value.values()}
+        if len(keys) == 1 and all(name.isdigit() for name in next(iter(keys))) and not next(iter(value)).isdigit():
+            return [{name: cells[row] for name, cells in value.items()} for row in next(iter(value.values()))]  # pandas
         return [{"id": name, **item} for name, item in value.items()] if len(keys) == 1 else None
     return None

@@ -55,12 +55,16 @@ def _choice(choice: Row) -> dict[str, Any]:
 
 
 def _from_json(row: Row) -> Row:
-    """Return the row with conversations that are JSON text, or a Python literal, as lists."""
+    """Return the row with conversations that are JSON text, a Python literal or columns as lists of messages."""
     found = {name: chat for name in CHATS if (chat := _parsed(row.get(name))) is not None}
     return {**row, **found} if found else row
 
 
 def _parsed(value: Any) -> list[Any] | None:
+    if isinstance(value, Mapping):  # as `datasets` holds a sequence of objects
+        columns = {key: cells for key, cells in value.items() if isinstance(cells, list)}
+        found = [dict(zip(columns, cells, strict=False)) for cells in zip(*columns.values(), strict=False)]
+        return found if is_chat(found) else None
     if not isinstance(value, str) or not value.lstrip().startswith("[{"):
         return None
     for parse in (json.loads, ast.literal_eval):

@@ -177,6 +177,8 @@ class Shape:
     def using(self, **named: Any) -> "Shape":
         """Return the shape with the columns that the settings name; None leaves a column as it was recognized."""
         given = {use: name for use, name in named.items() if name is not None}
+        if not given:  # most often, and asked of every row
+            return self
         if "messages" in given:
             given["questions"] = ()
         elif "questions" in given:

@@ -1,5 +1,6 @@
 """Files of every shape and form: each of tests/data/imports is read as its .expected.json says."""
 
+import gzip
 import json
 import math
 from pathlib import Path
@@ -85,10 +86,34 @@ def test_messages_that_cannot_be_read_are_named(turns: Any) -> None:
         chat_messages(turns, "f, row 1")
 
 
-def test_a_csv_of_semicolons_is_read(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text('question;response\n"1,5 + 1?";2,5\n')
-    rows = [shaped.row for shaped in read_rows([tmp_path / "a.csv"])]
-    assert rows == [{"question": "1,5 + 1?", "response": "2,5"}]
+AB = [{"question": "1,5 + 1?", "response": "2,5"}, {"question": "0 + 1?", "response": "1"}]
+FORMS: dict[str, str | bytes] = {
+    "semicolons.csv": 'question;response\n"1,5 + 1?";2,5\n0 + 1?;1\n',
+    "told.csv": 'sep=;\nquestion;response\n"1,5 + 1?";2,5\n0 + 1?;1\n',
+    "tabs.csv": "question\tresponse\n1,5 + 1?\t2,5\n0 + 1?\t1\n",
+    "bars.csv": "question|response\n1,5 + 1?|2,5\n0 + 1?|1\n",
+    "commas_behind.jsonl": "".join(json.dumps(row) + ",\n" for row in AB),
+    "glued.jsonl": "".join(json.dumps(row) for row in AB),
+    "blank_lines.jsonl": "\r\n\r\n".join(json.dumps(row) for row in AB),
+    "utf16.jsonl": "".join(json.dumps(row) + "\n" for row in AB).encode("utf-16-le"),
+    "split.json": json.dumps({"columns": [*AB[0]], "index": [0, 1], "data": [list(row.values()) for row in AB]}),
+    "by_column.json": json.dumps({name: {str(i): row[name] for i, row in enumerate(AB)} for name in AB[0]}),
+    "gzip.jsonl": gzip.compress("".join(json.dumps(row) + "\n" for row in AB).encode()),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_of_tables_and_lines(name: str, tmp_path: Path) -> None:
+    content = FORMS[name]
+    (tmp_path / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    assert [shaped.row for shaped in read_rows([tmp_path / name])] == AB
+
+
+def test_a_pointer_of_git_lfs_is_told(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "a.parquet"):
+        (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+        with pytest.raises(InputError, match="git lfs pull"):
+            list(read_rows([tmp_path / name]))
 
 
 @pytest.mark.parametrize("gap", ["", "\n"])
