@@ -319,8 +319,8 @@ def act_on_process(tests: str, asked: frozenset[str]) -> str | None:
 
 def acts(tree: ast.Module, asked: frozenset[str]) -> Iterator[str]:
     """Yield the acts of tests on their process."""
-    plain = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    plain |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    plain = called | {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (f"`import {alias.name}`" for alias in node.names if is_acting(alias.name))
@@ -332,7 +332,7 @@ def acts(tree: ast.Module, asked: frozenset[str]) -> Iterator[str]:
             yield "`async`"
         elif (name := getattr(node, "id", getattr(node, "attr", ""))) in PARTLY_READ:
             yield f"`{name}`"
-        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "solution" and id(node) not in plain:
+        elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "solution" and id(node) not in called:
             yield f"`solution.{node.attr}`"
         elif isinstance(node, ast.withitem) and asked.intersection(names_read(node.context_expr)):
             yield "`with`"
