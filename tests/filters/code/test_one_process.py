@@ -13,7 +13,7 @@ ADMITTED = [
     "import sys\nsys.setrecursionlimit(10**6)\nprint(sys.maxsize, file=sys.stderr)\nsys.exit(0)",
     "import os, json, subprocess\ndef f(p): return os.path.exists(p), os.environ.get('HOME'), subprocess.run(['ls'])",
     "import string\ndef f(string, time): return string + time",
-    "from operator import attrgetter, itemgetter\nimport operator\nk = attrgetter('a.b'); m = operator.methodcaller('x', 1)",
+    "import operator\nfrom operator import attrgetter\nk = attrgetter('a.b'); m = operator.methodcaller('x', 1)",
     "class A:\n _n = 0\n def __init__(self): self.x = type(self).__name__; self.__dict__.update(y=1)\n"
     " def __eq__(self, o): return isinstance(o, type(self))\n def __repr__(self): return f'{self.x!r}'",
     "class Meta(type):\n def __call__(cls, *a): return super().__call__(*a)\nclass B(metaclass=Meta): pass",
