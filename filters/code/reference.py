@@ -35,7 +35,17 @@ CHECKS = ("assert", "fail", "raises", "exit", "check")  # names that begin so
 LEAST_MEMORY_MIB = 64  # the interpreter alone takes half of this
 FORMS = ("inputs", "tests", "test_list", "test")
 SETTINGS = ("time_limit_s", "memory_mib", "tolerance", "checker", "setup")
-TELLING = ("prompt", "text", "question", "problem", "instruct_prompt", "starter_code", "code", "solution", "solutions")
+TELLING: tuple[str, ...] = (
+    "prompt",
+    "text",
+    "question",
+    "problem",
+    "instruct_prompt",
+    "starter_code",
+    "code",
+    "solution",
+    "solutions",
+)
 TELLING += ("canonical_solution", "gold_standard_solution")
 FORM_KEYS = (*FORMS, "outputs", "fn_name", "entry_point", "test_imports", "test_setup_code", "prompt")
 

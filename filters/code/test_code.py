@@ -34,15 +34,10 @@ def run_test_code(sandbox: Sandbox, source: str, reference: Reference) -> Judgem
     """Judge by calls alone if the test code is plain; run it if it is not, or if the calls decide nothing."""
     asserts = plain_asserts(reference.tests or "", reference.entry_point)
     judgement = run_plain_asserts(sandbox, source, reference, asserts) if asserts else None
-    if judgement is None:
-        judgement = run_tests(sandbox, source, reference)
-        vacuous = accepts_nothings
-    else:
-        assert asserts is not None
-        vacuous = lambda *_: hold_for_nothings(asserts)  # noqa: E731
-    if judgement.status == "correct" and vacuous(sandbox, reference):
-        return broken(VACUOUS)
-    return judgement
+    if judgement is not None:
+        return broken(VACUOUS) if judgement.status == "correct" and hold_for_nothings(asserts or []) else judgement
+    judgement = run_tests(sandbox, source, reference)
+    return broken(VACUOUS) if judgement.status == "correct" and accept_nothings(sandbox, reference) else judgement
 
 
 def run_plain_asserts(
@@ -133,16 +128,24 @@ def nothing(asked: frozenset[str], value: str) -> str:
     return "\n".join(forms) or "pass"
 
 
-@functools.lru_cache(maxsize=4096)
-def accepts_nothings(sandbox: Sandbox, reference: Reference) -> bool:
+def accept_nothings(sandbox: Sandbox, reference: Reference) -> bool:
     """Return whether the tests accept programs that return a text, and either nothing or 0, whatever they are asked.
 
     One of these may be right: a function may return None, and tests of a predicate may all want a true value.
     """
-    text, none, zero = (
-        functools.partial(run_tests, sandbox, nothing(reference.asked, value), reference) for value in NOTHINGS
-    )
-    return text().status == "correct" and "correct" in (none().status, zero().status)
+    known = remembered(reference)
+    if not known:
+        text, none, zero = (
+            functools.partial(run_tests, sandbox, nothing(reference.asked, value), reference) for value in NOTHINGS
+        )
+        known.append(text().status == "correct" and "correct" in (none().status, zero().status))
+    return known[0]
+
+
+@functools.lru_cache(maxsize=4096)
+def remembered(reference: Reference) -> list[bool]:
+    """Return the place of what is known of a reference's tests: empty at first."""
+    return []
 
 
 def hold_for_nothings(asserts: list[PlainAssert]) -> bool:

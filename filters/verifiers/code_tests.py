@@ -5,10 +5,14 @@ than calls and comparisons runs in a second sandbox, and its requests to the pro
 only values (`filters.sandbox.testing`). A program that exits, prints a verdict, patches a library or returns an object
 that equals everything therefore does not pass. Every verdict on a program that ran names its isolation level.
 
-What it cannot detect: a program that returns the right values for the tested inputs and no others. Further limits of
-assert blocks: tests that compare two values that both come from the program (`assert f(x) == g(x)`) say little; tests
-that pass a function to the program are an `error`, since only values can be passed; and an object whose class extends a
-builtin one arrives as the builtin, without its own methods.
+Tests that act on their own process (they patch a module, capture output, write files, seed a generator, use a class of
+the program's) run in the program's, if a look at its source finds no way from it to the tests
+(`filters.code.one_process`), and the verdict says so; for a program with such a way out it is `error`, and names both.
+
+What it cannot detect: a program that returns the right values for the tested inputs and no others. Tests that compare
+two values that both come from the program (`assert f(x) == g(x)`) say little. Where tests run apart, an object whose
+class extends a builtin one arrives as the builtin, without its own methods. In one process nothing is proven: the look
+at the source is a filter for what is known.
 
 To use another sandbox, write a verifier of three lines in your own module that calls `verify_in(sandbox, item)`.
 """

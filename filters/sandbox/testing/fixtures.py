@@ -43,7 +43,7 @@ def fixture(
     """Mark a function as the source of the parameter of its name."""
 
     def decorate(made: Any) -> Any:
-        plain = made.__func__ if isinstance(made, staticmethod | classmethod) else made
+        plain: Any = made.__func__ if isinstance(made, staticmethod | classmethod) else made
         plain.fixture = Settings(name or plain.__name__, scope, autouse, tuple(params or ()))
         return made
 

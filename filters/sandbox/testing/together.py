@@ -57,10 +57,10 @@ def judged(codes: Any, job: dict[str, Any], file: str) -> dict[str, Any]:
     own = {name: value for name, value in vars(program).items() if not name.startswith("__")}
     try:
         run(codes, job | {"source": job["tests"]}, program, Here())
-    except BaseException as raised:
-        error = raised.error if isinstance(raised, TestFailed) else raised
-        by_program = any(True for _ in frames(error.__traceback__, file))
-        if by_program or (isinstance(error, SystemExit) and not is_theirs(error, job["tests"], own)):
-            return {"failure": f"{type(error).__name__}: {error}"[:MESSAGE_CHARS].rstrip(": ")}
-        return verdict_on(error, job["tests"], own, asked=True) or {"passed": True}
+    except BaseException as stopped:
+        raised = stopped.error if isinstance(stopped, TestFailed) else stopped
+        by_program = any(True for _ in frames(raised.__traceback__, file))
+        if by_program or (isinstance(raised, SystemExit) and not is_theirs(raised, job["tests"], own)):
+            return {"failure": f"{type(raised).__name__}: {raised}"[:MESSAGE_CHARS].rstrip(": ")}
+        return verdict_on(raised, job["tests"], own, asked=True) or {"passed": True}
     return {"passed": True}
