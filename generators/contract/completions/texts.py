@@ -4,6 +4,7 @@ import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from re import Match, Pattern
 from typing import Any
 
@@ -73,6 +74,7 @@ class Completion:
         return {"reasoning": self.reasoning, "answer": self.answer, "wrapping": wrapping, "fault": self.fault}
 
 
+@lru_cache(maxsize=512)  # rendering a row for training asks several times
 def split_reasoning(text: str, opened: bool | str = False) -> tuple[str | None, str]:
     """Split a completion's text into (reasoning, answer), like `read_text`."""
     found = read_text(text, opened)
