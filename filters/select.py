@@ -10,20 +10,21 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import polars as pl
 from pydantic import Field
 
-from filters.text.dedupe import exact_duplicates, near_duplicates
+from filters.text.dedupe import INDEXED, Codes, clusters, exact_duplicates, near_duplicates, shingle_codes
 from filters.text.readability import ReadabilityConfig, unreadable
-from filters.text.solution_signature import Signatures
+from filters.text.solution_signature import Signatures, Solution
 from filters.verification.reasons import listed
 from generators.contract.config import Config
 from generators.contract.errors import InputError, NothingKept
 from generators.contract.files import replace_durably, scan_rows
-from generators.contract.intake import file_says
+from generators.contract.intake import EMPTY, file_says
 from generators.contract.records import IMPORTED, SELECTED, TRACE
 from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, counts_by_reason
 
@@ -109,7 +110,9 @@ def facts() -> list[pl.Expr]:
         pl.col("trace_id", "prompt_id", "sample_index", "finish_reason", "completion_tokens"),
         pl.col("fault").is_not_null().alias("faulty"),
         pl.col("file_verdicts").map_elements(called_wrong, pl.Boolean).fill_null(value=False).alias("called_wrong"),
-        pl.col("answer").fill_null("").str.strip_chars().eq("").alias("blank"),
+        (
+            pl.col("answer").fill_null("").str.strip_chars().eq("") | pl.col("fault").eq(EMPTY).fill_null(value=False)
+        ).alias("blank"),
         pl.col("reasoning").fill_null("").str.strip_chars().eq("").alias("unreasoned"),
         (share * pl.col("completion_tokens")).alias("reasoning_tokens"),
     ]
@@ -163,17 +166,41 @@ def compare_samples(
     traces: Path, rows: pl.DataFrame, config: SelectConfig, progress: Progress
 ) -> tuple[pl.DataFrame, list[int]]:
     """Return (cluster and reason of each row, as LABELS; number of distinct solutions of each prompt)."""
-    labels: list[tuple[int, str, str | None]] = []
+    labels = [pl.DataFrame(schema=LABELS)]
     paths: list[int] = []
     with progress("traces", rows.height) as bar:
         for batch in batches(rows):
-            texts = read_texts(traces, batch)
-            for samples in texts.sort("prompt_id", "sample_index", "row").partition_by("prompt_id"):
-                found = label_samples(samples, config)
-                labels += found
-                paths.append(sum(reason in (None, "over_cap") for _, _, reason in found))
+            found = []
+            for samples in samples_of_prompts(read_texts(traces, batch)):
+                found += label_samples(samples, config)
+                paths.append(sum(reason in (None, "over_cap") for _, _, reason in found[-len(samples.rows) :]))
+            labels.append(pl.DataFrame(found, schema=LABELS, orient="row"))
             bar.update(batch.height)
-    return pl.DataFrame(labels, schema=LABELS, orient="row"), paths
+    return pl.concat(labels), paths
+
+
+class Samples(NamedTuple):
+    """The remaining samples of a prompt, in the order of their index."""
+
+    rows: list[int]  # in the file
+    trace_ids: list[str]
+    solutions: list[str]  # the reasoning, else the answer
+    texts: list[str]  # both
+    codes: list[Codes]  # of their shingles
+
+
+def samples_of_prompts(texts: pl.DataFrame) -> Iterator[Samples]:
+    """Yield the samples of each prompt of a batch."""
+    said, answered = pl.col("reasoning").fill_null(""), pl.col("answer").fill_null("")
+    ordered = texts.sort("prompt_id", "sample_index", "row").with_columns(
+        text=pl.concat_str(said, answered, separator="\n"),
+        solution=pl.when(said != "").then(said).otherwise(answered),
+    )
+    ends = ordered["prompt_id"].rle().struct.field("len").cum_sum().to_list()
+    columns = [ordered[name].to_list() for name in ("row", "trace_id", "solution", "text")]
+    codes = shingle_codes(columns[-1])
+    for start, end in pairwise([0, *ends]):
+        yield Samples(*(column[start:end] for column in columns), codes[start:end])
 
 
 def batches(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -192,18 +219,15 @@ def read_texts(traces: Path, batch: pl.DataFrame) -> pl.DataFrame:
     return stretch.join(batch.lazy(), on="row", how="inner").collect()
 
 
-def label_samples(samples: pl.DataFrame, config: SelectConfig) -> list[tuple[int, str, str | None]]:
-    """Return (row, cluster id, reason) of one prompt's remaining samples, which are in the order of their index."""
-    rows: list[dict[str, Any]] = samples.to_dicts()
-    texts = [f"{row['reasoning'] or ''}\n{row['answer'] or ''}" for row in rows]
-    exact = exact_duplicates(texts)
-    threshold = config.near_duplicate_threshold
-    near = exact if threshold is None else near_duplicates(texts, threshold)
+def label_samples(samples: Samples, config: SelectConfig) -> list[tuple[int, str, str | None]]:
+    """Return (row, cluster id, reason) of one prompt's remaining samples."""
+    exact = exact_duplicates(samples.texts)
+    near = near_of(samples, exact, config.near_duplicate_threshold)
     seen = Signatures()
     kept = 0
     labels = []
-    for index, row in enumerate(rows):
-        solution = row["reasoning"] or row["answer"] or "" if config.distinct == "equations" else ""
+    for index, row in enumerate(samples.rows):
+        solution = Solution(samples.solutions[index] if config.distinct == "equations" else "")
         reason = None
         if exact[index] != index:
             reason = "exact_duplicate"
@@ -216,8 +240,17 @@ def label_samples(samples: pl.DataFrame, config: SelectConfig) -> list[tuple[int
         kept += reason is None
         if reason in (None, "over_cap"):
             seen.add(solution)
-        labels.append((row["row"], rows[near[index]]["trace_id"], reason))
+        labels.append((row, samples.trace_ids[near[index]], reason))
     return labels
+
+
+def near_of(samples: Samples, exact: list[int], threshold: float | None) -> list[int]:
+    """Return the first sample of each one's cluster, in the same way as `near_duplicates`."""
+    if threshold is None:
+        return exact
+    if len(samples.rows) > INDEXED:
+        return near_duplicates(samples.texts, threshold)
+    return clusters(samples.codes, threshold)
 
 
 def write_selected(traces: Path, rows: pl.DataFrame, path: Path) -> None:

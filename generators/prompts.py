@@ -7,6 +7,7 @@ read is counted as `unreadable`, and the notes say why.
 import hashlib
 import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -43,12 +44,12 @@ from generators.prompt_settings import (
     FilePrompts,
     PromptsConfig,
     TaskPrompts,
-    none_of,
 )
 
 BATCH = 4096  # rows in memory at once
 NAMED_FAULTS = 3  # of each kind of bad row, told with their places
 UNREADABLE = "unreadable"
+ASKING = re.compile(r"quest|quer|problem|prompt|instruct|ask|user|input", re.IGNORECASE)  # in names of columns
 log = logging.getLogger(__name__)
 
 
@@ -284,7 +285,8 @@ def check_shape(row: Mapping[str, Any], shape: Shape, place: str) -> None:
     """Raise an InputError that names the key to set where no column can hold a question."""
     if shape.messages is None and not shape.questions:
         texts = {name: len(value) for name, value in row.items() if isinstance(value, str)}
-        likely = max(texts, key=lambda name: texts[name], default=next(iter(row), "question"))
+        asking = next((name for name in texts if ASKING.search(name)), None)
+        likely = asking or max(texts, key=lambda name: texts[name], default=next(iter(row), "question"))
         sentence = missing(row, "question", "the prompt", place)
         raise InputError(f'{sentence}; set prompts.fields.question = "{likely}", or prompts.fields.messages for a chat')
 
@@ -320,7 +322,7 @@ def prompt_row(found: Conversation, config: FilePrompts | DatasetPrompts) -> dic
         "prompt_id": prompt_id_of(found.messages),
         "messages": found.messages,
         "domain": named if named in DOMAINS else config.domain,
-        "verifier": none_of(found.verifier) or config.verifier,
+        "verifier": found.verifier or config.verifier,
         "reference": found.reference,
         "source": found.source or source_of(config.path),
         "license": found.license or config.license,

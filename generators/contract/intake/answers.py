@@ -7,7 +7,7 @@ from typing import Any
 from generators.contract.completions import CLOSE, Completion, ends_opened, finish_reason, read_message, read_text
 from generators.contract.intake.logs import PREFIX
 from generators.contract.intake.shapes import Shape
-from generators.contract.intake.turns import content_of, role_of
+from generators.contract.intake.turns import content_of, merged_thinking, role_of
 from generators.contract.intake.values import encodable, flag_of, is_chat, shown, value_at
 
 SPEAKING = (
@@ -88,6 +88,7 @@ def _found(row: Mapping[str, Any], shape: Shape, chat: Any) -> Iterator[Any]:
 def _each(value: Any) -> list[Any]:
     """Return the completions in a value: a list holds several, unless it is one conversation or parts of a text."""
     if is_chat(value):
+        value = merged_thinking(value)
         return [value[-1]] if all("finish_reason" not in one for one in value) else list(value)
     if isinstance(value, list) and not all(isinstance(one, Mapping) and "type" in one for one in value):
         return value
@@ -132,9 +133,16 @@ def _answered(value: Any, stated: Any, ends: _Ends, verdicts: Mapping[str, Any])
         return Answered(completion, "error", f"the model refused: {completion.refusal[:80]}", verdicts)
     completion = _with_lone_marks(completion, ends.shape)
     finish, _, error = _finish(completion, stated, value, ends).partition(": ")
-    if finish == "stop" and not completion.answer.strip() and completion.fault is None:
+    if finish == "stop" and not said_in(completion.answer) and completion.fault is None:
         completion = replace(completion, fault=EMPTY)
     return Answered(completion, finish, error or None, verdicts)
+
+
+def said_in(text: str) -> bool:
+    """Return whether a text says anything: characters that show, outside the marks of an answer."""
+    if "<answer>" in text:
+        text = text.replace("<answer>", "").replace("</answer>", "")
+    return text[:1].isalnum() or any(sign.isprintable() and not sign.isspace() for sign in text)
 
 
 def _with_lone_marks(completion: Completion, shape: Shape) -> Completion:
@@ -176,7 +184,8 @@ def _completion(value: Any, opened: str = "") -> Completion | str:
     if not there:
         return NO_RESPONSE if {"role", "from", "content", "finish_reason"} & {*value} else _no_text(value)
     content = value.get("content")
-    if content is not None and not isinstance(content, str | list):
+    part = isinstance(content, Mapping) and isinstance(content.get("text"), str)
+    if content is not None and not part and not isinstance(content, str | list):
         return _no_text(content)
     return _mended(read_message(value, opened))
 

@@ -6,7 +6,15 @@ from typing import Any
 
 from generators.contract.intake.answers import Answered, answers_of
 from generators.contract.intake.shapes import CHATS, Shape
-from generators.contract.intake.turns import Messages, alternating, asked, chat_messages, earlier_answer
+from generators.contract.intake.turns import (
+    Messages,
+    alternating,
+    asked,
+    chat_messages,
+    earlier_answer,
+    merged_thinking,
+    role_of,
+)
 from generators.contract.intake.values import (
     ABSENT,
     BadRow,
@@ -18,6 +26,7 @@ from generators.contract.intake.values import (
     shown,
     text_of,
     value_at,
+    verifier_of,
 )
 
 
@@ -40,6 +49,7 @@ def read_prompt(row: Mapping[str, Any], shape: Shape, place: str) -> Conversatio
     """Return the row without its completions; a BadRow says why it cannot be read."""
     chat = _chat(row, shape, place)
     messages = _before_answer(chat, shape, place) if chat is not None else _question(row, shape, place)
+    messages = _with_turns(messages, chat, row, shape, place)
     about = _about(chat)
     system = lookup(row, shape.system) if shape.system else None
     source = label_of(value_at(row, shape.source)) or about.get("source")
@@ -47,7 +57,7 @@ def read_prompt(row: Mapping[str, Any], shape: Shape, place: str) -> Conversatio
         messages,
         encodable(system) if isinstance(system, str) and system.strip() else None,
         _reference(row, shape, place) or reference_text(about.get("reference_answer") or about.get("test_case")),
-        label_of(value_at(row, shape.verifier)),
+        verifier_of(value_at(row, shape.verifier)),
         label_of(value_at(row, shape.domain)),
         source,
         label_of(value_at(row, shape.license)),
@@ -72,7 +82,7 @@ def _chat(row: Mapping[str, Any], shape: Shape, place: str) -> Any:
         return None
     if chat in (None, ABSENT):
         raise BadRow("no_messages", f"{place}: {shape.messages!r} is null; accepted is a list of role and content")
-    return alternating(chat)
+    return merged_thinking(alternating(chat))
 
 
 def _about(chat: Any) -> Mapping[str, Any]:
@@ -85,7 +95,7 @@ def _reference(row: Mapping[str, Any], shape: Shape, place: str) -> str | None:
     if isinstance(shape.reference, tuple):
         return reference_text({name: value_at(row, name) for name in shape.reference})
     value = value_at(row, shape.reference)
-    return None if isinstance(value, str) and not value.strip() else reference_text(value)
+    return None if value in ([], {}) or (isinstance(value, str) and not value.strip()) else reference_text(value)
 
 
 def _question(row: Mapping[str, Any], shape: Shape, place: str) -> Messages:
@@ -119,3 +129,17 @@ def _before_answer(chat: Any, shape: Shape, place: str) -> Messages:
     """Return the messages before the completion, which is the last message if it is the assistant's."""
     messages = chat_messages(chat, place, completed=True, lone_marks=shape.lone_marks)
     return messages[:-1] if messages[-1]["role"] == "assistant" else messages
+
+
+def _with_turns(messages: Messages, chat: Any, row: Mapping[str, Any], shape: Shape, place: str) -> Messages:
+    """Return the prompt with the turns that a completion of several messages has before its last one.
+
+    Such a completion may repeat the prompt, as preference pairs do.
+    """
+    said = value_at(row, shape.responses[0]) if len(shape.responses) == 1 else None
+    if not is_chat(said) or len(said) < 2 or any("finish_reason" in one for one in said):
+        return messages
+    if is_chat(chat) and role_of(chat[-1]) == "assistant":  # the conversation is complete
+        return messages
+    turns = _before_answer(merged_thinking(said), shape, f"{place}, {shape.responses[0]}")
+    return turns if turns[: len(messages)] == messages else [*messages, *turns]

@@ -19,6 +19,9 @@ LONG_CHARS = 160  # mean length from which an `answer` without a number after ##
 CHATS = (
     "messages", "conversations", "conversation", "chat", "dialogue", "dialog", "contents", "turns", "items", "data",
 )  # fmt: skip
+ASKING = re.compile(r"\w+_(?:question|problem|prompt|query|instruction)")  # where no column has a usual name
+ANSWERING = re.compile(r"\w+_(?:response|completion|generation|output|reply|trajectory)")
+NO_QUESTION = re.compile(r"(?:system|negative|rejected)_\w+")
 DIALOGS = ("data", "conversation", "conversations", "dialogue", "dialog", "chat")  # of texts that alternate
 QUESTIONS = (
     "question", "problem", "prompt", "instruction", "query", "problem_statement", "question_content", "question_text",
@@ -49,12 +52,12 @@ RESPONSES = (
 )  # fmt: skip
 NUMBERED = re.compile(r"(?:r1|qwq|deepseek|model)?_?(?:solution|response|generation|completion|output)_?\d+")
 ANSWERS = ("answer", "solution", "final_answer")
-SPOKEN = ("answer", "solution", "final", "final_answer", "content")  # a completion where nothing else is one
+SPOKEN = ("answer", "solution", "final", "final_answer", "content", "a")  # a completion where nothing else is one
 REFERENCES = (
     "reference", "gold", "gold_answer", "reference_answer", "expected_answer", "ground_truth", "groundtruth",
     "ground_truth_answer", "gold_standard_solution", "correct_answer", "final_answer", "reward_model.ground_truth",
     "answer", "target", "ground_truth_solution", "verification_info", "test_cases", "input_output", "test", "tests",
-    "solution",
+    "solution", "a",
 )  # fmt: skip
 FINISHES = (
     "finish_reason", "finish_reasons", "stop_reason", "done_reason", "details.finish_reason", "meta_info.finish_reason",
@@ -189,8 +192,28 @@ class Shape:
 
 
 def recognize(rows: Sequence[Mapping[str, Any]]) -> Shape:
-    """Return the shape of a file from its first rows."""
-    names = _names(rows)
+    """Return the shape of a file from its first rows; a column of nulls counts only where no other has its use."""
+    found = _recognized(rows, _names(rows))
+    if found.responses or found.messages or not rows:
+        return found
+    every = _recognized(rows, _names(rows) | {_plain(name): name for row in rows for name in row})
+    return replace(found, responses=every.responses) if found.questions == every.questions else found
+
+
+def shape_for(row: Mapping[str, Any], shape: Shape) -> Shape:
+    """Return the shape of a row: the file's, or its own where it has none of the file's columns but others instead."""
+    asked = bool(row.get(shape.messages)) if shape.messages else False
+    asked = asked or any(name.partition(".")[0] in row for name in shape.questions)
+    answered = not shape.responses or any(name.partition(".")[0] in row for name in shape.responses)
+    if asked and (answered or shape.messages):
+        return shape
+    own = recognize([row])
+    known = {shape.system, shape.reference, shape.spoken}  # what is no completion in other rows is none here
+    fits = (own.messages or own.questions) and (own.messages or own.responses) and not known & {*own.responses}
+    return replace(own, columns=shape.columns) if fits else shape
+
+
+def _recognized(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> Shape:
     shape = Shape(
         name=_name(names),
         system=_first(names, SYSTEMS),
@@ -221,8 +244,18 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     for row in rows:
         for name, value in row.items():
             if value is not None:
-                names.setdefault(re.sub(r"[\s\-]+", "_", name.strip().lower()), name)
+                names.setdefault(_plain(name), name)
     return names
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s\-]+", "_", name.strip().lower())
+
+
+def _ending(names: Mapping[str, str], pattern: re.Pattern[str]) -> str | None:
+    """Return the normalized name of the one column whose name ends in a usual word; None: there are several or none."""
+    found = [name for name in names if pattern.fullmatch(name) and not NO_QUESTION.fullmatch(name)]
+    return found[0] if len(found) == 1 else None
 
 
 def _name(names: Mapping[str, str]) -> str:
@@ -279,6 +312,7 @@ def _is_list(value: Any) -> bool:
 
 def _questions(names: Mapping[str, str], shape: Shape) -> tuple[str, ...]:
     found = next((name for name in QUESTIONS if name in names and names[name] != shape.messages), None)
+    found = found or (None if shape.messages else _ending(names, ASKING))
     if found is None:
         return ()
     passage = _first(names, PASSAGES) if found == "instruction" else None
@@ -294,7 +328,8 @@ def _with_completions(shape: Shape, names: Mapping[str, str], rows: Sequence[Map
     free = {name: column for name, column in names.items() if column not in shape.questions}
     free = {name: column for name, column in free.items() if column != shape.messages}
     reasoning = next((free[name] for name in REASONINGS if name in free and _is_text(rows, free[name])), None)
-    response = _first(free, RESPONSES)
+    ending = _ending(free, ANSWERING)
+    response = _first(free, RESPONSES) or (free[ending] if ending and not shape.messages else None)
     spoken = max((free[name] for name in SPOKEN if name in free), key=lambda name: _chars(rows, name), default=None)
     if response is None and not numbered and spoken is not None:
         if reasoning or _is_completion(rows, spoken, shape):

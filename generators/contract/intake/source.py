@@ -8,7 +8,7 @@ from pathlib import Path
 from generators.contract.intake.files import SAVED, Item, files_of
 from generators.contract.intake.joins import joined
 from generators.contract.intake.lone_marks import LoneMarks
-from generators.contract.intake.shapes import PROBED, Shape, recognize
+from generators.contract.intake.shapes import PROBED, Shape, recognize, shape_for
 from generators.contract.intake.values import BadRow
 
 
@@ -40,7 +40,15 @@ def shape_rows(items: Iterable[Item]) -> Iterator[Shaped]:
     marks = LoneMarks()
     while batch:
         marks.count([item.row for item in batch if not isinstance(item.row, BadRow)])
-        shape = replace(shape, lone_close=marks.close, lone_marks=marks.end_thinking)
+        shape = _with_marks(shape, marks)
         for item in batch:
-            yield Shaped(item.place, item.row if isinstance(item.row, BadRow) else dict(item.row), shape)
+            if isinstance(item.row, BadRow):
+                yield Shaped(item.place, item.row, shape)
+            else:
+                own = shape_for(item.row, shape)
+                yield Shaped(item.place, dict(item.row), own if own is shape else _with_marks(own, marks))
         batch = list(islice(items, PROBED))
+
+
+def _with_marks(shape: Shape, marks: LoneMarks) -> Shape:
+    return replace(shape, lone_close=marks.close, lone_marks=marks.end_thinking)

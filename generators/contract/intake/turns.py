@@ -10,6 +10,7 @@ SPEAKERS = {
     "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "model": "assistant",
     "chatgpt": "assistant", "bot": "assistant", "bing": "assistant", "bard": "assistant", "system": "system",
 }  # fmt: skip
+THINKERS = ("reasoning", "thinking", "thought", "analysis")  # turns of their own, before the answer
 TEXT_PARTS = ("text", "input_text", "output_text")
 CONTENTS = ("content", "value", "text", "parts")
 Messages = list[dict[str, str]]
@@ -44,6 +45,27 @@ def alternating(value: Any) -> Any:
     if not isinstance(value, list) or len(value) < 2 or not all(isinstance(item, str) for item in value):
         return value
     return [{"role": ("user", "assistant")[number % 2], "content": text} for number, text in enumerate(value)]
+
+
+def merged_thinking(turns: Any) -> Any:
+    """Return a conversation with each turn of thinking as the reasoning of the answer after it; others as they are."""
+    if not isinstance(turns, list) or not any(_is_thinking(turn) for turn in turns):
+        return turns
+    found: list[Any] = []
+    for turn in turns:
+        last = found[-1] if found else None
+        if _is_thinking(last) and isinstance(turn, Mapping) and role_of(turn) == "assistant" and not _is_thinking(turn):
+            found[-1] = {**turn, "reasoning_content": content_of(last)}
+        else:
+            found.append(turn)
+    return found
+
+
+def _is_thinking(turn: Any) -> bool:
+    """Return whether a turn is thinking by its role, or by the channel of harmony."""
+    if not isinstance(turn, Mapping):
+        return False
+    return turn.get("channel") == "analysis" or str(turn.get("role") or turn.get("from")).lower() in THINKERS
 
 
 def role_of(message: Mapping[str, Any]) -> str | None:

@@ -55,6 +55,12 @@ def value_at(row: Mapping[str, Any], name: str | None) -> Any:
     return None if value is ABSENT else value
 
 
+def verifier_of(value: Any) -> str | None:
+    """Return the name of a verifier; None where there is none, also in words: none, null."""
+    name = label_of(value)
+    return None if name is None or name.strip().lower() in ("", "none", "null") else name
+
+
 def flag_of(value: Any) -> bool | None:
     """Return a value that says yes or no, also as a word or number; None for any other."""
     if isinstance(value, str):
