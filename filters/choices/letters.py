@@ -14,7 +14,7 @@ from filters.text.final_answer import PLAIN
 from filters.text.short_answer import COMMANDS, QUOTES, normalized, unwrapped
 
 COMMAND = re.compile(rf"\\(?:{COMMANDS})\s*\{{([^{{}}]*)\}}")
-MATH = re.compile(r"\$|\\[()\[\]{}]|\\[ ,;:!]")
+MATH = re.compile(r"\$|\\[()\[\]{}]|\\[ ,;:!]|[\u2705\u2713\u2714\u2611]\ufe0f?")  # and signs that a choice is right
 QUOTED = re.compile(r"""["'\u201c\u201d<]([A-Z])["'\u201c\u201d>]""")
 EMPHASIS = re.compile(r"\*{2,}|(?<!\w)[*`](?=\S)|(?<=\S)[*`](?!\w)|^[ \t]*(?:[#>]+|[-*•])[ \t]+", re.MULTILINE)
 TAG = re.compile(r"</?[a-z]\w*>")
@@ -29,7 +29,7 @@ GOES_ON = (
     r"(?=\s*(?:$|\n|[^\w\s'=+^<>\\]|(?![\x00-\x7f])\w|(?:and|or|are|both|because|since|as|y|o|et|ou|und|oder|e)\b))"
 )
 OR = (
-    r"/|或者?|또는|혹은|または|もしくは|หรือ|\b(?:or|oder|ou|o|или|або|hoặc|atau|veya|lub|albo|nebo|alebo|vagy|sau|eller|tai|of"
+    r"/|或者?|还是|抑或|또는|혹은|または|もしくは|หรือ|\b(?:or|oder|ou|o|или|або|hoặc|atau|veya|lub|albo|nebo|alebo|vagy|sau|eller|tai|of"
     r"|ή|au|או|أو|یا|या|অথবা|বা|किंवा|અથવા|లేదా|அல்லது|ಅಥವಾ)(?!\w)"
 )
 SEPARATOR = rf"\s*(?:,\s*(?:and\b|&|{OR})?|&|;|、|和|及|与|\b(?:and|und|et|y|e|и|và|dan|ve)\b|{OR})\s*"
@@ -147,7 +147,7 @@ def read_letters(short: str, options: Mapping[str, str]) -> Choice | None:
     said, tail = match.group(), short[match.end() :]
     if contradicts(said, tail, options):
         return Choice(frozenset())
-    readable = ends_well(said, tail, options) and not DENIED.match(tail) and not tail.startswith("!")
+    readable = ends_well(said, tail, options) and not DENIED.match(tail) and not tail.startswith(("!", "?"))
     return choice_in(said) if readable else None
 
 

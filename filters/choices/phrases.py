@@ -113,7 +113,7 @@ DENIED_BEFORE = re.compile(
 )
 DENIED_AFTER = re.compile(
     r"\W{0,3}\b(?:if|unless|only if|provided|or|nor|(?:is|was)\s+(?:also\s+)?(?:not|wrong|incorrect|false))\b"
-    r"|\s*[)\].]*\?|\s*(?:不|错|吗|或|नहीं|নয়|নয়|değil|ではない|じゃない|가 아니|이 아니|नही)",
+    r"|\s*[)\].]*\?|\s*(?:不|错|吗|或|还是|नहीं|নয়|নয়|değil|ではない|じゃない|가 아니|이 아니|नही)",
     re.IGNORECASE,
 )
 # Right before a marked letter; "the statement that is not true is **B**" denies nothing.

@@ -10,6 +10,7 @@ from filters.choices.letters import Choice, choice_in, contradicts, ends_well, p
 SEARCHED_CHARS = 20_000  # from the end
 CLAUSE = re.compile(r"[.;:!?\n,]")
 SENTENCE = re.compile(r"[!?\n]|\.(?=\s|$)")
+CONTRASTED = re.compile(r",?\s+(?:and\s+)?(?:not|rather\s+than|instead\s+of)\s.*$", re.IGNORECASE)  # "Paris, not Rome"
 CLAUSE_CHARS, SENTENCE_CHARS = 60, 120
 BOLD = re.compile(r"\*\*(?=\S)([^*\n]{1,200})\*\*|__(?=\S)([^_\n]{1,200})__")
 MARK = re.compile(
@@ -54,6 +55,9 @@ def stated_choice(text: str, options: Mapping[str, str]) -> Choice | None:
 
 def read_value(line: str, options: Mapping[str, str]) -> Choice | None:
     """Return the option whose value a line ends in, after a colon if it has one."""
+    if phrases.UNSURE.search(line):
+        return None
+    line = CONTRASTED.sub("", line)
     for part in (line, line.rpartition(": ")[2]):
         if (choice := read_answer(part, options)) and choice.letters <= set(options.values()):
             return choice

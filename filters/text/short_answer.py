@@ -4,6 +4,7 @@ NFKC would fold too much (x² into x2), so only full-width letters, spaces and d
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
 from filters.text.final_answer import PLAIN
@@ -58,6 +59,7 @@ def normalized(text: str) -> str:
 
     Case stays where it carries meaning: in symbols such as CO (Co is cobalt), mW (MW is mega) and NaCl.
     """
+    text = unicodedata.normalize("NFC", text)
     plain = BLANKS.sub(" ", text.translate(PLAIN).translate(DASHES).translate(QUOTES)).strip()
     return TOKEN.sub(lambda match: match.group() if is_symbol(match.group()) else match.group().casefold(), plain)
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from filters.choices.denials import retracted
 from filters.choices.letters import Choice, is_compact, plain, read_answer, spread, value_of
+from filters.choices.phrases import UNSURE
 from filters.choices.statements import SENTENCE_CHARS, hedged, read_value, stated_after, stated_choice
 from filters.text.boxes import box_places
 from filters.text.final_answer import ANSWER_OPEN, Answer, final_answer
@@ -166,7 +167,8 @@ def chosen(answer: Answer, reference: Reference) -> Choice | None:
             return None if answer.boxes and is_retracted(answer.text, choice, options) else choice
     if answer.marked is not None and ANSWER_OPEN in answer.text:
         return None
-    choice = stated_choice(spread(answer.text) if several else answer.text, options)
+    text = answer.text.strip("{}") if LETTER_SET.fullmatch(answer.text) else answer.text
+    choice = stated_choice(spread(text) if several else text, options)
     return read_value(answer.stated, options) if choice is None and answer.stated else choice
 
 
@@ -185,6 +187,8 @@ def is_retracted(text: str, choice: Choice, options: Mapping[str, str]) -> bool:
 
 def read_marked(marked: str, options: Mapping[str, str], several: bool) -> Choice | None:
     """Return what the text inside a mark chooses; a word such as `ACD` is read as letters if several are asked for."""
+    if UNSURE.search(marked):
+        return None
     if choice := read_answer(marked, options):
         return choice
     return (compact_choice(marked) if several else None) or stated_choice(marked, options)

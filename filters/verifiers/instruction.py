@@ -26,7 +26,7 @@ def check_options(options: Mapping[str, Any]) -> None:
 
 def verify(item: Item) -> Judgement:
     """Name every instruction that is not followed and why, and whether the loose reading accepts it."""
-    text = after_thinking(item.answer).strip()
+    text = after_thinking(item.answer).strip().replace("\r\n", "\n")
     try:
         checks = read_checks(item.reference or "")
         strict = {kind: check(text) for kind, check in checks}

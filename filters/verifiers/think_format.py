@@ -10,7 +10,7 @@ import re
 from filters.verification.verdicts import Item, Judgement, broken, correct, wrong
 
 # Also tags that are nearly right, such as <think > and <Answer/>: they are tags, and none of those wanted.
-TAG = re.compile(r"<\s*/?\s*(?:think(?:ing)?|answer)\b[^<>\n]{0,40}>", re.IGNORECASE)
+TAG = re.compile(r"<\s*/?\s*(?:think(?:ing)?|answer)\b\s{0,8}[^<>\n]{0,40}>", re.IGNORECASE)
 PLAIN, TAGGED = ["<think>", "</think>"], ["<think>", "</think>", "<answer>", "</answer>"]
 
 

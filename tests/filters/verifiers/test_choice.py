@@ -49,6 +49,7 @@ FORMS = [  # {} is a letter that the text commits to
     "({}).", "I would go for {}", "I am going with {}.", "Only option {} satisfies it.", "Letter {}", "Ans. {}",
     "The ans is {}", "The letter is {}", "The answer is \u201c{}\u201d.", "The answer is '{}'.", "The answer is <{}>.",
     '{{"answer": "{}"}}', "The answer is `{}`.", "The answer is {} rather than E.", "It cannot be E, so it must be {}.",
+    "✅ {}", "{} ✓",
 ]  # fmt: skip
 NOT_MARKS = ("**Mtindo wa {}**",)  # a name that ends in a letter
 SEVERAL = [  # {0} and {1} are two letters; neither is committed to
@@ -119,6 +120,7 @@ DENIED = [  # {} is a letter that the text denies, doubts, takes back or leaves 
     "الجواب: {} أو C", "答案：{}或C", "答え：{}またはC", "उत्तर: {} या C", "คำตอบ: {} หรือ C", "پاسخ: {} یا C",
     "תשובה: {} או C", "Απάντηση: {} ή C", "Odpowiedź: {} lub C", "Antwoord: {} of C", "Svar: {} eller C",
     "Odpověď: {} nebo C", "Jawaban: {} atau C", "Відповідь: {} або C", "উত্তর: {} অথবা C",
+    "{}, I guess.", "Is it {}?", "The answer is {}?", "答案是{}还是E？", "<answer>{}, I guess</answer>", "{}?",
 ]  # fmt: skip
 AFTER_A_DENIAL = [  # {} is a letter other than A that the text commits to, in spite of denials around it
     "答案不是A，而是{}", "정답은 A가 아니라 {}입니다.", "La respuesta no es A, sino {}.",
@@ -210,6 +212,7 @@ def test_the_last_statement_counts(text: str, letter: str) -> None:
 
 
 ACD = [
+    "{A, C, D}",
     "\\boxed{A, C, D}", "\\boxed{DCA}", "\\boxed{ACD}", "\\boxed{A} , \\boxed{C}, \\boxed{D}",
     "The answers are A, C and D.", "<answer>A C D</answer>", "Answer: A, C, D", "A, C and D are correct.",
     "答案是A、C、D。", "The answer is ACD.", "故选ACD。", "**ACD**", "A, C and D", "\\boxed{\\{A, C, D\\}}",

@@ -17,6 +17,20 @@ from filters.verifiers.exact import verify
         ("PARIS", "$\\text{Paris}$"),
         ("\\boxed{x²}", "x²"),
         ("\\boxed{CO}", "CO"),
+        ("The answer is Paris.", "Paris"),
+        ("**Final Answer:** Paris", "Paris"),
+        ("So the answer is **Paris**.", "Paris"),
+        ("答案是Paris", "Paris"),
+        ('"Paris"', "Paris"),
+        ('The answer is "Paris".', "Paris"),
+        ("_Paris_", "Paris"),
+        ("Paris", "Paris."),
+        ("北京。", "北京"),
+        ("cafe\u0301", "café"),
+        ("C++", "C++"),
+        ("a_b", "a_b"),
+        ("x**2", "x**2"),
+        ("Is it?", "Is it?"),
     ],
 )
 def test_forms_of_the_reference_are_accepted(answer: str, reference: str) -> None:
@@ -32,6 +46,12 @@ def test_forms_of_the_reference_are_accepted(answer: str, reference: str) -> Non
         ("MW", "mW"),
         ("not Paris", "Paris"),
         ("Paris or Rome", "Paris"),
+        ("The answer is Paris or Rome.", "Paris"),
+        ("The answer is Paris. Actually, no, it is London.", "Paris"),
+        ("The answer is Paris. Or London.", "Paris"),
+        ("Paris?", "Paris"),
+        ("I think Paris", "Paris"),
+        ("Maybe Paris", "Paris"),
     ],
 )
 def test_other_answers_are_wrong(answer: str, reference: str) -> None:
@@ -39,7 +59,13 @@ def test_other_answers_are_wrong(answer: str, reference: str) -> None:
 
 
 def test_an_answer_that_is_taken_back_is_none() -> None:
-    for text in ("The answer is not \\boxed{Paris}.", "\\boxed{Paris} is wrong."):
+    for text in (
+        "The answer is not \\boxed{Paris}.",
+        "\\boxed{Paris} is wrong.",
+        "\\boxed{Paris}\nActually, the answer is London.",
+        "\\boxed{Paris}. No, London.",
+        "<answer>Paris</answer>. I mean London.",
+    ):
         assert verify(Item(text, "Paris")).status == "unparseable"
 
 
@@ -56,3 +82,4 @@ def test_a_struck_out_answer_is_none_and_a_full_stop_behind_a_word_does_not_coun
 def test_an_answer_or_a_reference_that_is_missing() -> None:
     assert verify(Item("\\boxed{}", "Paris")).status in ("unparseable", "wrong")
     assert verify(Item("Paris", None)).status == "error"
+    assert verify(Item("Paris", " ")).status == "error"
