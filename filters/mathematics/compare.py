@@ -11,7 +11,6 @@ from itertools import combinations
 
 from filters.mathematics import numeric
 from filters.mathematics.expressions import (
-    CONSTANTS,
     MINUS_ONE,
     Call,
     Expression,
@@ -34,7 +33,7 @@ from filters.mathematics.expressions import (
     substituted,
     unknowns,
 )
-from filters.mathematics.intervals import REALS, TURNED, as_intervals, same_intervals
+from filters.mathematics.intervals import NAMED, TURNED, as_intervals, same_intervals
 from filters.mathematics.lists import ListComparer, is_label, list_of, vector
 from filters.mathematics.modular import proportional, rational
 from filters.mathematics.quantities import (
@@ -69,6 +68,12 @@ class Comparer(ListComparer):
         if self.renamed:
             said = renamed(said, reference)
         return self.either(reference, said)
+
+    def families(self, reference: Expression, said: Expression, name: str) -> Comparison:
+        """Compare families of solutions in the integer `name`, which may be counted from different solutions."""
+        found = self.compare(reference, said)
+        turned = shifted(solved(reference), solved(said), name) if found is not EQUAL else None
+        return found if turned is None or self.compare(solved(reference), turned) is not EQUAL else EQUAL
 
     def either(self, reference: Expression, said: Expression) -> Comparison:
         """Compare with either side of an approximation: `1/3 ≈ 0.33` is equal to whatever equals one of its sides."""
@@ -157,11 +162,35 @@ class Comparer(ListComparer):
         return all_of([self.either(*pair) for pair in zip(parts_of(reference), parts_of(said), strict=True)])
 
 
+def shifted(reference: Expression, said: Expression, name: str) -> Expression | None:
+    """Return the answer, a family of solutions in the integer `name`, with this integer counted as the reference does.
+
+    k·π - π/2 with k + 1 for k is k·π + π/2: the same family. None if no shift brings both to one value at 0.
+    """
+    parameter = Name(name)
+    at = [[numeric.real_value(substituted(side, parameter, whole(n))) for n in (0, 1)] for side in (reference, said)]
+    if any(ball is None for pair in at for ball in pair):
+        return None
+    (start, end), (first, second) = ([ball.middle.real for ball in pair if ball] for pair in at)
+    step = second - first
+    count = round((start - first) / step) if step else 0
+    turn = -1 if (end - start) * step < 0 else 1
+    return (
+        substituted(said, parameter, Sum((Product((whole(turn), parameter)), whole(count))))
+        if count or turn < 0
+        else None
+    )
+
+
+def whole(n: int) -> Number:
+    return Number(Fraction(n))
+
+
 def is_set(value: Expression) -> bool:
     """Return whether a value is a set of numbers given by a relation or as a union, not by its ends alone."""
     if isinstance(value, Sequence) and value.brackets == "":
         return any(isinstance(item, Relation) for item in value.items) and as_intervals(value) is not None
-    return isinstance(value, Relation | Join) or value == REALS
+    return isinstance(value, Relation | Join) or value in NAMED
 
 
 def is_membership(value: Expression) -> bool:
@@ -299,7 +328,7 @@ def joined_comma(value: Expression) -> Expression:
 
 def renamed(value: Expression, reference: Expression) -> Expression:
     """Return the answer with its only unknown renamed to the reference's only unknown."""
-    own, others = unknowns(value) - CONSTANTS, unknowns(reference) - CONSTANTS
+    own, others = ({name for name in unknowns(side) if not name.startswith("set(")} for side in (value, reference))
     if len(own) != 1 or len(others) != 1 or own == others:
         return value
     return substituted(value, Name(own.pop()), Name(others.pop()))

@@ -139,6 +139,17 @@ def quotient(above: Expression, below: Expression) -> Expression:
     return Product((above, Power(below, MINUS_ONE)))
 
 
+def determinant(rows: tuple[tuple[Expression, ...], ...]) -> Expression:
+    """Return the determinant of a square matrix, expanded along its first row."""
+    if len(rows) == 1:
+        return rows[0][0]
+    terms = []
+    for column, cell in enumerate(rows[0]):
+        minor = determinant(tuple((*row[:column], *row[column + 1 :]) for row in rows[1:]))
+        terms.append(negated(Product((cell, minor))) if column % 2 else Product((cell, minor)))
+    return Sum(tuple(terms))
+
+
 def is_equation(value: "Expression") -> bool:
     """Return whether the value is an equation or a chain of equations."""
     return isinstance(value, Relation) and set(value.signs) == {"="}

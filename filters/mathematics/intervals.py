@@ -35,12 +35,18 @@ class Interval(NamedTuple):
 
 
 EVERYTHING = Interval(MINUS_INFINITY, False, INFINITY, False)
+ZERO = Number(Fraction(0))
+NAMED = {
+    REALS: EVERYTHING,
+    Name("set(R+)"): Interval(ZERO, False, INFINITY, False),
+    Name("set(R-)"): Interval(MINUS_INFINITY, False, ZERO, False),
+}
 
 
 def as_intervals(value: Expression) -> list[Interval] | None:
     """Return the intervals that a value stands for; None if it is not such a set."""
-    if value == REALS:
-        return [EVERYTHING]
+    if value in NAMED:
+        return [NAMED[value]]
     if isinstance(value, Join):
         return joined(value)
     if isinstance(value, Sequence) and value.brackets == "":

@@ -14,15 +14,17 @@ from filters.mathematics.compare import LENIENCIES, Comparer, Comparison, lenien
 from filters.mathematics.expressions import Expression, Name, Quantity, Sequence, Words, nodes, substituted
 from filters.mathematics.quantities import DEFAULT_LENIENCIES
 from filters.mathematics.reading.literal import literal, worded
+from filters.mathematics.reading.numbers import exact_number
 from filters.mathematics.reading.parser import read_answer
 from filters.mathematics.reading.surface import plain
 from filters.mathematics.reading.tokens import Unreadable, tokens
 from filters.mathematics.reading.words import (
+    Family,
     chemical,
     date,
+    integer_family,
     is_code,
     number_in_words,
-    parameter,
     phrase,
     quadrants,
     qualifiers_conflict,
@@ -33,6 +35,7 @@ from filters.mathematics.reading.words import (
 from filters.mathematics.references import defects
 from filters.mathematics.symbolic import DELIMITER, PROSE, SHOWN_CHARS, equal_by_math_verify, shown, too_large
 from filters.mathematics.units import MULTIPLIERS, read_unit
+from filters.text.assertion.languages import DENIAL
 from filters.text.boxes import boxed, joined_boxes
 from filters.text.commitment import committed
 from filters.text.final_answer import DISOWNED, Answer, final_answer, stated_answer
@@ -40,17 +43,12 @@ from filters.verification.verdicts import Item, Judgement, broken, correct, unpa
 
 NEEDS_REFERENCE = True  # imported rows without one have no verifier
 MARKED_CHARS = 4_000
+FREE_LETTER = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])")
 SHORT_CHARS = 200
 FORMAL = re.compile(r"[\\$=]")
 SYLLABLES = re.compile(r"[\u3041-\u3096\uac00-\ud7a3]{2}")  # Japanese and Korean prose
 TEXT = re.compile(r"\\(?:text|mathrm)\s*\{[^{}]*\}")
 
-NUMBER = re.compile(
-    r"([+-]?)(\d{1,3}(?:,\d{3})+|\d+)?(\.\d+)?(?:[eE]([+-]?\d{1,3})|\\(?:times|cdot)10\^\{?([+-]?\d{1,3})\}?)?"
-)
-FRACTION = re.compile(r"([+-]?)\\[dt]?frac\{(\d+)\}\{(\d+)\}|([+-]?)(\d+)/(\d+)")
-MARKUP = re.compile(r"\\[,!;: ]|\\left|\\right|[\s$]|\\text\{\s*\}")
-PARTED = re.compile(r"[\d.,](?:\s|~|\\[,!;: ]|\\q?quad|\\text\{\s*\})+[\d.,]")  # blanks that part digits
 LAYOUT = re.compile(r"(?:\\(?:left|right|displaystyle|quad|qquad)(?![A-Za-z])|\\[,!;: ]|\s)+")
 BLANK = re.compile(r"(?<![\w.,_]) | (?![\w.,])")
 SIZED_FRACTION = re.compile(r"\\[dt]frac(?![A-Za-z])")
@@ -101,11 +99,22 @@ def verify(item: Item) -> Judgement:
         return unparseable("the text states no answer")
     reference = bare_reference(item.reference or "")
     leniencies = tuple(item.options.get("leniencies", DEFAULT_LENIENCIES))
+    if goes_on(answer, leniencies):
+        return wrong("the text goes on to another answer than that in its box")
     return (
         by_letter(answer, reference)
         or by_parts(answer, reference, leniencies)
         or by_value(answer, reference, leniencies)
     )
+
+
+def goes_on(answer: Answer, leniencies: tuple[str, ...]) -> bool:
+    """Return whether a later sentence states another value than the last box; a decimal may be the same one rounded."""
+    if answer.another is None or answer.marked is None or "." in answer.another or len(answer.marked) > MARKED_CHARS:
+        return False
+    if set(FREE_LETTER.findall(answer.another)) - set(FREE_LETTER.findall(answer.marked)):
+        return False
+    return compared(answer.another, answer.marked, leniencies).status == "wrong"
 
 
 def bare_reference(reference: str) -> str:
@@ -202,6 +211,7 @@ def is_formula(text: str) -> bool:
     if (
         len(text) > SHORT_CHARS
         or SYLLABLES.search(text)
+        or DENIAL.search(text)
         or DISOWNED.match(text)
         or PROSE.search(TEXT.sub("", plain(text)))
     ):
@@ -264,9 +274,7 @@ def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgemen
     (core, qualifier), (expected_core, expected_qualifier) = without_qualifier(one), without_qualifier(other)
     if qualifiers_conflict(qualifier, expected_qualifier):
         return wrong(f"got {shown(said)}, reference {shown(reference)}")
-    own, others = parameter(qualifier), parameter(expected_qualifier)
-    names = (own, others) if own and others and own != others else None
-    return by_trees((core, expected_core), leniencies, said, reference, names)
+    return by_trees((core, expected_core), leniencies, said, reference, integer_family(qualifier, expected_qualifier))
 
 
 def without_delimiters(text: str) -> str:
@@ -312,11 +320,11 @@ def by_trees(
     leniencies: tuple[str, ...],
     said: str,
     reference: str,
-    parameters: tuple[str, str] | None = None,
+    family: Family | None = None,
 ) -> Judgement:
     """Return the judgement on the two sides as parsed trees, by Math-Verify if they do not decide.
 
-    `parameters`: the integer that runs through a family of solutions, as the answer and as the reference name it.
+    `family`: the parameter that runs through a family of solutions.
     """
     try:
         expected = read_answer(cores[1])
@@ -327,9 +335,7 @@ def by_trees(
         got = read_answer(cores[0])
     except (Unreadable, RecursionError):
         return unparseable(f"the answer {excess}" if excess else f"{shown(said)} could not be read as mathematics")
-    if parameters:
-        got = substituted(got, *map(Name, parameters))
-    found = Comparer(defaults(leniencies)).compare(expected, got)
+    found = compared_family(Comparer(defaults(leniencies)), expected, got, family)
     if found is Comparison.UNDECIDED and excess:
         return unparseable(f"the answer {excess}")
     if found is Comparison.UNDECIDED:
@@ -339,14 +345,26 @@ def by_trees(
     return not_equal(got, expected, said, reference, leniencies)
 
 
+def compared_family(comparer: Comparer, expected: Expression, got: Expression, family: Family | None) -> Comparison:
+    """Compare two trees, the parameter of the answer's family being named as in the reference's."""
+    if family is None:
+        return comparer.compare(expected, got)
+    got = substituted(got, Name(family.said), Name(family.reference))
+    return (
+        comparer.families(expected, got, family.reference) if family.all_integers else comparer.compare(expected, got)
+    )
+
+
 def by_spelling(said: str, reference: str) -> Judgement:
     """Judge a reference that is no mathematics as it is written: an ion, a formula of logic, a number among words."""
     expected, got = worded(reference), worded(said)
     if literal(said) == literal(reference) or (expected is not None and expected == got):
         return correct(f"{shown(said)} is the reference")
     try:
-        tokens(plain(reference))
+        mangled = any(kind == "mangled" for kind, _ in defects(reference)) or not tokens(plain(reference))
     except Unreadable:
+        mangled = True
+    if mangled:
         return broken(f"the reference {shown(reference)} could not be read as mathematics")
     return wrong(f"got {shown(said)}, reference {shown(reference)}, compared as they are written")
 
@@ -367,23 +385,6 @@ def not_equal(
         return correct(f"{shown(said)} equals the reference {shown(reference)} with leniency {' and '.join(needed)}")
     hint = f"; equal with leniency {' and '.join(needed)}" if needed else ""
     return wrong(f"got {shown(said)}, reference {shown(reference)}{hint}")
-
-
-def exact_number(text: str) -> Fraction | None:
-    """Return the value of an integer, decimal (1,234.5; 2e-3; 2\\times10^{-3}) or fraction of integers; else None."""
-    text = text.strip(" $").removesuffix(".")
-    if len(text) > 1 and PARTED.search(text):
-        return None
-    text = MARKUP.sub("", text)
-    if match := NUMBER.fullmatch(text):
-        sign, whole, decimals, *exponents = match.groups()
-        if whole or decimals:
-            exponent = next((e for e in exponents if e), "0")
-            return Fraction(f"{sign}{(whole or '0').replace(',', '')}{decimals or ''}e{exponent}")
-    elif match := FRACTION.fullmatch(text):
-        sign, above, below = (part for part in match.groups() if part is not None)
-        return Fraction(int(f"{sign}{above}"), int(below)) if int(below) else None
-    return None
 
 
 def spelled(text: str) -> str:

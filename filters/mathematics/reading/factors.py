@@ -20,6 +20,7 @@ from filters.mathematics.expressions import (
     Relation,
     Sequence,
     Sum,
+    determinant,
     negated,
     quotient,
 )
@@ -369,21 +370,10 @@ class FactorParser(ABC):
         if self.take() != Token("end", environment):
             raise Unreadable("a matrix that does not end")
         if environment == DETERMINANT:
+            if len(rows) > MAX_ORDER or any(len(row) != len(rows) for row in rows):
+                raise Unreadable("a determinant of such a size")
             return determinant(tuple(rows))
         return Matrix(tuple(rows))
-
-
-def determinant(rows: tuple[tuple[Expression, ...], ...]) -> Expression:
-    """Return the determinant, expanded along the first row."""
-    if len(rows) > MAX_ORDER or any(len(row) != len(rows) for row in rows):
-        raise Unreadable("a determinant of such a size")
-    if len(rows) == 1:
-        return rows[0][0]
-    terms = []
-    for column, cell in enumerate(rows[0]):
-        minor = determinant(tuple((*row[:column], *row[column + 1 :]) for row in rows[1:]))
-        terms.append(negated(Product((cell, minor))) if column % 2 else Product((cell, minor)))
-    return Sum(tuple(terms))
 
 
 def times(left: Expression, right: Expression) -> Expression:

@@ -34,6 +34,12 @@ LINKS = (",", "and", "or")
 CLOCK = re.compile(r"([01]?\d|2[0-4])(?::[0-5]\d){1,2}")
 NAMED_SETS = dict.fromkeys(("all real numbers", "all reals", "all real", "the real numbers", "real numbers"), "set(R)")
 NAMED_SETS |= dict.fromkeys(("all integers", "the integers", "integers"), "set(Z)")
+NAMED_SETS |= {
+    f"{start}{sign} {name}": f"set({letter}{mark})"
+    for start in ("", "all ", "the ", "all the ")
+    for sign, mark in (("positive", "+"), ("negative", "-"))
+    for name, letter in (("integers", "Z"), ("real numbers", "R"), ("reals", "R"))
+}
 NAMED_SETS |= dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set"), "∅")
 ARGUMENTS = frozenset(("(", "[", "{", "{set", "_", "^"))  # after max and min as functions
 LABEL_CHARS = 30

@@ -123,7 +123,7 @@ TOKEN = re.compile(
         |\\(?:left|right)\s*\.
         |\\(?:left|right|[Bb]igg?[lrm]?|displaystyle|textstyle|limits|small|[Ll]arge|LARGE|[Hh]uge|mathrm|mathbf|boldsymbol|bf|it|rm|sf|tt|bfseries)(?![A-Za-z{]))
     | (?P<dots>\.\.\.|…|⋯)
-    | \\mathbb\s*\{?\s*(?P<set>[ZNQRC])\s*\}?
+    | \\mathbb\s*\{?\s*(?P<set>[ZNQRC])\s*\}?(?P<part>\s*[\^_]\s*(?:[+*-](?!\s*[\w\\])|\{\s*(?:[+*-]|>\s*0)\s*\})|[⁺⁻])?
     | (?P<number>(?:[1-9]\d{0,2}(?:,\ 0\d\d)+(?!\d)
           |[1-9]\d{0,2}(?:(?:,|\{,\}|,\\!|\\,|,\\,|,\\!\s|\\!,|\\?\ |\\[;:])\d{3})+(?!\d)|\d+)
           (?:\.\d+)?(?:[eE][+-]?\d{1,4}(?!\d))?
@@ -143,6 +143,7 @@ TOKEN = re.compile(
     """,
     re.VERBOSE,
 )
+SET_NAMES = {"N*": "set(Z+)", "N+": "set(Z+)"}
 UNIT_VECTORS = frozenset(("i", "j", "k", "imath", "jmath"))
 MEASURED = re.compile(r"(-?[\d.,:/]*\d)\s*([^\W\d_][\w\s.%/^°²³-]*|[°%])?")
 LETTERS = re.compile(r"[A-Za-z](?:\s*(?:,|and|or|[<>=≤≥])+\s*[A-Za-z])+")  # several letters, or their order
@@ -201,8 +202,11 @@ def read(match: re.Match[str], spaced: bool) -> list[Token]:
             return raised("".join(HIGH[character] for character in word))
         case "low":
             return [Token("sign", "_"), Token("number", "".join(LOW[character] for character in word))]
-        case "set":
-            return [Token("name", f"set({match['set']})", spaced)]
+        case "set" | "part":
+            sign = (
+                re.sub(r"[\^_{}\s]", "", match["part"] or "").replace(">0", "+").translate({0x207A: "+", 0x207B: "-"})
+            )
+            return [Token("name", SET_NAMES.get(match["set"] + sign, f"set({match['set']}{sign})"), spaced)]
         case "dots":
             return [Token("name", "…", spaced)]
         case "circled":

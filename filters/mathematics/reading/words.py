@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from typing import NamedTuple
 
 SMALL_NUMBERS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -23,6 +24,31 @@ SUBSCRIPTS = {0x2080 + digit: str(digit) for digit in range(10)}
 LETTER_RUN = re.compile(r"[A-Za-z]{2,}")
 COMMON_WORDS = "yes no true false none dne odd even never always undefined both neither"
 COMMON = frozenset(COMMON_WORDS.split())
+SAME = {
+    name: meaning
+    for meaning, names in {
+        "does not exist": "dne|doesn't exist|does not exist (dne)|limit does not exist|limit doesn't exist",
+        "undefined": "not defined|is undefined",
+        "cannot be determined": "can't be determined|can not be determined|it cannot be determined",
+        "infinitely many": "infinitely many solutions|infinite solutions|infinite number of solutions",
+    }.items()
+    for name in names.split("|")
+}
+SEVERAL = re.compile(r"\s*(?:,\s*(?:and|or)\b|,|;|&|\band\b|\bor\b)\s*")
+FREE_ORDER = 2  # so many words may be in any order, more only if the reference has them in alphabetical order
+QUADRANT = re.compile(
+    r"(?:(?:the\s+)?(quadrant)\s+)?(I{1,3}|IV|[1-4]|one|two|three|four)|(?:the\s+)?(1st|2nd|3rd|4th|first|second|third|fourth)\s+(quadrant)",
+    re.IGNORECASE,
+)
+QUADRANTS = {
+    name: n
+    for n, names in enumerate(
+        ("i 1 one 1st first", "ii 2 two 2nd second", "iii 3 three 3rd third", "iv 4 four 4th fourth"), 1
+    )
+    for name in names.split()
+}
+HAN_DIGITS = {character: n for n, character in enumerate("零一二三四五六七八九")} | {"\u3007": 0, "两": 2}
+HAN_SCALES = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "亿": 10**8}
 OPENING = re.compile(
     r"(yes|no|true|false|odd|even)\s*[,.;:—-]\s*(?:it|this|that|the|there|they|he|she|we|because|since)\b"
 )
@@ -34,15 +60,26 @@ DATE = (
     re.compile(r"(?P<year>\d{4})\s*年\s*(?P<number>\d{1,2})\s*月(?:\s*(?P<day>\d{1,2})\s*[日号])?"),
     re.compile(r"(?P<number>\d{1,2})\s*月\s*(?P<day>\d{1,2})\s*[日号]"),
 )
-SETS = r"\\mathbb\s*\{?\s*([ZNQRC])\s*\}?(?:\s*_?\s*[\^_]?\s*\{?[+*>0-9]*\}?)"
+SETS = (
+    r"\\mathbb\s*\{?\s*([ZNQRC])\s*\}?\s*"
+    r"((?:[\^_]\s*(?:\{\s*(?:[-+*]|(?:\\geq?(?:slant)?|≥|>)?\s*\d)\s*\}|[-+*\d])|[\u207a\u207b])?)"
+)
+# What begins a qualifier.
+PARTING = r"[,;]|\\(?:text|mathrm)\s*\{\s*[,;]\s*\}|\\q?quad(?![a-z])|\(|\\(?:text|mathrm)\s*\{\s*[,;(]?|\{"
+SPACE = r"\\[,;: ]"
 QUALIFIER = re.compile(
-    r"\s*(?:[,;]\s*|\\q?quad\s*|\\[,;: ]\s*|\(\s*|\\(?:text|mathrm)\s*\{\s*[,;(]?\s*|\{\s*)*"
+    rf"\s*(?:(?:{PARTING}|{SPACE})\s*)*"
     r"(?:\b(?:for\s+(?:all|any|every|each|some)|where|with|since|because|rejecting|reject|discarding|ignoring|excluding|as\s+required)\b"
-    rf".*|(?<![\\A-Za-z])(?:[a-zA-Z](?:_\w)?\s*,?\s*)+(?:\\in\s*|∈\s*){SETS}\s*\)?\s*|(?:\\pmod\s*\{{?\s*\w+\s*\}}?|\\?\(?\s*\\?mod\s*\{{?\s*\w+\s*\}}?\)?))\s*",
+    r".*|(?:\\pmod\s*\{?\s*\w+\s*\}?|\\?\(?\s*\\?mod\s*\{?\s*\w+\s*\}?\)?))\s*"
+    rf"|\s*(?:{SPACE}\s*)*(?:{PARTING})\s*(?:(?:{PARTING}|{SPACE})\s*)*(?:\\forall\s*|for\s+)?"
+    rf"(?:[a-zA-Z](?:_\w)?\s*,?\s*)+(?:(?:\\in\s*|∈\s*){SETS}|\}}?\s*(?:\\text\s*\{{)?\s*is\s+(?:an|any)\s+integer)\s*[)}}]*\s*",
     re.DOTALL,
 )
 PARAMETER = re.compile(r"(?<![\\A-Za-z])([a-zA-Z])\s*(?:\\in|∈|\}?\s*(?:\\text\s*\{)?\s*is\s+an(?:y)?\s+integer)")
 SET_NAME = re.compile(rf"{SETS}|\b(?:(positive|negative|non-?negative)\s+)?(integer|natural|real|rational|whole)")
+SET_LETTERS = {"integer": "Z", "natural": "N", "real": "R", "rational": "Q", "whole": "N"}
+SET_SIGNS = {"positive": "+", "negative": "-", "nonnegative": "0", "": ""}
+NATURALS = {"N": {"Z+", "Z0"}, "N+": {"Z+"}, "N*": {"Z+"}, "N0": {"Z0"}}  # with or without 0
 MODULUS = re.compile(r"\\?p?mod\s*\{?\s*(\w+)")
 
 
@@ -61,7 +98,9 @@ def phrase(text: str) -> str | None:
 
 def same_phrase(one: str, other: str) -> bool:
     """Return whether two phrases are equal; case counts only in codes and symbols, such as CO and Co."""
-    if one == other:
+    if one == other or (
+        (SAME.get(one.lower(), one.lower()) == SAME.get(other.lower(), other.lower())) and is_common(one)
+    ):
         return True
     if one.lower() != other.lower():
         return False
@@ -70,6 +109,30 @@ def same_phrase(one: str, other: str) -> bool:
     return (len(one) > 2 and all(side in (side.lower(), side.title(), side.capitalize()) for side in (one, other))) or (
         len(one) > 3 and one.upper() in (one, other)
     )
+
+
+def is_common(words: str) -> bool:
+    return words.lower() in SAME or words.lower() in SAME.values()
+
+
+def same_phrases(reference: str, said: str) -> bool:
+    """Return whether two lists of words are equal; the order of more than FREE_ORDER counts."""
+    one, other = SEVERAL.split(reference), SEVERAL.split(said)
+    links = [re.search(r"\bor\b", text) is None for text in (reference, said)]
+    if len(one) != len(other) or len(one) < 2 or links[0] != links[1]:
+        return False
+    if len(one) <= FREE_ORDER or one == sorted(one):
+        one, other = sorted(one, key=str.lower), sorted(other, key=str.lower)
+    return all(same_phrase(*pair) for pair in zip(one, other, strict=True))
+
+
+def quadrants(one: str, other: str) -> tuple[int, int] | None:
+    """Return two quadrants if both texts are such and one says so: "Quadrant II" and "II"; else None."""
+    found = [QUADRANT.fullmatch(EDGES.sub("", WRAPPER.sub(r"\1", text))) for text in (one, other)]
+    if None in found or not any(match and (match[1] or match[4]) for match in found):
+        return None
+    first, second = (QUADRANTS[(match[2] or match[3]).lower()] for match in found if match)
+    return first, second
 
 
 def is_code(text: str) -> bool:
@@ -88,7 +151,9 @@ def chemical(text: str) -> str | None:
 
 
 def number_in_words(text: str) -> Fraction | None:
-    """Return the value of "twenty-one" or "three hundred and five"; None for any other text."""
+    """Return the value of "twenty-one", "three hundred and five" or 十五; None for any other text."""
+    if text and all(character in HAN_DIGITS or character in HAN_SCALES for character in text):
+        return han_number(text)
     words = [word for word in text.lower().replace("-", " ").split() if word != "and"]
     if not words or not all(word in NUMBERS or word in SCALES for word in words) or words[0] in SCALES:
         return None
@@ -104,6 +169,26 @@ def number_in_words(text: str) -> Fraction | None:
             return None
         last = word
     return Fraction(total + current)
+
+
+def han_number(text: str) -> Fraction | None:
+    """Return the value of a number in Chinese characters: 十五, 三百零五; None without a digit before 百 and above."""
+    total, section, digit = 0, 0, None
+    for character in text:
+        if character in HAN_DIGITS:
+            if digit:
+                return None
+            digit = HAN_DIGITS[character]
+            continue
+        scale = HAN_SCALES[character]
+        if scale >= 10**4:
+            total, section = (total + section + (digit or 0)) * scale, 0
+        elif digit is None and scale > 10:
+            return None
+        else:
+            section += (1 if digit is None else digit) * scale
+        digit = None
+    return Fraction(total + section + (digit or 0))
 
 
 def date(text: str) -> str | None:
@@ -131,11 +216,11 @@ def without_qualifier(text: str) -> tuple[str, str]:
 
 def qualifiers_conflict(one: str, other: str) -> bool:
     """Return whether two qualifiers name different number sets or moduli."""
-    for pattern in (SET_NAME, MODULUS):
-        first, second = pattern.search(one), pattern.search(other)
-        if first and second and named(first) != named(second):
-            return True
-    return False
+    first, second = SET_NAME.search(one), SET_NAME.search(other)
+    if first and second and not number_sets(first) & number_sets(second):
+        return True
+    moduli = MODULUS.search(one), MODULUS.search(other)
+    return None not in moduli and len({modulus[1] for modulus in moduli if modulus}) > 1
 
 
 def parameter(qualifier: str) -> str | None:
@@ -144,7 +229,29 @@ def parameter(qualifier: str) -> str | None:
     return found[1] if found else None
 
 
-def named(match: re.Match[str]) -> tuple[str, ...]:
-    """Return what a match names, with `integer` for Z and the like."""
-    letters = {"Z": "integer", "N": "natural", "R": "real", "Q": "rational"}
-    return tuple(letters.get(part, part) for part in match.groups() if part)
+class Family(NamedTuple):
+    """The parameter of a family of solutions: its names, and whether it is any integer."""
+
+    said: str
+    reference: str
+    all_integers: bool
+
+
+def integer_family(said: str, reference: str) -> Family | None:
+    """Return the parameter that two qualifiers name, one of which may be missing; None if neither names one."""
+    own, others = parameter(said), parameter(reference)
+    if own is None and others is None:
+        return None
+    sets = [number_sets(match) for text in (said, reference) if (match := SET_NAME.search(text))]
+    return Family(own or others or "", others or own or "", bool(sets) and all(names == {"Z"} for names in sets))
+
+
+def number_sets(match: re.Match[str]) -> set[str]:
+    """Return the sets of numbers that a match may name: Z+ of \\mathbb{Z}^+ or `positive integer`, two of N."""
+    letter, suffix, sign, name = match.groups()
+    if letter is None:
+        letter, mark = SET_LETTERS[name], SET_SIGNS[(sign or "").replace("-", "")]
+    else:
+        mark = re.sub(r"\\geq?(?:slant)?|[\^_{}\s>≥]", "", suffix).translate({0x207A: "+", 0x207B: "-"})
+        mark = "+" if ">" in suffix else mark
+    return NATURALS.get(letter + mark, {letter + mark})
