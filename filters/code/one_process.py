@@ -9,9 +9,9 @@ checks of what only the run shows. This is a filter, no proof: what fails it is 
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from filters.code.names import bound_by, parsed
+from filters.code.names import DEFINITIONS, bound_by, parsed
 
 MODULES = frozenset(
     (
@@ -59,19 +59,17 @@ SUBMODULES = frozenset(
         *("matplotlib.pyplot", "numpy.random", "numpy.linalg", "numpy.testing", "logging.handlers", "json.decoder"),
     )
 )
-BUILTINS = frozenset({"compile", "globals", "locals", "vars", "breakpoint"})  # not as attributes: `re.compile`
+BUILTINS = frozenset({"eval", "exec", "compile", "globals", "locals", "vars", "breakpoint"})  # `re.compile` is none
 DENIED = frozenset(  # names and attributes that lead to the tests' frames and objects, or that run text
     (
-        *("eval", "exec", "modules", "meta_path", "path_hooks"),
-        *("settrace", "setprofile", "gettrace", "getprofile", "monitoring", "addaudithook", "call_tracing"),
+        *("settrace", "setprofile", "gettrace", "getprofile", "settrace_all_threads", "setprofile_all_threads"),
         *("f_back", "f_locals", "f_globals", "f_code", "f_builtins", "gi_frame", "gi_code", "cr_frame", "cr_code"),
         *("cr_origin", "ag_frame", "ag_code", "tb_frame", "tb_next", "walk_stack", "walk_tb", "extract_stack"),
         *("extract_tb", "print_stack", "format_stack", "StackSummary", "FrameSummary", "get_stack", "get_coro"),
         *("all_tasks", "get_objects", "get_referrers", "get_referents", "get_type_hints", "ForwardRef", "get_field"),
         *("evaluate_forward_ref", "Formatter", "make_dataclass", "new_class", "FunctionType", "CodeType", "LambdaType"),
-        *("as_strided", "ctypes", "ctypeslib", "builtins", "inspect", "importlib", "unittest", "pytest", "linecache"),
-        *("read_pickle", "to_pickle", "dictConfig", "fileConfig", "BaseConfigurator", "enable_load_extension"),
-        *("setswitchinterval", "excepthook", "unraisablehook", "displayhook", "skipTest", "SkipTest"),
+        *("as_strided", "ctypes", "ctypeslib", "unittest", "pytest", "linecache", "SkipTest", "enable_load_extension"),
+        *("read_pickle", "to_pickle", "dictConfig", "fileConfig", "BaseConfigurator"),
     )
 )
 INNER = frozenset({"sys", "gc", "importlib", "inspect", "builtins", "types", "runpy", "pkgutil", "marshal", "pickle"})
@@ -127,6 +125,7 @@ class Inspection(ast.NodeVisitor):
         self.modules: dict[str, str] = {}  # the names that imports bind to modules
         self.scopes: list[set[str]] = []  # the names that the functions around a node bind
         self.approved: set[int] = set()  # nodes that are harmless where they stand
+        self.starred = False  # `import *` may bind a library's own imports
         self.iterating = False  # within `__next__`, which may raise StopIteration
 
     def refuse(self, found: str) -> None:
@@ -147,7 +146,8 @@ class Inspection(ast.NodeVisitor):
         self.check_module(module if not node.level else ".")
         for alias in node.names:
             self.check_name(alias.name)
-            if alias.name.startswith("_") or alias.name in BUILTINS:
+            self.starred |= alias.name == "*"
+            if alias.name.startswith("_") or alias.name in INNER:
                 self.refuse(alias.name)
             if alias.name not in OF_MODULES.get(module, {alias.name}):
                 self.refuse(f"{module}.{alias.name}")
@@ -164,14 +164,14 @@ class Inspection(ast.NodeVisitor):
     def check_name(self, name: str) -> None:
         """Refuse a name that leads out."""
         special = DUNDER.fullmatch(name)
-        if name in DENIED or (special and special[1] not in SPECIAL):
+        if name in DENIED or name in BUILTINS or (special and special[1] not in SPECIAL):
             self.refuse(name)
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Look at a function's body with its own names."""
         self.check_defined(node.name)
-        named = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
-        local = {name for each in node.body for name in bound_by(each)}
+        named = {each.arg for each in parameters(node.args)}
+        local = {name for each in node.body for name in local_names(each)}
         declared = {name for each in ast.walk(node) if isinstance(each, ast.Global) for name in each.names}
         imported = {
             (alias.asname or alias.name).partition(".")[0]
@@ -180,25 +180,44 @@ class Inspection(ast.NodeVisitor):
             for alias in each.names
         }
         around, self.iterating = self.iterating, node.name in ("__next__", "__anext__")
-        self.look_within(node, (named | local) - declared - imported)
+        self.look_within(node, (named | local) - declared - imported, (*node.body, *parameters(node.args)))
         self.iterating = around
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         """Look at a lambda with its own names."""
-        self.look_within(node, {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)})
+        named = {each.arg for each in parameters(node.args)}
+        self.look_within(node, named, (node.body,))
 
-    def look_within(self, node: ast.AST, local: set[str]) -> None:
-        """Visit the children of a node that binds names."""
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp) -> None:
+        """Look at a comprehension with its own names; what it first goes through is around them."""
+        self.visit(first := node.generators[0].iter)
+        self.scopes.append({name for each in node.generators for name in bound_by(each.target)})
+        for each in ast.iter_child_nodes(node):
+            for part in ast.iter_child_nodes(each) if isinstance(each, ast.comprehension) else (each,):
+                if part is not first:
+                    self.visit(part)
+        self.scopes.pop()
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # type: ignore[assignment]
+
+    def look_within(self, node: ast.AST, local: set[str], inner: Sequence[ast.AST]) -> None:
+        """Visit the children of a node that binds names: defaults and decorators around it, the inner ones within."""
+        within = set(map(id, inner))
+        for child in ast.iter_child_nodes(node):
+            for each in ast.iter_child_nodes(child) if isinstance(child, ast.arguments) else (child,):
+                if id(each) not in within:
+                    self.visit(each)
         self.scopes.append(local)
-        self.generic_visit(node)
+        for each in inner:
+            self.visit(each)
         self.scopes.pop()
 
     def check_defined(self, name: str) -> None:
         """Refuse the special methods that others act upon."""
         special = DUNDER.fullmatch(name)
-        if (special and special[1] in UNSAFE_METHODS) or name in ("getattr", "setattr", "delattr", "type", "super"):
+        if (special and special[1] in UNSAFE_METHODS) or name in ("getattr", "setattr", "delattr"):
             self.refuse(name)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
@@ -227,8 +246,9 @@ class Inspection(ast.NodeVisitor):
         """Refuse names that lead out, and modules as values."""
         if any(node.id in scope for scope in self.scopes):
             return
-        self.check_name(node.id)
-        if node.id in BUILTINS:
+        if node.id in BUILTINS or node.id.startswith("__"):
+            self.check_name(node.id)
+        if self.starred and node.id in INNER and node.id not in self.modules:
             self.refuse(node.id)
         if isinstance(node.ctx, ast.Store | ast.Del):
             self.check_defined(node.id)
@@ -239,7 +259,8 @@ class Inspection(ast.NodeVisitor):
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         """Refuse attributes that lead out."""
-        self.check_name(node.attr)
+        if node.attr not in BUILTINS - {"eval", "exec"}:
+            self.check_name(node.attr)
         if isinstance(node.ctx, ast.Store | ast.Del) and node.attr.startswith("__") and node.attr not in STORED:
             self.refuse(node.attr)
         if node.attr.lstrip("_") in INNER:  # a module that a library has imported
@@ -296,6 +317,20 @@ class Inspection(ast.NodeVisitor):
                 self.refuse("an annotation that is computed")
             self.approved |= {id(each) for each in ast.walk(node)}
             self.visit(node)
+
+
+def parameters(arguments: ast.arguments) -> list[ast.arg]:
+    """Return the parameters of a function."""
+    return [each for each in ast.walk(arguments) if isinstance(each, ast.arg)]
+
+
+def local_names(node: ast.AST) -> set[str]:
+    """Return the names that a statement binds in its function; those of comprehensions are their own."""
+    if isinstance(node, ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        return set()
+    if isinstance(node, ast.Name | ast.Import | ast.ImportFrom | ast.Lambda | DEFINITIONS):
+        return bound_by(node)
+    return {name for child in ast.iter_child_nodes(node) for name in local_names(child)}
 
 
 def is_public(node: ast.expr) -> bool:

@@ -29,7 +29,7 @@ from filters.code.names import piece_of
 from filters.code.outputs import brief, same_output, same_value
 from filters.code.reference import Case, Reference, limits_of, names_asked, number, read_reference
 from filters.code.results import after, last_line, limit_broken, read_lines, said_error, timed_out
-from filters.code.test_code import NOTHINGS, nothing, run_test_code
+from filters.code.judging import NOTHINGS, nothing, run_test_code
 from filters.code.usual_names import USUAL_NAMES
 from filters.sandbox.local import LocalSandbox
 from filters.sandbox.packages import files_of

@@ -146,6 +146,10 @@ class Guarding(ast.NodeTransformer):
             node.value = asking("__formatted__", node.value)
         return node
 
+    def visit_MatchValue(self, node: ast.MatchValue) -> ast.MatchValue:
+        """Leave a constant of a pattern as it is: no call may stand there."""
+        return node
+
     def visit_Name(self, node: ast.Name) -> ast.Name:
         """Replace the functions that set and read attributes by name."""
         if node.id in GUARDED_NAMES:

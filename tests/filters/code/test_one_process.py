@@ -25,6 +25,8 @@ ADMITTED = [
     "if __name__ == '__main__':\n print('{}'.format(1))",
     "import numpy as np\nimport pandas as pd\ndef f(x): return np.array(x).dtype, pd.DataFrame(x)",
     "this is no Python",
+    "class A:\n type: str\n def __init__(self, type): self.type = type; self.modules = []",
+    "def f(x):\n match x:\n  case A._y: return 1",
 ]
 REFUSED = {
     "eval('1')": "eval",
@@ -32,7 +34,13 @@ REFUSED = {
     "__import__('os')": "__import__",
     "from builtins import eval": "import builtins",
     "import gc": "import gc",
-    "import sys as s\ns.modules": "modules",
+    "import sys as s\ns.modules": "sys.modules",
+    "from os import sys": "sys",
+    "from glob import *\nsys.modules": "sys",
+    "from sys import modules": "sys.modules",
+    "import sys\nx = [m for sys in [sys] for m in [sys]]": "sys",
+    "def f(type=type): return type('E', (), {})": "type",
+    "def f():\n [0 for eval in [1]]\n return eval('1')": "eval",
     "import sys\ns = sys": "sys",
     "import sys\ndef f(): return sys._getframe()": "sys._getframe",
     "from sys import settrace": "settrace",
