@@ -18,6 +18,8 @@ OTHERS = re.compile(
     r"|\b(?:at\s+first|initially|originally|mistakenly|wrongly|randomly|blindly)\b|\brandom\b|\bgut\s+feeling\b"
     r"|\b(?:my|the)\s+(?:first|initial|original|earlier)\s+(?:guess|thought|instinct|answer|choice)\b"
     r"|\btempt(?:ed|ing|s)\b|\b(?:common|typical|frequent|usual)\s+(?:mistake|error|misconception)"
+    r"|\b(?:friend|teacher|book|textbook|classmate|colleague|student|manual|author)s?\s+(?:says?|said|claims?|claimed|thinks?"
+    r"|thought|chose|picked|answered|wrote)\b|\bif\b[^.]{0,80}\b(?:had|were|was|asked|could|did)\b[^.]{0,60}\bwould\b"
     r"|\b(?:it\s+is|it's)\s+(?:false|untrue|not\s+true|wrong|incorrect)\b",
     re.IGNORECASE,
 )

@@ -18,6 +18,7 @@ MATH = re.compile(r"\$|\\[()\[\]{}]|\\[ ,;:!]|[\u2705\u2713\u2714\u2611]\ufe0f?"
 QUOTED = re.compile(r"""["'\u201c\u201d<]([A-Z])["'\u201c\u201d>]""")
 EMPHASIS = re.compile(r"\*{2,}|(?<!\w)[*`](?=\S)|(?<=\S)[*`](?!\w)|^[ \t]*(?:[#>]+|[-*•])[ \t]+", re.MULTILINE)
 TAG = re.compile(r"</?[a-z]\w*>")
+STRUCK = re.compile(r"</?(?:s|del|strike)>")
 NESTED = 3  # commands inside commands that are taken off
 
 WORD = r"A-Za-z\u00c0-\u024f0-9_"
@@ -57,7 +58,11 @@ ENDS = re.compile(
 )
 VALUE_AFTER = re.compile(r"\s+(?:[A-Z][a-z]|\d)")  # "B Mitochondria"; not after A and I, which are words
 FORMULA = re.compile(r"\s*(?:[=+^_<>*/\\×·≤≥≠≈∈~%°²³′]|-\s*\d|-\w)")
-DENIED = re.compile(r"\W{0,3}\b(?:or|nor|is\s+(?:not|wrong|incorrect))\b")
+DENIED = re.compile(
+    r"\W{0,3}\b(?:or|nor|(?:is|was|are)\s+(?:\w+ly\s+|also\s+)?(?:not|wrong|incorrect|false|eliminated|excluded|rejected|ruled"
+    r"|impossible|out))\b|\s*(?:是)?(?:错|不正确|不对|不成立)"
+)
+REMARK = re.compile(r"[ \t]*\(([^()\n]*)\)")
 ARTICLE = re.compile(r"(?:an?|the)\s+", re.IGNORECASE)
 
 
@@ -73,7 +78,7 @@ def plain(text: str) -> str:
     text = text.translate(PLAIN).translate(QUOTES)
     for _ in range(NESTED):
         text = COMMAND.sub(r"\1", text)
-    return QUOTED.sub(r"\1", EMPHASIS.sub("", MATH.sub(" ", TAG.sub("\n", text)))).strip()
+    return QUOTED.sub(r"\1", EMPHASIS.sub("", MATH.sub(" ", TAG.sub("\n", STRUCK.sub("~~", text))))).strip()
 
 
 def value_of(text: str) -> str:
@@ -108,8 +113,10 @@ def only_letter(said: str) -> str:
 
 def contradicts(said: str, tail: str, options: Mapping[str, str]) -> bool:
     """Return whether the text after a letter is the value of another option."""
-    named = options.get(value_of(tail.lstrip(" ).:]-").partition("\n")[0]))
-    return named is not None and named != only_letter(said)
+    remark = REMARK.match(tail)
+    values = (tail.lstrip(" ).:]-").partition("\n")[0], *(remark.groups() if remark else ()))
+    named = [options[value] for value in map(value_of, values) if value in options]
+    return bool(named) and only_letter(said) not in named
 
 
 def read_answer(text: str, options: Mapping[str, str]) -> Choice | None:

@@ -102,12 +102,19 @@ CHOSEN = tuple(
         rf"(?:\b(?:therefore|hence|thus|so|consequently)\b|[∴⇒→]|=>)\s*,?\s*(?:option|choice)?\s*{LETTERS}{END_OF_ANSWER}",
     )
 )
+# Before a letter that is a part of a name: "Plan B is best".
+NAMED = re.compile(
+    r"\b(?:plan|vitamin|type|grade|class|group|point|team|hepatitis|side|line|angle|section|part|figure|phase|block|set|matrix"
+    r"|company|person|city|town|car|train|box|bag|student|machine|player|vessel|tank|container|cell|gene|substance)\s+$",
+    re.IGNORECASE,
+)
 LABEL = re.compile(rf"[^\n:]{{1,60}}:\s*{LETTERS}[.।。]?\s*", re.IGNORECASE)
 
 # What takes a statement back: in the clause before it, in the rest of its sentence, or in what follows.
 DENIED_BEFORE = re.compile(
     r"\b(?:not|never|neither|nor|none|wrong|incorrect|false|if|whether|suppose|unless|doubt|hardly|unlikely|cannot|assum\w+"
-    r"|could|might|may|guess|eliminat\w+|except|other than|some (?:say|think|claim|believe))\b|n't\b"
+    r"|could|might|may|guess|eliminat\w+|except|other than|(?:everything|anything|nothing|all|any) but"
+    r"|some (?:say|think|claim|believe))\b|n't\b"
     r"|(?:错误|不正确|如果|若|假设)\w*$",
     re.IGNORECASE,
 )

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from filters.choices import denials, phrases
-from filters.choices.letters import Choice, choice_in, contradicts, ends_well, plain, read_answer, read_line
+from filters.choices.letters import Choice, choice_in, contradicts, ends_well, option_of, plain, read_answer, read_line
 
 SEARCHED_CHARS = 20_000  # from the end
 CLAUSE = re.compile(r"[.;:!?\n,]")
 SENTENCE = re.compile(r"[!?\n]|\.(?=\s|$)")
-CONTRASTED = re.compile(r",?\s+(?:and\s+)?(?:not|rather\s+than|instead\s+of)\s.*$", re.IGNORECASE)  # "Paris, not Rome"
+CONTRASTED = re.compile(
+    r"(?:,\s+(?:and\s+)?not|,?\s+(?:rather\s+than|instead\s+of))\s.*$", re.IGNORECASE
+)  # "Paris, not Rome"
 CLAUSE_CHARS, SENTENCE_CHARS = 60, 120
 BOLD = re.compile(r"\*\*(?=\S)([^*\n]{1,200})\*\*|__(?=\S)([^_\n]{1,200})__")
 MARK = re.compile(
@@ -55,13 +57,19 @@ def stated_choice(text: str, options: Mapping[str, str]) -> Choice | None:
 
 def read_value(line: str, options: Mapping[str, str]) -> Choice | None:
     """Return the option whose value a line ends in, after a colon if it has one."""
-    if phrases.UNSURE.search(line):
+    if phrases.UNSURE.search(line) or phrases.WITHDRAWN.search(line):
         return None
     line = CONTRASTED.sub("", line)
     for part in (line, line.rpartition(": ")[2]):
         if (choice := read_answer(part, options)) and choice.letters <= set(options.values()):
             return choice
     return None
+
+
+def stated_value(stated: str, options: Mapping[str, str]) -> Choice | None:
+    """Return the option whose value follows "the answer is"; a letter there was read, or refused, before."""
+    letter = option_of(stated, options) or option_of(CONTRASTED.sub("", stated), options)
+    return Choice(frozenset(letter)) if letter else None
 
 
 def phrased(text: str, options: Mapping[str, str]) -> Choice | None:
@@ -114,7 +122,7 @@ def holds(text: str, match: re.Match[str], options: Mapping[str, str]) -> bool:
     sentence = SENTENCE.split(text[max(0, match.start() - SENTENCE_CHARS) : match.start("letters")])[-1]
     if denials.denied_before(sentence) or denials.NOT_THE_ANSWER.search(before) or denials.denied_after(tail):
         return False
-    if denials.crossed_out(text[: match.start("letters")][-CLAUSE_CHARS:]):
+    if denials.crossed_out(ahead := text[: match.start("letters")][-CLAUSE_CHARS:]) or phrases.NAMED.search(ahead):
         return False
     if (gap := match.groupdict().get("gap")) and denials.NOT_WORDS.search(gap):
         return False

@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from filters.choices.denials import retracted
-from filters.choices.letters import Choice, is_compact, plain, read_answer, spread, value_of
+from filters.choices.letters import Choice, is_compact, plain, read_answer, read_line, spread, value_of
 from filters.choices.phrases import UNSURE
-from filters.choices.statements import SENTENCE_CHARS, hedged, read_value, stated_after, stated_choice
+from filters.choices.statements import SENTENCE_CHARS, hedged, stated_after, stated_choice, stated_value
 from filters.text.boxes import box_places
 from filters.text.final_answer import ANSWER_OPEN, Answer, final_answer
 from filters.verification.verdicts import Item, Judgement, broken, correct, unparseable, wrong
@@ -168,8 +168,15 @@ def chosen(answer: Answer, reference: Reference) -> Choice | None:
     if answer.marked is not None and ANSWER_OPEN in answer.text:
         return None
     text = answer.text.strip("{}") if LETTER_SET.fullmatch(answer.text) else answer.text
-    choice = stated_choice(spread(text) if several else text, options)
-    return read_value(answer.stated, options) if choice is None and answer.stated else choice
+    choice = listed(text) if several else None
+    choice = choice or stated_choice(spread(text) if several else text, options)
+    return stated_value(answer.stated, options) if choice is None and answer.stated else choice
+
+
+def listed(text: str) -> Choice | None:
+    """Return the letters of a last line that is a list of several."""
+    choice = read_line(plain(text).rpartition("\n")[2])
+    return choice if choice and len(choice.letters) > 1 else None
 
 
 def is_guess(text: str) -> bool:

@@ -121,6 +121,9 @@ DENIED = [  # {} is a letter that the text denies, doubts, takes back or leaves 
     "תשובה: {} או C", "Απάντηση: {} ή C", "Odpowiedź: {} lub C", "Antwoord: {} of C", "Svar: {} eller C",
     "Odpověď: {} nebo C", "Jawaban: {} atau C", "Відповідь: {} або C", "উত্তর: {} অথবা C",
     "{}, I guess.", "Is it {}?", "The answer is {}?", "答案是{}还是E？", "<answer>{}, I guess</answer>", "{}?",
+    "{} is false.", "{} is not correct.", "({}) is eliminated.", "Everything but {} is right.", "<s>{}</s>",
+    "My friend says the answer is {}.", "{}是错误的", "{}不正确", "Plan {} is best", "Vitamin {} is best",
+    "If the question were about mass, the answer would be {}.", "The answer is {}... no, wait.",
 ]  # fmt: skip
 AFTER_A_DENIAL = [  # {} is a letter other than A that the text commits to, in spite of denials around it
     "答案不是A，而是{}", "정답은 A가 아니라 {}입니다.", "La respuesta no es A, sino {}.",
