@@ -202,11 +202,21 @@ def card(rows: pl.DataFrame, config: CorpusConfig) -> str:
     return (
         f"{head}  data_files:\n{files}---\n\n# {config.title}\n\n{len(rows):,} rows ({splits}){counted}.\n\n"
         "`messages` is a conversation whose last message is the assistant's: `<think>` reasoning `</think>`, then the "
-        "answer. Reasoning rows are the teacher's and were kept when their verifier found them correct and they "
-        f"were distinct; {_rewritten(rows)}the split is by prompt. Made with distill-toolkit; `manifest.json` holds "
-        "every setting.\n\n"
+        f"answer. Reasoning rows are the teacher's{_judged(rows)}; {_rewritten(rows)}the split is by prompt. Made with "
+        "distill-toolkit; `manifest.json` holds every setting.\n\n"
         f"{tables}\n"
     )
+
+
+def _judged(rows: pl.DataFrame) -> str:
+    """Return the clause on why reasoning rows were kept, by their verdicts."""
+    taught = rows.filter(pl.col("teacher").is_not_null())
+    right = int((taught["verdict"] == "correct").sum())
+    if not right:
+        return ", which no verifier has judged"
+    rest = len(taught) - right
+    unjudged = f"; {rest:,} were kept without a verdict" if rest else ""
+    return f" and were kept when their verifier found them correct and they were distinct{unjudged}"
 
 
 def _rewritten(rows: pl.DataFrame) -> str:

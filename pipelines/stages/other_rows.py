@@ -1,7 +1,7 @@
 """Rows of a corpus that are not reasoning traces, such as writing, facts and chat, read from files.
 
 No question of the evaluation is among them, and no row twice. Every completion that is left out is counted by its
-reason: unreadable, no_assistant_turn, error, truncated, stray_marks, empty, wrong (as the file says), over_cap,
+reason: unreadable, no_assistant_turn, error, truncated, stray_marks, empty, wrong_in_file, over_cap,
 in_evaluation_set, exact_duplicate or near_duplicate.
 """
 
@@ -30,6 +30,7 @@ from generators.contract.intake import (
     Conversation,
     Shape,
     Shaped,
+    file_says,
     lookup,
     missing,
     read_conversation,
@@ -39,8 +40,6 @@ from pipelines.stages.repeated_rows import drop_repeated
 from pipelines.stages.same_question import Exam, normal_text
 
 SHOWN_CHARS = 120
-RIGHT = frozenset({"yes", "true", "correct", "right", "pass", "passed", "1", "1.0"})
-WRONG = frozenset({"no", "false", "incorrect", "wrong", "fail", "failed", "0", "0.0", "-1", "-1.0"})
 log = logging.getLogger(__name__)
 Messages = list[dict[str, str]]
 
@@ -165,10 +164,10 @@ def _rows(each: Shaped, shape: Shape, other: OtherRows) -> tuple[list[dict[str, 
     if not any(message["content"].strip() for message in found.messages):
         return [], ["empty"] * max(1, len(found.answers))
     switches = _template_kwargs(row.get("chat_template_kwargs"), place)
-    judged = [(answer, _loss(answer), _verdict(answer.verdicts)) for answer in found.answers]
+    judged = [(answer, _loss(answer), file_says(answer.verdicts)) for answer in found.answers]
     sound = [(answer, right) for answer, loss, right in judged if loss is None and right is not False]
     taken = sorted(sound, key=lambda one: not one[1])[: other.max_per_row]
-    lost = [loss or "wrong" for _, loss, right in judged if loss is not None or right is False]
+    lost = [loss or "wrong_in_file" for _, loss, right in judged if loss is not None or right is False]
     lost += ["over_cap"] * (len(sound) - len(taken)) + [] if judged else ["no_assistant_turn"]
     return [_row(found, answer, switches, other) for answer, _ in taken], lost
 
@@ -198,13 +197,6 @@ def _loss(answer: Answered) -> str | None:
     if not said.answer.strip():
         return "empty"
     return "stray_marks" if said.fault else None
-
-
-def _verdict(verdicts: Mapping[str, Any]) -> bool | None:
-    """Return whether the file calls a completion right: one of several verdicts is enough; None: it does not say."""
-    each = [one for value in verdicts.values() for one in (value if isinstance(value, list) else [value])]
-    said = {str(value).strip().lower() for value in each}
-    return True if said & RIGHT else False if said & WRONG else None
 
 
 def _row(found: Conversation, answer: Answered, switches: str | None, other: OtherRows) -> dict[str, Any]:

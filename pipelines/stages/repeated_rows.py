@@ -25,6 +25,8 @@ def drop_repeated(
     which texts are near duplicates; None: only rows that are equal but for white space are dropped.
     """
     dropped: Counter[str] = Counter()
+    if not rows:
+        return rows, dropped
     exact = exact_duplicates([text_of(row["messages"]) for row in rows])
     rows = _keep(rows, [index == leader for index, leader in enumerate(exact)], "exact_duplicate", dropped)
     texts = [normal_text(text_of(row["messages"])) or text_of(row["messages"]) for row in rows]
@@ -67,7 +69,6 @@ class Taught:
     def __init__(self, reasoning: pl.DataFrame, asked: Sequence[str]) -> None:
         by_prompt = reasoning.with_row_index("row").group_by("prompt_id", maintain_order=True)
         first = by_prompt.agg("row", pl.col("split", "messages").first())
-        first = first if asked else first.clear()
         before = pl.col("messages").list.slice(0, pl.col("messages").list.len() - 1)
         taught = [question_of(messages) for messages in first.select(before)["messages"].to_list()]
         self.start = len(taught)

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from filters.text.dedupe import MIX
-from filters.text.words.hashes import word_hashes
+from filters.text.words.hashes import BASE, word_hashes
 from filters.text.words.spelling import is_character, normal_words
 
 GRAM = 4
@@ -38,7 +37,7 @@ def gram_codes(text: str) -> Codes:
     codes = np.zeros(max(0, len(words) - GRAM + 1), dtype=np.uint64)
     for offset in range(GRAM):
         codes ^= words[offset : offset + len(codes)]
-        codes *= MIX
+        codes *= np.uint64(BASE)
         codes ^= codes >> np.uint64(29)
     return codes
 

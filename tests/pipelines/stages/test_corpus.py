@@ -84,6 +84,23 @@ def test_the_card_claims_only_what_is_known(tmp_path: Path) -> None:
     assert "completion tokens" not in card and "| not stated |" in card and "None" not in card
 
 
+@pytest.mark.parametrize(
+    "right, said",
+    [
+        (2 * PROMPTS, "the teacher's and were kept when their verifier found them correct and they were distinct; the"),
+        (0, "the teacher's, which no verifier has judged; the"),
+        (PROMPTS, f"correct and they were distinct; {PROMPTS} were kept without a verdict; the"),
+    ],
+)
+def test_the_card_says_which_rows_were_judged(right: int, said: str, tmp_path: Path) -> None:
+    selected, prompts = inputs(tmp_path)
+    rows = pl.read_parquet(selected).filter(pl.col("drop_reason").is_null()).with_row_index("row")
+    status = pl.when(pl.col("row") < right).then(pl.lit("correct"))
+    write_frame(rows.with_columns(status=status, teacher=pl.lit("t")).drop("row"), selected)
+    corpus(selected, prompts, tmp_path, CorpusConfig())
+    assert said in (tmp_path / "README.md").read_text()
+
+
 def test_a_corpus_without_a_row_to_train_on_is_never_written(tmp_path: Path) -> None:
     selected, prompts = inputs(tmp_path)
     (tmp_path / "out").mkdir()

@@ -198,23 +198,23 @@ def generations(*texts: str, **columns: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "row, taken, dropped",
     [
-        (generations("5", "4", correctness_math_verify=[False, True]), ["4"], {"wrong": 1}),
-        (generations("5", "4", correctness=["no", "Yes"]), ["4"], {"wrong": 1}),
-        (generations("5", "4", correct=[0, 1]), ["4"], {"wrong": 1}),
+        (generations("5", "4", correctness_math_verify=[False, True]), ["4"], {"wrong_in_file": 1}),
+        (generations("5", "4", correctness=["no", "Yes"]), ["4"], {"wrong_in_file": 1}),
+        (generations("5", "4", correct=[0, 1]), ["4"], {"wrong_in_file": 1}),
         (generations("5", "4", correctness_math_verify=[None, True]), ["4"], {"over_cap": 1}),
         (generations("5", "4"), ["5"], {"over_cap": 1}),
-        (generations("5", correctness_math_verify=[False]), [], {"wrong": 1}),
+        (generations("5", correctness_math_verify=[False]), [], {"wrong_in_file": 1}),
         (
             generations("4", "4.0", correctness_math_verify=[False, False], correctness_llama=[True, None]),
             ["4"],
-            {"wrong": 1},
+            {"wrong_in_file": 1},
         ),
         (generations("5", "4", finish_reasons=["length", "stop"]), ["4"], {"truncated": 1}),
         (generations("", "4"), ["4"], {"truncated": 1}),
         (
             {"question": "q", "deepseek_thinking_trajectory": "t", "deepseek_attempt": "4", "deepseek_grade": "No"},
             [],
-            {"wrong": 1},
+            {"wrong_in_file": 1},
         ),
         (
             {"question": "q", "deepseek_thinking_trajectory": "t", "deepseek_attempt": "4", "deepseek_grade": "Yes"},
@@ -246,7 +246,7 @@ def test_as_many_completions_are_taken_as_the_setting_says(tmp_path: Path) -> No
     ):
         dropped, kept = run(tmp_path, [row], max_per_row=most)
         assert [text.rpartition("</think>")[2].strip() for text in answers(kept)] == taken
-        assert dropped == {"wrong": 1} | ({"over_cap": 3 - most} if most < 3 else {})
+        assert dropped == {"wrong_in_file": 1} | ({"over_cap": 3 - most} if most < 3 else {})
 
 
 def test_what_was_recognized_is_said_and_other_columns_can_be_named(
