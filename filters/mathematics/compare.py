@@ -34,7 +34,7 @@ from filters.mathematics.expressions import (
     unknowns,
 )
 from filters.mathematics.intervals import NAMED, TURNED, as_intervals, same_intervals
-from filters.mathematics.lists import ListComparer, is_label, list_of, vector
+from filters.mathematics.lists import ELLIPSIS, ListComparer, components, is_label, list_of, vector
 from filters.mathematics.modular import proportional, rational
 from filters.mathematics.quantities import (
     DIFFERENT,
@@ -96,11 +96,14 @@ class Comparer(ListComparer):
         if is_equation(reference) and is_equation(said):
             assert isinstance(reference, Relation) and isinstance(said, Relation)
             return self.equations(reference, said)
+        if apart(reference, said) or apart(said, reference):
+            return DIFFERENT
         if any(is_membership(side) for side in (reference, said)):
             return self.relations(reference, solved(said) if is_equation(said) else said)
         if is_number(reference):
             said = total(said)
         reference, said = as_matrix(solved(reference)), as_matrix(solved(said))
+        reference, said = as_point(reference, said), as_point(said, reference)
         if is_set(reference) or is_set(said):
             return self.relations(reference, said)
         if isinstance(reference, Matrix) or isinstance(said, Matrix):
@@ -212,6 +215,13 @@ def as_matrix(value: Expression) -> Expression:
     return value
 
 
+def as_point(value: Expression, other: Expression) -> Expression:
+    """Return 2i - j as a point if the other side is a point or a vector; any other value as it is."""
+    items = None if isinstance(other, Sequence) and other.brackets != "()" else list_of(other)
+    several = items is not None and len(items) in (2, 3) and isinstance(value, Sum | Product | Name)
+    return components(value, len(items)) if items is not None and several else value
+
+
 Rows = tuple[tuple[Expression, ...], ...]
 
 
@@ -264,6 +274,13 @@ def is_no_set(value: Expression) -> bool:
     return is_equation(value) or not isinstance(value, Relation | Join | Name | Call)
 
 
+def apart(one: Expression, other: Expression) -> bool:
+    """Return whether one side is an equation between values, not with a set, and the other an inequality."""
+    if not isinstance(one, Relation) or not is_equation(one) or not isinstance(other, Relation):
+        return False
+    return set(other.signs) <= {*TURNED, "!="} and as_intervals(one.sides[-1]) is None
+
+
 def facing(value: Expression) -> Expression:
     """Return the equation 5 = x as x = 5; any other value as it is."""
     match value:
@@ -304,7 +321,7 @@ def solved(value: Expression) -> Expression:
     if not is_equation(value):
         return value
     first = value.sides[0]
-    calculated = not unknowns(first) or any(map(is_unknown_call, nodes(first)))
+    calculated = unknowns(first) <= {ELLIPSIS.text} or any(map(is_unknown_call, nodes(first)))
     return value.sides[-1] if is_label(first) or calculated else value
 
 

@@ -2,7 +2,9 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence as Items
+from fractions import Fraction
 
+from filters.mathematics.exact_values import flat
 from filters.mathematics.expressions import (
     Call,
     Expression,
@@ -12,6 +14,7 @@ from filters.mathematics.expressions import (
     Product,
     Relation,
     Sequence,
+    Sum,
     Words,
     is_equation,
     is_unknown_call,
@@ -20,8 +23,11 @@ from filters.mathematics.expressions import (
 )
 from filters.mathematics.quantities import DIFFERENT, EQUAL, UNDECIDED, Comparison, QuantityComparer, all_of, is_number
 
-ELLIPSIS = Name("…")
+ELLIPSIS, EMPTY_SET = Name("…"), Name("∅")
 ORDERED_LETTERS = 3  # as many capital letters and more, not in alphabetical order, are an order
+
+AXES = "ijk"
+ONE = Number(Fraction(1))
 
 Assignment = tuple[Expression, Expression]  # label, value
 
@@ -38,6 +44,7 @@ class ListComparer(QuantityComparer):
     def labelled(self, reference: Expression, said: Expression) -> Comparison | None:
         """Compare values that have labels; None if no side has several labels."""
         one, other = named(reference), named(said)
+        other = unnumbered(other, one)
         several, others = labels(one), labels(other)
         if len(several) < 2 and len(others) < 2:
             apart = several and others and not each_in_other(one, other) and conflicting(several[0], others[0])
@@ -92,6 +99,8 @@ class ListComparer(QuantityComparer):
 
     def sequences(self, reference: Expression, said: Expression) -> Comparison:
         """Compare lists, points and sets: as many items, and in order only if the reference is a point."""
+        if EMPTY_SET in (reference, said):
+            return DIFFERENT
         if not isinstance(reference, Sequence) or not isinstance(said, Sequence):
             return self.one_of_several(reference, said)
         if reference.brackets == "{}" and len(reference.items) == 1 and said.brackets != "{}":
@@ -101,7 +110,7 @@ class ListComparer(QuantityComparer):
         if "{}" in (reference.brackets, said.brackets) and "()" in (reference.brackets, said.brackets):
             return DIFFERENT
         one, other = items_of(reference, reference), items_of(said, reference)
-        if len(one) != len(other):
+        if len(one) != len(other) or alternatives(reference) != alternatives(said):
             return DIFFERENT
         names = all(unknowns(item) and not isinstance(item, Relation) for item in (*one, *other))
         if names and {reference.link, said.link} == {"and", "or"}:
@@ -160,6 +169,11 @@ def items_of(several: Sequence, reference: Sequence) -> tuple[Expression, ...]:
     return tuple(dict.fromkeys(several.items)) if is_set else several.items
 
 
+def alternatives(several: Sequence) -> bool:
+    """Return whether a list offers one of several capital letters: `A or C`."""
+    return several.link == "or" and all(isinstance(item, Name) and item.text.isupper() for item in several.items)
+
+
 def is_ordered(several: Sequence) -> bool:
     """Return whether a list is in order: it goes on with an ellipsis, or is an order of capital letters."""
     if ELLIPSIS in several.items:
@@ -174,6 +188,19 @@ def list_of(value: Expression) -> tuple[Expression, ...] | None:
     if isinstance(value, Sequence) and value.brackets in ("", "()", "[]"):
         return value.items
     return vector(value)
+
+
+def components(value: Expression, size: int) -> Expression:
+    """Return 2i - j, a sum of multiples of unit vectors, as a point of `size` coordinates; any other value as it is."""
+    terms = value.terms if isinstance(value, Sum) else (value,)
+    found: dict[str, Expression] = {}
+    for term in terms:
+        factors = flat(term)
+        axes = [factor.text for factor in factors if isinstance(factor, Name) and factor.text in AXES[:size]]
+        if len(axes) != 1 or axes[0] in found:
+            return value
+        found[axes[0]] = Product((ONE, *(factor for factor in factors if factor != Name(axes[0]))))
+    return Sequence("()", tuple(found.get(axis, Number(Fraction(0))) for axis in AXES[:size]))
 
 
 def vector(value: Expression) -> tuple[Expression, ...] | None:
@@ -206,6 +233,15 @@ def named(value: Expression) -> list[Assignment]:
     several = {label for label, _ in pairs}
     inside = {node for _, given in pairs for node in nodes(given)}
     return [] if len(several) > 1 and several & inside else pairs
+
+
+def unnumbered(pairs: list[Assignment], others: Items[Assignment]) -> list[Assignment]:
+    """Return x_1 = 2, x_2 = 3 as x = 2, x = 3 if x is the only label of the others."""
+    names = set(labels(others))
+    bases = {Name(label.text.partition("_")[0]) for label, _ in pairs if isinstance(label, Name) and "_" in label.text}
+    if len(bases) != 1 or names != bases or len(labels(pairs)) != len(pairs):
+        return pairs
+    return [(base, value) for base in bases for _, value in pairs]
 
 
 def labels(pairs: Items[Assignment]) -> list[Expression]:

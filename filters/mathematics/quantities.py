@@ -25,7 +25,7 @@ from filters.mathematics.expressions import (
     unknowns,
 )
 from filters.mathematics.modular import ANGLE, rational, same_value
-from filters.mathematics.units import NOTATION, Unit, as_mass, known, read_unit
+from filters.mathematics.units import CURRENCIES, NOTATION, Unit, as_mass, as_money, known, read_unit
 
 LENIENCIES = {
     "percent": "a number that is 100 times the reference, or a hundredth of it",
@@ -244,12 +244,16 @@ def nouns_differ(one: Unit, other: Unit) -> bool:
 
 
 def units_of(one: str, other: str) -> tuple[Unit, Unit]:
-    """Return two units; pounds are a mass if the other unit is one."""
+    """Return two units; pounds are a mass if the other unit is one, and money if the other unit is money."""
     found = read_unit(one), read_unit(other)
     if found[0].dimension == found[1].dimension:
         return found
     turned = read_unit(as_mass(one)), read_unit(as_mass(other))
-    return turned if turned[0].dimension == turned[1].dimension else found
+    if turned[0].dimension == turned[1].dimension:
+        return turned
+    if any(unit.dimension and unit.dimension[0][0] in CURRENCIES for unit in found):
+        return read_unit(as_money(one)), read_unit(as_money(other))
+    return found
 
 
 def with_unit(value: Expression, other: Expression) -> Expression:

@@ -124,7 +124,8 @@ PREFIX_WORDS = {
 }
 PREFIXED_UNITS = "m g s A mol N J eV cal W Pa bar Hz C V Ω \N{OHM SIGN} Omega F T Wb H L l byte B bit K M"
 PREFIXED = frozenset(PREFIXED_UNITS.split())
-NOTATION = frozenset(("money", "euro", "pound", "yuan", "rupee", "yen", "angle"))  # an answer may leave these out
+CURRENCIES = frozenset(("money", "euro", "pound", "yuan", "rupee", "yen"))
+NOTATION = CURRENCIES | {"angle"}  # an answer may leave these out
 MULTIPLIERS = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 EMPTY_WORDS = "of the a an in total each about around approximately altogether unit units"
 EMPTY = frozenset(EMPTY_WORDS.split())
@@ -207,7 +208,7 @@ def is_unit(name: str) -> bool:
 def read_unit(text: str) -> Unit:
     """Return the unit that a text names: `km/h`, `square feet`, `miles per hour`, `red apples`."""
     text = LIGHT_YEAR.sub("lightyear", text)
-    text = re.sub(r"\bper\b", " / ", re.sub(r"\\[,;:! ]|·", " ", text).replace("\\", "").replace("*", " "))
+    text = re.sub(r"\bper\b", " / ", re.sub(r"\\[,;:! ]|\\cdot|[·⋅]", " ", text).replace("\\", "").replace("*", " "))
     text = re.sub(r"\s*\^\s*", "^", text).removesuffix(".")
     powers: dict[str, int] = {}
     factor, nouns, sign = Fraction(1), set[str](), 1
@@ -229,6 +230,11 @@ def read_unit(text: str) -> Unit:
 def as_mass(text: str) -> str:
     """Return a unit with its pounds as pounds of mass."""
     return POUNDS.sub("lb", text)
+
+
+def as_money(text: str) -> str:
+    """Return a unit with its pounds as pounds sterling."""
+    return POUNDS.sub("£", text)
 
 
 def factors(text: str) -> list[tuple[str, int]]:

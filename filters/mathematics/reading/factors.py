@@ -25,6 +25,7 @@ from filters.mathematics.expressions import (
     quotient,
 )
 from filters.mathematics.reading.tokens import END, Token, Unreadable
+from filters.mathematics.reading.words import NUMBERS
 
 MAX_DEPTH = 40
 MAX_DIGITS = 1000
@@ -98,7 +99,7 @@ class FactorParser(ABC):
         """Parse a primary with its power, factorials, percent and degree signs."""
         value = self.primary()
         if self.tokens[self.place - 1].text == ")" and isinstance(value, Number) and self.accept("_"):
-            return Quantity(value, f"_{self.index()}")
+            return Quantity(value, f"_{self.base()}")
         return self.raised(value)
 
     def raised(self, value: Expression) -> Expression:
@@ -178,7 +179,7 @@ class FactorParser(ABC):
         if self.accept("_"):
             if not text.isdigit():
                 raise Unreadable("the base of a decimal")
-            return Quantity(Number(Fraction(int(text))), f"_{self.index()}")
+            return Quantity(Number(Fraction(int(text))), f"_{self.base()}")
         _, point, decimals = text.partition(".")
         return Number(Fraction(text), len(decimals) if point and decimals.isdigit() else None)
 
@@ -201,6 +202,10 @@ class FactorParser(ABC):
         if not self.at("{"):
             return self.take().text
         return " ".join(token.text for token in self.raw_group())
+
+    def base(self) -> str:
+        """Return the base of a number in digits: 2 of `_{\\text{two}}`."""
+        return str(NUMBERS.get(written := self.index(), written))
 
     def raw_group(self) -> list[Token]:
         """Return the unparsed tokens of a group without its braces, or the next token."""

@@ -35,12 +35,12 @@ OTHERS = re.compile(
 SYMMETRIC = (r"\oplus", r"\parallel", r"\perp", r"\cong", r"\iff", r"\leftrightarrow")  # their sides may be swapped
 LAYOUT = re.compile(r"\\(?:left|right|displaystyle|limits|q?quad)(?![A-Za-z])|\\[,;:! ]|[\s~$]")
 NESTED = re.compile(
-    r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it)|mbox|operatorname)\*?\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
+    r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it)|mbox|ce|operatorname)\*?\s*\{((?:[^{}]|\{[^{}]*\})*)\}"
 )
 SINGLE = re.compile(r"\{(\w)\}")
 RAISED = re.compile(f"[{''.join(HIGH)}]+")
 ION = re.compile(r"(?<=[A-Za-z\d)])\^\{?(\d*)([+-])(\d*)\}?(?![\w{(])")
-BLANK = re.compile(r"(?<![\w]) +| +(?![\w])")
+BLANK = re.compile(r"(?<![A-Za-z\d]) +| +(?![A-Za-z\d])")
 NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 SIGNS = {r"°|\^?\s*\{?\s*\\circ\s*\}?|\bdegrees?\b": "°", r"\\?%|\bpercent\b": "%", r"\\money|\\?\$|\bdollars?\b": "$"}
 EMPTY = frozenset(("a", "an", "the", "of", "by", "at", "to", "is", "in"))

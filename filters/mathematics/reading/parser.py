@@ -277,7 +277,7 @@ class Parser(FactorParser):
     def implicit(self, value: Expression, divided: bool) -> Expression:
         """Parse a factor with no sign before it; 2 1/2 is a sum, and 1/2x is ambiguous and so Unreadable."""
         number = self.next.kind == "number"
-        if number and not isinstance(value, Number) and self.tokens[self.place - 1].text not in (")", "}"):
+        if number and not isinstance(value, Number) and self.tokens[self.place - 1].text not in (")", "}", "!"):
             raise Unreadable("a number right after a factor")
         before = self.place
         factor = self.factor()

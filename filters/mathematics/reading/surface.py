@@ -35,6 +35,7 @@ CHARACTERS = {
     "\u2216": "\\setminus ",
     "¥": "元",
     "℃": "°C",
+    "¢": "\\text{ cents}",
     "\u2032": "'",
     "\u2019": "'",
     **dict.fromkeys("\u03a9\u2126", "\\Omega "),
@@ -52,11 +53,14 @@ REPEATING = re.compile(
 )
 COLORED = re.compile(r"\\(?:text)?color(?:box)?\s*\{[^{}]*\}\s*|\\(?:h?phantom|vphantom|label|tag)\*?\s*\{[^{}]*\}")
 FRAMES = re.compile(
-    r"\\(?:f?boxed|fbox|framebox|mathbf|boldsymbol|bm|displaystyle|textstyle)(?=\s*\{)|\\u(?:nder)?line(?=\s*\{[^{}]*\d)"
+    r"\\(?:f?boxed|fbox|framebox|mathbf|boldsymbol|bm|displaystyle|textstyle|num)(?=\s*\{)"
+    r"|\\u(?:nder)?line(?!\s*\{\s*[A-Za-z]\s*\})(?=\s*\{)"
 )
 SIGNED_INFINITY = re.compile(r"\\text\s*\{\s*(negative|minus|positive|plus)\s+infinity\s*\}", re.IGNORECASE)
 MICRO = re.compile(r"\\mu\s*(?:\\[,;:! ]\s*)?(\\(?:text|mathrm|rm)\s*\{)\s*(?=[A-Z]|[mgsl](?![A-Za-z]))")
 OVER = re.compile(r"\{([^{}]*?)\\over(?![a-z])([^{}]*)\}")
+CHOSEN = re.compile(r"\{([^{}]*?)\\choose(?![a-z])([^{}]*)\}")
+SIUNITX = re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}\\]*)\}")
 UNIT_FRACTION = re.compile(
     r"\\frac\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}\s*\{\s*\\(?:text|mathrm)\{([^{}]*)\}\s*\}"
 )
@@ -145,6 +149,7 @@ def without_layout(text: str) -> str:
     text = SIGNED_INFINITY.sub(signed_infinity, text.replace("\\pounds", "£"))
     text = DOUBLED.sub(r"\\", text)
     text = FRAMES.sub("", MARKS.sub("", COLORED.sub("", text)))
+    text = CHOSEN.sub(r"\\binom{\1}{\2}", SIUNITX.sub(r"\1\\text{ \2}", text))
     text = MICRO.sub("\\1\N{MICRO SIGN}", text)
     text = OVER.sub(r"\\frac{\1}{\2}", text)
     text = UNIT_FRACTION.sub(r"\\text{\1/\2}", text)

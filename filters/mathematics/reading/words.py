@@ -15,7 +15,7 @@ SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
 MONTHS = "january february march april may june july august september october november december"
 MONTH = {name[:length]: n for n, name in enumerate(MONTHS.split(), 1) for length in (3, len(name))} | {"sept": 9}
 
-WRAPPER = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname)\*?\s*\{([^{}]*)\}")
+WRAPPER = re.compile(r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf)|mbox|ce|operatorname)\*?\s*\{([^{}]*)\}")
 NO_WORDS = re.compile(r"[\d\\^_=+*/<>|{}\[\]&%$]")
 EDGES = re.compile(r"^[\s\"'`“”\u2018\u2019*.,;:!~]+|[\s\"'`“”\u2018\u2019*.,;:!~]+$")
 ARTICLE = re.compile(r"^(?:(?:on|at|in)\s+)?(?:(?:the|a|an)\s+)?(?=\w)", re.IGNORECASE)
@@ -37,7 +37,7 @@ SAME = {
 SEVERAL = re.compile(r"\s*(?:,\s*(?:and|or)\b|,|;|&|\band\b|\bor\b)\s*")
 FREE_ORDER = 2  # so many words may be in any order, more only if the reference has them in alphabetical order
 QUADRANT = re.compile(
-    r"(?:(?:the\s+)?(quadrant)\s+)?(I{1,3}|IV|[1-4]|one|two|three|four)|(?:the\s+)?(1st|2nd|3rd|4th|first|second|third|fourth)\s+(quadrant)",
+    r"(?:(?:the\s+)?(quadrant)\s+)?(I{1,3}|IV|[1-4]|one|two|three|four)|(?:the\s+)?(1st|2nd|3rd|4th|[1-4]|first|second|third|fourth)\s+(quadrant)",
     re.IGNORECASE,
 )
 QUADRANTS = {
