@@ -273,11 +273,14 @@ def _nested(rows: Sequence[Mapping[str, Any]], wanted: Iterable[str]) -> str | N
 
 
 def _judges(column: str, rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether a column holds verdicts; `label` and `correct` do only as yes or no: they may be an option."""
+    """Return whether a column holds verdicts; `label` and `correct` do only as yes or no, or as one a completion.
+
+    They may be an option otherwise.
+    """
     if column.strip().lower() not in ("label", "correct"):
         return True
     return any(
-        value is True or value is False or str(value).lower() in YES_NO
+        isinstance(value, bool | list) or str(value).lower() in YES_NO
         for row in rows
         if (value := row.get(column)) is not None
     )
