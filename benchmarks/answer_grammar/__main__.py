@@ -75,11 +75,11 @@ def figures(wanted: int, workers: int) -> dict[str, Any]:
             misses[kind] += wrong
             slowest = max(slowest, seconds)
     total = sum(by_kind.values(), Counter[str]())
-    renderings = total["rendering"] or 1
+    right = total["rendering"] + total["statement"]
     return {
-        "pairs": sum(total[change] for change in ("rendering", "mutation", "denial")),
+        "pairs": sum(total[change] for change in ("rendering", "statement", "mutation", "denial")),
         "wrong_accepts": total["mutation missed"] + total["denial missed"],
-        "accepted": round(1 - total["rendering missed"] / renderings, 5),
+        "accepted": round(1 - (total["rendering missed"] + total["statement missed"]) / max(1, right), 5),
         "target": TARGET,
         "slowest_s": round(slowest, 3),
         "by_kind": {kind: dict(counts) for kind, counts in by_kind.items()},

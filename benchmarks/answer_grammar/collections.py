@@ -136,6 +136,38 @@ def named(rng: Random) -> Case:
     return case(written_as(forms[0], values), same, [written_as(form, turned) for form in forms])
 
 
+def points(rng: Random) -> Case:
+    (a, b), name = distinct(rng, 2), rng.choice("ABCP")
+    same = [f"({a}, {b})", f"{name} = ({a}, {b})", f"x = {a}, y = {b}", f"\\left({a}, {b}\\right)"]
+    other = [f"{name} = ({b}, {a})", f"({b}, {a})", f"({a}, {-b})", f"({a}, {b}, 0)", f"{a}", f"\\{{{a}, {b}\\}}"]
+    return case(f"({a}, {b})", same, [*other, f"[{a}, {b}]"] if a < b else other)
+
+
+def lone_labels(rng: Random) -> Case:
+    name, wrong = rng.sample(
+        rng.choice((("x", "y", "n", "p", "A", "b"), ("f(2)", "f(3)", "g(3)"), ("P(A)", "P(B)"), ("x_1", "x_2"))), 2
+    )
+    value = rng.randint(2, 99)
+    same = [str(value), f"{name} = {value}", f"{name}={value}.0", f"${name} = {value}$"]
+    other = [f"{wrong} = {value}", f"{name} = {value + 1}", f"{name} = -{value}", f"{name} > {value}"]
+    return case(f"{name} = {value}", same, [*other, f"{name} \\neq {value}", wrong])
+
+
+def chains(rng: Random) -> Case:
+    names = rng.sample("abcd", 3)
+    same = [" < ".join(names), "<".join(names), " > ".join(names[::-1]), r" \lt ".join(names)]
+    turned = [names[1], names[0], names[2]]
+    other = [" > ".join(names), " < ".join(turned), " < ".join(names[::-1]), " < ".join(names[:2]), " = ".join(names)]
+    return case(" < ".join(names), same, [*other, r" \le ".join(names)])
+
+
+def plus_minus(rng: Random) -> Case:
+    n = rng.randint(1, 40)
+    same = [f"{n}, -{n}", f"-{n}, {n}", f"x = \\pm {n}", f"{n} \\text{{ and }} -{n}", f"\\{{-{n}, {n}\\}}", f"±{n}"]
+    other = [str(n), f"-{n}", f"\\pm {n + 1}", f"{n}, {n}", f"{n}, -{n}, 0", f"\\pm {n}i"]
+    return case(f"\\pm {n}", same, other)
+
+
 def solutions(rng: Random) -> Case:
     (a, b), (c, d) = distinct(rng, 2, 15), [15 + value for value in map(abs, distinct(rng, 2, 15))]
     one, other = f"x={a}, y={b}", f"x={c}, y={d}"
@@ -292,5 +324,5 @@ def vectors(rng: Random) -> Case:
 
 KINDS = (
     *(tuples, lists, repeats, ellipses, labelled, named, solutions, sets, intervals, relations, unions),
-    *(absolute_values, matrices, vectors),
+    *(absolute_values, matrices, vectors, points, lone_labels, chains, plus_minus),
 )

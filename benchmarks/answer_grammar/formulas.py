@@ -119,6 +119,36 @@ def products(rng: Random) -> Case:
     )
 
 
+def equations(rng: Random) -> Case:
+    a, b = nonzero(rng, 9), nonzero(rng, 20)
+    same = [f"y={a}x{b:+d}", f"y = {b} {a:+d}x", f"{a}x {b:+d} = y", f"y - ({a}x {b:+d}) = 0"]
+    other = [f"y = {-a}x {b:+d}", f"y = {a}x {b + 1:+d}", f"z = {a}x {b:+d}", f"y < {a}x {b:+d}"]
+    other += [f"y = {b}x {a:+d}"] if a != b else []
+    other += [f"x = {a}y {b:+d}"] if a != -1 else []  # y = -x + b is symmetric
+    return case(f"y = {a}x {b:+d}", same, other)
+
+
+def operators(rng: Random) -> Case:
+    one, turned = rng.choice((("\\land", "\\lor"), ("\\cup", "\\cap"), ("\\wedge", "\\vee"), ("\\lor", "\\land")))
+    a, b = rng.sample(("p", "q", "r", "A", "B"), 2)
+    other = [f"{a} {turned} {b}", f"{a} {one} c", f"{a} {b}", f"\\neg {a} {one} {b}", a]
+    return case(f"{a} {one} {b}", [f"{a}{one} {b}", f"${a} {one} {b}$"], other)
+
+
+def vector_products(rng: Random) -> Case:
+    a, b = rng.sample("abuvw", 2)
+    cross, turned = f"\\vec{{{a}}} \\times \\vec{{{b}}}", f"\\vec{{{b}}} \\times \\vec{{{a}}}"
+    other = [turned, cross.replace("times", "cdot"), f"-{cross}", f"2{cross}"]
+    return case(cross, [cross.replace(" ", ""), f"${cross}$"], other)
+
+
+def even_roots(rng: Random) -> Case:
+    degree, name = rng.choice((2, 4)), rng.choice("xyt")
+    root = f"\\sqrt{{{name}^2}}" if degree == 2 else f"\\sqrt[4]{{{name}^4}}"
+    same = [f"|{name}|", f"\\left|{name}\\right|", root.replace("sqrt", "sqrt ")]
+    return case(root, same, [name, f"-{name}", f"{name}^2", f"\\pm {name}"])
+
+
 def roots(rng: Random) -> Case:
     a, n = rng.randint(2, 9), rng.choice((2, 3, 5, 6, 7))
     reference = f"{a}\\sqrt{{{n}}}"
@@ -237,13 +267,9 @@ def periodic(rng: Random) -> Case:
         f"{offset} + k\\pi \\text{{ where }} k \\text{{ is an integer}}",
     ]
     same += [f"{offset} + k\\pi \\ (k \\in \\mathbb{{Z}})"]
-    other = [
-        f"{offset} + 2k\\pi, k \\in \\mathbb{{Z}}",
-        offset,
-        f"-{offset} + k\\pi, k \\in \\mathbb{{Z}}",
-        f"{offset} + k\\pi, k \\in \\mathbb{{N}}",
-        "k\\pi",
-    ]
+    other = [f"{offset} + 2k\\pi, k \\in \\mathbb{{Z}}", offset, f"{offset} + k\\pi, k \\in \\mathbb{{N}}"]
+    if (2 * share).denominator > 1:  # else the same solutions
+        other += [f"-{offset} + k\\pi, k \\in \\mathbb{{Z}}", "k\\pi"]
     return case(f"{offset} + k\\pi, k \\in \\mathbb{{Z}}", same, other)
 
 
@@ -301,6 +327,22 @@ def dates(rng: Random) -> Case:
 
 
 KINDS = (
-    *(words, letters, outcomes, orders, polynomials, products, roots, odd_roots, logarithms, angles, degrees),
+    *(
+        words,
+        letters,
+        outcomes,
+        orders,
+        polynomials,
+        products,
+        equations,
+        operators,
+        vector_products,
+        even_roots,
+        roots,
+        odd_roots,
+        logarithms,
+        angles,
+        degrees,
+    ),
     *(complex_numbers, constants, periodic, number_sets, empty_sets, dates),
 )

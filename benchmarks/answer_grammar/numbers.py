@@ -33,6 +33,25 @@ UNITS = {
     "元": (("角", "分"), ("元",)),
     "小时": (("分钟", "秒"), ("小时",)),
 }
+REMARKS = (
+    "incorrect",
+    "wrong",
+    "false",
+    "rejected",
+    "extraneous",
+    "guess",
+    "probably",
+    "invalid",
+    "impossible",
+    "maybe",
+)
+CURRENCIES = (
+    ("\\$", "USD", "dollars"),
+    ("€", "EUR", "euros"),
+    ("£", "GBP", "pounds"),
+    ("¥", "CNY", "yuan"),
+    ("₹", "INR", "rupees"),
+)
 WORDS = "zero one two three four five six seven eight nine ten eleven twelve"
 
 
@@ -84,7 +103,10 @@ def integers(rng: Random) -> Case:
         f"{n - 1} + 2",
         f"2+2={n + 5}",
     ]
+    other += [f"{n} {text(f'({remark})')}" for remark in rng.sample(REMARKS, 3)]
+    other += [text(f"{bound} ") + str(n) for bound in ("up to", "almost", "more than")] + [f"{n} {text('minimum')}"]
     if len(digits) > 1:
+        other += [f"{digits[:1]}{blank}{digits[1:]}" for blank in (r"\quad ", r"\qquad ", r" \text{ } ", r"\;", "~")]
         other += [f"{digits[:1]} {digits[1:]}", f"{digits[:1]}, {digits[1:]}", digits[1:], f"{digits[:1]}/{digits[1:]}"]
         other += [swapped] if int(swapped := digits[::-1]) != abs(n) else []
     return case(str(n), same, [answer for answer in other if not is_group(answer, n)])
@@ -92,7 +114,7 @@ def integers(rng: Random) -> Case:
 
 def is_group(answer: str, n: int) -> bool:
     """Return whether a split of the digits is a group of thousands: `1 234` is 1234."""
-    head, _, tail = answer.replace(",", "").partition(" ")
+    head, _, tail = answer.replace(",", "").replace(r"\;", " ").replace("~", " ").partition(" ")
     return (
         n > 0
         and head.isdigit()
@@ -263,6 +285,41 @@ def money(rng: Random) -> Case:
     return case(f"\\${value}", same, other)
 
 
+def currencies(rng: Random) -> Case:
+    (sign, code, name), (other_sign, other_code, other_name) = rng.sample(CURRENCIES, 2)
+    n = rng.randint(2, 999)
+    same = [f"{sign}{n}.00", f"{n} {text(name)}", f"{n} {text(code)}", f"{sign} {n}", text(f"{n} {name}")]
+    other = [f"{other_sign}{n}", f"{n} {text(other_name)}", f"{n} {text(other_code)}", f"{sign}{n + 1}"]
+    return case(f"{sign}{n}", same, [*other, f"{sign}{n}0", f"-{sign}{n}", f"{n} {text('cents')}"])
+
+
+def scientific(rng: Random) -> Case:
+    digits, power = rng.randint(11, 99), rng.randint(3, 12) * rng.choice((1, -1))
+    value = Fraction(digits, 10) * Fraction(10) ** power
+    written, ten = f"{digits // 10}.{digits % 10}", f"10^{{{power}}}"
+    same = [
+        f"{written} \\cdot {ten}",
+        f"{written}\u00d7{ten}",
+        f"{written}e{power}",
+        f"{digits} \\times 10^{{{power - 1}}}",
+    ]
+    same += [str(value.numerator)] if value.denominator == 1 else []
+    other = [
+        f"{written} \\times 10^{{{power + 1}}}",
+        f"{written} \\times 10^{{{-power}}}",
+        written,
+        f"{digits} \\times {ten}",
+    ]
+    other += [f"-{written} \\times {ten}", f"{written} + {ten}", ten, f"{written} \\times {power}"]
+    return case(f"{written} \\times {ten}", same, other)
+
+
+def ordinals(rng: Random) -> Case:
+    n = rng.randint(4, 20)
+    same = [f"{n}th", text(f"{n}th"), f"{n}^{{th}}", f"{n}^{{\\text{{th}}}}"]
+    return case(str(n), same, [f"{n + 1}th", text(f"{n - 1}th"), f"-{n}", f"\\frac{{1}}{{{n}}}", f"{n}^{{{n}}}"])
+
+
 def units(rng: Random) -> Case:
     unit = rng.choice(tuple(UNITS))
     wrong, spelled = UNITS[unit]
@@ -378,5 +435,5 @@ def number_words(rng: Random) -> Case:
 
 KINDS = (
     *(integers, rationals, decimals, small_decimals, repeating_decimals, mixed_numbers, percents, money, units),
-    *(conversions, counts, clock_times, bare_times, ratios, bases, number_words),
+    *(currencies, scientific, ordinals, conversions, counts, clock_times, bare_times, ratios, bases, number_words),
 )

@@ -6,6 +6,7 @@ from random import Random
 
 from benchmarks.answer_grammar import collections, formulas, numbers
 from benchmarks.answer_grammar.forms import Case, Kind
+from benchmarks.answer_grammar.stances import asserted_boxes, denied_boxes, filled, in_languages
 
 KINDS: dict[str, Kind] = {kind.__name__: kind for kind in (*numbers.KINDS, *collections.KINDS, *formulas.KINDS)}
 PRESENTED = (
@@ -54,9 +55,16 @@ UNMARKED = (
 )
 
 
+# Sentences of all languages around a box, and around an answer without a mark.
+ASSERTED, NOT_ASSERTED = asserted_boxes(), denied_boxes()
+NOT_ASSERTED_PLAIN = [
+    form for stance in ("denied", "doubted") for forms in in_languages()[stance].values() for form in forms
+]
+
+
 @dataclass(frozen=True)
 class Pair:
-    """A reference, a response, whether it is right, and what was done: rendering, mutation or denial."""
+    """A reference, a response, whether it is right, and what was done: rendering, statement, mutation or denial."""
 
     kind: str
     reference: str
@@ -72,6 +80,15 @@ def pairs(kind: str, seed: int) -> Iterator[Pair]:
     for change, answers in (("rendering", case.same), ("mutation", case.other)):
         for answer in answers:
             yield Pair(kind, case.reference, rng.choice(PRESENTED).format(answer), change == "rendering", change)
-    for form in rng.sample(DENIED, 4):
-        yield Pair(kind, case.reference, form.format(case.reference), False, "denial")
-    yield Pair(kind, case.reference, rng.choice(UNMARKED).format(case.reference), False, "denial")
+    yield from (Pair(kind, case.reference, response, False, "denial") for response in denials(case.reference, rng))
+    yield Pair(kind, case.reference, filled(rng.choice(ASSERTED), rng.choice(case.same)), True, "statement")
+
+
+def denials(reference: str, rng: Random) -> Iterator[str]:
+    """Yield responses that name the right value and do not stand by it."""
+    for form in rng.sample(DENIED, 3):
+        yield form.format(reference)
+    for form in rng.sample(NOT_ASSERTED, 3):
+        yield filled(form, reference)
+    yield rng.choice(UNMARKED).format(reference)
+    yield rng.choice(NOT_ASSERTED_PLAIN).replace("{}", f"${reference}$" if rng.random() < 0.5 else reference)

@@ -107,7 +107,10 @@ def is_disowned(sentence: str, value: str) -> bool:
     """Return whether a sentence names a value without standing by it: "we reject x = 8", "~~8~~"."""
     number = value.partition("\\text")[0]
     place = sentence.rfind(number)
-    return place >= 0 and denies(sentence, place, place + len(number))
+    if place < 0:
+        return False
+    start = len(sentence[:place].rstrip("0123456789:./,^{}\\"))  # a ratio, a time
+    return denies(sentence, start, place + len(number))
 
 
 def stated_in(sentence: str) -> list[str]:

@@ -7,8 +7,9 @@ import re
 from dataclasses import dataclass
 
 from filters.text.assertion.formulas import within_formula
-from filters.text.assertion.languages import after_contrast
-from filters.text.assertion.stance import INSIDE_DENIES, denies, negated, only_supposed, stops_short
+from filters.text.assertion.languages import NOT_THE_VALUE, after_contrast
+from filters.text.assertion.later import another
+from filters.text.assertion.stance import INSIDE_DENIES, LATER_CHARS, denies, negated, only_supposed, stops_short
 from filters.text.boxes import box_places, boxed, joined_boxes, separate_boxes, with_braces
 from filters.text.commitment import BUT, HEDGE, NOT, REASON, committed, is_denied
 from filters.verification.verdicts import Item, Judgement, unparseable
@@ -24,8 +25,13 @@ SENTENCE = re.compile(r"\.(?=\s|$)|[\n。]|<\||</")
 CUT_OFF = re.compile(r"\\f?boxed\s*\{[^}]*$|[=+/^_({\[\\-]$|\\\((?:(?!\\\)).)*$|\\\[(?:(?!\\\]).)*$", re.DOTALL)
 # Prose in parentheses behind an answer: "5 (see step 3)".
 REMARK = re.compile(r"\s*\((?=[^()]*[A-Za-z]{2})[^()]*\)\s*$")
+# "[8], not [9]"
+NOT_THIS = re.compile(r"(?<=[}$]),?\s+(?:and\s+)?(?:not|rather\s+than|instead\s+of)\s+\$?\\boxed\{[^{}]*\}\$?")
 # A statement that is struck out, or only a bound: "大于8".
-DISOWNED = re.compile(r"\W*(?:~~|<(?:s|del|strike)>)|(?:大于|小于|大於|小於|至少|至多|不超过|超过|高于|低于)")
+DISOWNED = re.compile(
+    r"\W*(?:~~|<(?:s|del|strike)>)|(?:绝对|絕對)?(?:不(?:是|等于|等於|为|可能)|并非|並非)"
+    r"|(?:大于|小于|大於|小於|至少|至多|不超过|超过|高于|低于)"
+)
 OTHER = re.compile(r"(?<=[\d$)}]),?\s+(?:and\s+)?not\b.*$")  # "8, not 9"
 IN_TEXT = re.compile(r"\\text\w*\s*\{[^{}]*$")
 IN_COMMAND = re.compile(r"\\text\w*\s*\{[^{}]*\}")  # words of an answer, which make no sentence of it
@@ -53,7 +59,8 @@ class Answer:
     parts them: either all of them or the last one may be meant. `stated`: the text after "the final answer is" if that
     follows the last box, or after "answer is" if there is no mark. `said`: without any of these, the readings of the
     last number or formula. `after`: the text right after the last box, where its unit may stand. `denied`: the text
-    around the last box takes it back. `unfinished`: an unmarked text stops before it states a number or formula.
+    around the last box takes it back. `another`: what a later sentence states in its place. `unfinished`: an unmarked
+    text stops before it states a number or formula.
     """
 
     text: str
@@ -65,6 +72,7 @@ class Answer:
     said: tuple[str, ...] = ()
     after: str = ""
     denied: bool = False
+    another: str | None = None
     unfinished: bool = False
 
     @property
@@ -80,7 +88,7 @@ def final_answer(item: Item) -> Answer | Judgement:
     text = (text if text.isascii() else text.translate(PLAIN)).strip()
     if not text or never_ends(text):
         return unparseable("thinking never ended" if item.reasoning or text else "the answer is empty")
-    text = with_braces(text)
+    text = NOT_THIS.sub("", with_braces(text))
     marked, boxes = marked_answer(text)
     stated = stated_answer(text, marked, boxes)
     if item.bare and marked is None:
@@ -96,21 +104,23 @@ def final_answer(item: Item) -> Answer | Judgement:
     crossed = INSIDE_DENIES.search(marked or "") is not None
     after = text[end + 1 : end + 1 + AFTER_CHARS].partition("\n")[0]
     several = (joined_boxes(scope(text)), separate_boxes(scope(text))) if boxes > 1 else (None, ())
+    instead = None
     if stated is not None:
         denied = not_meant(text, stated)
     else:
+        instead = another(text[end + 1 : end + 1 + LATER_CHARS], marked or "")
         denied = (
             crossed
             or is_denied(text, start, end + 1)
             or denies(text, start, end + 1)
             or within_formula(text, start, end + 1)
         )
-    return Answer(text, marked, boxes, several[0], stated, several[1], after=after, denied=denied)
+    return Answer(text, marked, boxes, several[0], stated, several[1], after=after, denied=denied, another=instead)
 
 
 def not_meant(text: str, stated: str) -> bool:
     """Return whether a text denies, only supposes or takes back what it states."""
-    if NOT.match(stated) or DISOWNED.match(stated) or negated(stated):
+    if NOT.match(stated) or DISOWNED.match(stated) or NOT_THE_VALUE.match(stated) or negated(stated):
         return True
     place = text.rfind(stated)
     return place >= 0 and denies(text, place, place + len(stated))

@@ -6,10 +6,16 @@ Mathematics, code, links, tags, quotations, names and single terms belong to no 
 # ruff: noqa: RUF001  (the module is about letters of other scripts)
 
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import count
+from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from filters.text.language import KANA_SHARE, LEXICONS
+from filters.text.words.flat import BY_LETTERS, TEXTS_AT_ONCE, flat_words, lowered
 
 SAMPLE = 4000  # characters of the reasoning from which its language is identified
 ASKED_SHARE = 0.1  # of a prompt's words, above which a script is its own; a word or two may be its subject
@@ -63,12 +69,7 @@ STRETCHES = {
     "han": (HAN_STRETCH, HAN_TELLING, pl.element().str.count_matches(WORDS["han"]), HAN_LONG),
     "latin": (LATIN_STRETCH, LATIN_TELLING, pl.element().str.count_matches(WORDS["latin"]), LATIN_LONG),
 }
-TELLING = pl.DataFrame(
-    [(word, code) for each in LEXICONS.values() for code, words in each.items() for word in words if len(word) > 1],
-    schema={"word": pl.String, "code": pl.String},
-    orient="row",
-)
-CODES = sorted(set(TELLING["code"]))
+CODES = sorted({code for each in LEXICONS.values() for code in each})
 
 
 def mixed_language_share(texts: pl.DataFrame) -> pl.Series:
@@ -77,7 +78,7 @@ def mixed_language_share(texts: pl.DataFrame) -> pl.Series:
     A prompt without words is taken to use the main script of the text.
     """
     shares = pl.Series([0.0]).new_from_index(0, texts.height)
-    mixed = texts.select((BOTH + QUESTION).str.contains(NOT_LATIN)).to_series().arg_true()  # most texts end here
+    mixed = not_only_latin(*texts.select(BOTH, QUESTION.alias("asked")).get_columns())  # most texts end here
     if not len(mixed):
         return shares
     prose = texts[mixed].select(text=without_notation(BOTH), asked=without_notation(QUESTION))
@@ -116,13 +117,24 @@ def spoken_words(text: pl.Series, script: str) -> pl.Series:
 
 def in_other_language(texts: pl.DataFrame) -> pl.Series:
     """Return whether the reasoning (else the answer) is in a language that no part of the prompt uses."""
-    thought = pl.coalesce("reasoning", ANSWER).str.slice(0, SAMPLE)
-    mixed = texts.select((thought + QUESTION).str.contains(NOT_LATIN)).to_series()
-    prose = texts.select(text=pl.when(mixed).then(without_notation(thought)).otherwise(thought), asked=QUESTION)
-    prose = prose.with_columns(asked=pl.when(mixed).then(without_notation(pl.col("asked"))).otherwise("asked"))
-    other = differ_in_words(prose["text"], prose["asked"])
-    here = mixed.arg_true()
-    return other.scatter(here, other[here] | differ_in_script(prose["text"][here], prose["asked"][here]))
+    said = texts.select(text=pl.coalesce("reasoning", ANSWER).str.slice(0, SAMPLE), asked=QUESTION)
+    other = differ_in_words(said["text"], said["asked"])
+    mixed = not_only_latin(said["text"], said["asked"])
+    if not len(mixed):
+        return other
+    prose = said[mixed].select(without_notation(pl.col("text", "asked")))
+    text, asked = prose["text"], prose["asked"]
+    return other.scatter(mixed, differ_in_words(text, asked) | differ_in_script(text, asked))
+
+
+def not_only_latin(*parts: pl.Series) -> pl.Series:
+    """Return the rows that have letters neither Latin nor Greek, or Greek words, in one of the parts."""
+    foreign = [pl.select(pl.lit(part).str.len_bytes() != pl.lit(part).str.len_chars()).to_series() for part in parts]
+    rows = pl.select(pl.any_horizontal(foreign)).to_series().arg_true()
+    if not len(rows):
+        return rows
+    found = [part[rows].str.contains(NOT_LATIN) for part in parts]
+    return rows.filter(pl.select(pl.any_horizontal(found)).to_series())
 
 
 def differ_in_script(text: pl.Series, asked: pl.Series) -> pl.Series:
@@ -156,9 +168,40 @@ def differ_in_words(text: pl.Series, asked: pl.Series) -> pl.Series:
 
 def telling_words(text: pl.Series) -> pl.DataFrame:
     """Count the distinct common words of each language in each text."""
-    words = pl.DataFrame({"word": text.str.to_lowercase().str.extract_all(r"\p{L}+").list.unique()}).with_row_index(
-        "row"
-    )
-    found = words.explode("word", empty_as_null=False).join(TELLING, on="word")
-    counts = found.group_by("row").agg((pl.col("code") == code).sum().alias(code) for code in CODES)
-    return words.select("row").join(counts, on="row", how="left", maintain_order="left").drop("row").fill_null(0)
+    texts: list[str] = text.to_list()
+    foreign, small = lowered(text)
+    for row, letters in zip(foreign.to_list(), small.str.replace_all(r"[^\p{L}\x00-\x7F]", " ").to_list(), strict=True):
+        texts[row] = letters
+    table, shares = telling(), []
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        words = flat_words(texts[start : start + TEXTS_AT_ONCE], BY_LETTERS)
+        of_text = np.repeat(np.arange(len(words.bounds) - 1), np.diff(words.bounds))
+        number = table.slots[(words.hashes >> table.shift).astype(np.int64)]
+        found = np.flatnonzero(table.hashes[number] == words.hashes)
+        seen = np.zeros((len(words.bounds) - 1, len(table.hashes)), dtype=np.float32)
+        seen[of_text[found], number[found]] = 1
+        shares.append(seen @ table.codes)
+    counts = np.concatenate(shares) if shares else np.zeros((0, len(CODES)))
+    return pl.DataFrame(counts.astype(np.uint32), schema=dict.fromkeys(CODES, pl.UInt32))
+
+
+class Telling(NamedTuple):
+    """The common words W of all languages L by their hashes."""
+
+    hashes: npt.NDArray[np.uint64]  # [W]
+    codes: npt.NDArray[np.float32]  # [W, L], 1 where a word is one of a language's
+    slots: npt.NDArray[np.int64]  # first bits of a hash -> the only word that may have it
+    shift: np.uint64  # leaves the first bits
+
+
+@lru_cache(maxsize=1)
+def telling() -> Telling:
+    """Return the common words of more than one letter."""
+    lists = {code: words for each in LEXICONS.values() for code, words in each.items()}
+    every = sorted({word for words in lists.values() for word in words if len(word) > 1 and word.isalpha()})
+    hashes = flat_words([" ".join(every)], BY_LETTERS).hashes
+    bits = next(bits for bits in count(16) if len(np.unique(hashes >> np.uint64(64 - bits))) == len(every))
+    slots = np.zeros(1 << bits, dtype=np.int64)
+    slots[(hashes >> np.uint64(64 - bits)).astype(np.int64)] = np.arange(len(every))
+    codes = np.array([[word in lists[code] for code in CODES] for word in every], dtype=np.float32)
+    return Telling(hashes, codes, slots, np.uint64(64 - bits))

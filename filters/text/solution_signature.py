@@ -6,27 +6,31 @@ arXiv 2308.01825).
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 ANNOTATION = re.compile(r"<<([^<>\n]*=[^<>\n]*)>>")
-SPELLINGS = [  # (signs without which the pattern cannot match, pattern, its replacement)
-    (("frac",), re.compile(r"\\[dt]?frac\s?\{([^{}\n]*)\}\s?\{([^{}\n]*)\}"), r"(\1)/(\2)"),
-    (("**",), re.compile(r"\*\*"), "^"),
-    (("\\times", "\\cdot", *"\u00d7\u00b7\u22c5"), re.compile("\\\\(?:times|cdot)(?![a-z])|[\u00d7\u00b7\u22c5]"), "*"),
-    (("\\div", "÷"), re.compile(r"\\div(?![a-z])|÷"), "/"),
-    (
-        ("\\", *"$€£"),
-        re.compile(r"\\(?:left|right)(?![a-z])|\\(?:text|mathrm)\s?\{[^{}\n]*\}|\\[,!;: ()\[\]$%]|[$€£]"),
-        "",
-    ),
-    (("{",), re.compile(r"\{"), "("),
-    (("}",), re.compile(r"\}"), ")"),
-    (("\u2212",), re.compile("\u2212"), "-"),
-    ((",",), re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
+SPELLINGS = [  # (sign without which the pattern cannot match, pattern, its replacement), in order
+    ("frac", re.compile(r"\\[dt]?frac\s?\{([^{}\n]*)\}\s?\{([^{}\n]*)\}"), r"(\1)/(\2)"),
+    ("**", None, "^"),
+    ("\\", re.compile(r"\\(?:times|cdot)(?![a-z])"), "*"),
+    *((sign, None, "*") for sign in "\u00d7\u00b7\u22c5"),
+    ("\\div", re.compile(r"\\div(?![a-z])"), "/"),
+    ("÷", None, "/"),
+    ("\\", re.compile(r"\\(?:left|right)(?![a-z])|\\(?:text|mathrm)\s?\{[^{}\n]*\}|\\[,!;: ()\[\]$%]"), ""),
+    *((sign, None, "") for sign in "$€£"),
+    ("{", None, "("),
+    ("}", None, ")"),
+    ("\u2212", None, "-"),
+    (",", re.compile(r"(?<=\d),(?=\d{3}(?!\d))"), ""),
 ]
 FUNCTION = r"\\(?:sqrt|pi|sin|cos|tan|log|ln|exp|alpha|beta|theta)(?![a-z])"
 TOKEN = re.compile(rf"(\s*)(\d+(?:\.\d+)?|\.\d+|{FUNCTION}|[^\W\d_]+|\S)")
 OPERAND = re.compile(rf"\.?\d.*|{FUNCTION}|[^\W\d_]")
 SYMBOLS = frozenset("-+*/^()=")
+OPERATORS = SYMBOLS - {")"}
+# Where every run of an equation ends: at other signs, and at words, unless they are a function's name.
+ENDS_RUN = re.compile(r"[^\w\s.\\\-+*/^()=]+")
+WORD = re.compile(r"(?<!\\)(?<![^\W\d_])[^\W\d_]{2,}")
 PARENTHESES = re.compile(r"(?<!\w)\((\d+|\d+\.\d+|[a-zA-Z])\)")
 
 
@@ -38,8 +42,35 @@ def solution_signature(text: str) -> tuple[str, ...]:
 def equations_in(text: str) -> Iterator[str]:
     """Yield the equations of the signature one by one, each worked out when it is asked for."""
     annotated = ANNOTATION.findall(text) if "<<" in text else []
-    for line in annotated or [line for line in text.splitlines() if "=" in line]:
+    for line in annotated or lines_with_equals(text):
         yield from equations(line)
+
+
+def lines_with_equals(text: str) -> Iterator[str]:
+    """Yield the lines that contain an equals sign; the text is read only up to the line that is asked for."""
+    place = text.find("=")
+    while place >= 0:
+        end = text.find("\n", place)
+        end = len(text) if end < 0 else end
+        yield from (line for line in text[text.rfind("\n", 0, place) + 1 : end].splitlines() if "=" in line)
+        place = text.find("=", end)
+
+
+class Solution:
+    """A text with the equations of it that were read so far."""
+
+    def __init__(self, text: str) -> None:
+        self.read: list[str] = []
+        self.rest = equations_in(text)
+
+    def equation(self, index: int) -> str | None:
+        """Return the equation at `index`, reading no further than that; None behind the last one."""
+        while len(self.read) <= index:
+            following = next(self.rest, None)
+            if following is None:
+                return None
+            self.read.append(following)
+        return self.read[index]
 
 
 class Signatures:
@@ -48,61 +79,65 @@ class Signatures:
     def __init__(self) -> None:
         self.root = Node()
 
-    def holds(self, text: str) -> bool:
-        """Return whether a text with equations has the same signature as one that was added."""
-        node, found = self.root, equations_in(text)
-        for equation in found:
-            node.unfold()
+    def holds(self, solution: Solution) -> bool:
+        """Return whether a solution with equations has the same signature as one that was added."""
+        node, depth = self.root, 0
+        while node.unfold(depth):
+            equation = solution.equation(depth)
+            if equation is None:
+                return node.ends and depth > 0
             if equation not in node.after:
                 return False
-            node = node.after[equation]
-        if node is self.root:
-            return False
-        node.unfold()
-        return node.ends
+            node, depth = node.after[equation], depth + 1
+        return depth > 0 and node.ends and solution.equation(depth) is None
 
-    def add(self, text: str) -> None:
-        """Add the signature of a text; one without equations is like no other."""
-        found = equations_in(text)
-        if (first := next(found, None)) is not None:
-            self.root.enter(first, found)
+    def add(self, solution: Solution) -> None:
+        """Add the signature of a solution; one without equations is like no other."""
+        self.root.waiting.append(solution)
 
 
 class Node:
-    """The continuations of one beginning of signatures; a single continuation stays unread until it is compared."""
+    """The continuations of one beginning of signatures; a solution stays unread here until it is compared."""
 
     def __init__(self) -> None:
         self.after: dict[str, Node] = {}
         self.ends = False
-        self.waiting: list[Iterator[str]] = []
+        self.waiting: list[Solution] = []
 
-    def enter(self, equation: str, rest: Iterator[str]) -> None:
-        """Add a signature that goes on with `equation` and then `rest`."""
-        self.after.setdefault(equation, Node()).waiting.append(rest)
-
-    def unfold(self) -> None:
-        """Read one more equation of each signature that waits here."""
-        waiting, self.waiting = self.waiting, []
-        for rest in waiting:
-            if (equation := next(rest, None)) is None:
+    def unfold(self, depth: int) -> bool:
+        """Read equation number `depth` of each solution that waits here; return whether any goes on."""
+        for solution in self.waiting:
+            equation = solution.equation(depth)
+            if equation is None:
                 self.ends = True
             else:
-                self.enter(equation, rest)
+                self.after.setdefault(equation, Node()).waiting.append(solution)
+        self.waiting = []
+        return bool(self.after)
 
 
 def equations(line: str) -> Iterator[str]:
     """Yield `3*4=12` for "that is $3 \\times 4 = 12.00$ eggs": runs of numbers, letters and signs around an `=`."""
     for needed, pattern, replacement in SPELLINGS:
-        if any(sign in line for sign in needed):
-            line = pattern.sub(replacement, line)
+        if needed in line:
+            line = pattern.sub(replacement, line) if pattern else line.replace(needed, replacement)
+    for stretch in ENDS_RUN.split(line):
+        if "=" in stretch:
+            for part in WORD.split(stretch):
+                if "=" in part:
+                    yield from equations_of(part)
+
+
+def equations_of(part: str) -> Iterator[str]:
+    """Yield the equations of a part of a line; no run goes on beyond it."""
     run: list[str] = []
-    for space, token in TOKEN.findall(line):
-        is_operand = OPERAND.fullmatch(token) is not None
-        if run and is_operand and space and run[-1] not in SYMBOLS - {")"}:  # spaced operands: words, not 3x
+    for space, token in TOKEN.findall(part):
+        operand = operand_of(token)
+        if run and operand and space and run[-1] not in OPERATORS:  # spaced operands: words, not 3x
             yield from closed(run)
             run = []
-        if is_operand:
-            run.append(number(token))
+        if operand:
+            run.append(operand)
         elif token in SYMBOLS:
             run.append(token)
         else:
@@ -113,10 +148,18 @@ def equations(line: str) -> Iterator[str]:
 
 def closed(run: list[str]) -> Iterator[str]:
     """Yield the equation that a run of tokens makes up, if it is one."""
+    if "=" not in run:
+        return
     sides = [side.strip("+*/^") for side in "".join(run).split("=")]
-    sides = [PARENTHESES.sub(r"\1", side) for side in sides if any(character.isalnum() for character in side)]
+    sides = [PARENTHESES.sub(r"\1", side) if "(" in side else side for side in sides if any(map(str.isalnum, side))]
     if len(sides) > 1:
         yield "=".join(sides)
+
+
+@lru_cache(maxsize=1 << 14)
+def operand_of(token: str) -> str | None:
+    """Return a number, function or single letter in its normal form; None for another token."""
+    return number(token) if OPERAND.fullmatch(token) else None
 
 
 def number(token: str) -> str:

@@ -23,7 +23,7 @@ NOT = " ".join(NEGATIONS.values())
 FINAL_NOT = " ".join(NEGATIONS[name] for name in words.FINAL)
 NOT_RIGHT = f"{' '.join(WRONG.values())} {words.WRONG_AFTER}"
 EDGE = r"(?:[\s$*_.)\]}]|\\[)\]])*"
-OPENED = r"(?:\\[(\[]|[\s$*(:\"«„“])*"  # what may stand between a word and the value behind it
+OPENED = r"(?:\\[(\[]|[\s$*(:\"«„“])*(?:\\?[A-Za-z]+(?:_\w|\(\w\))?\s*=\s*)?\$?"  # what may stand between a word and the value behind it
 VERBS = r"(?:\s*(?:ist|war|es|est|è|é|är|er|jest|to|is|это|είναι|هو|είν|adalah|là|était|kann|sein)\s+)?(?:\w+\s+)?"
 COPULA = rf"(?:{word(words.COPULAS)}\W+)"
 # "答案不是", "no puede ser igual a", "wrong answer:"; the value follows.
@@ -50,8 +50,12 @@ NEGATED_REST = re.compile(
     rf"|是?(?:有误|並?并?不(?:正确|正確|对|對|符合|满足))|{FILLER}{{0,2}}{word(f'{NOT} {NOT_RIGHT}')}(?!\W*\d))",
     re.IGNORECASE,
 )
+# Denials in scripts without blanks, wherever they stand in a short text.
+DENIAL = re.compile(any_of(ENDINGS.replace("不存在", "").replace("不能", "")))
 CONTRAST = re.compile(rf"(?:(?<=[\s,;]){word(words.BUT)}|{any_of(words.BUT_CJK)}|değil,)", re.IGNORECASE)
 NEGATION_FIRST = re.compile(rf"\W*(?:{word(NOT)}|不是|并非|並非)|[^,]*?ではなく", re.IGNORECASE)
+# Before a stated value; "no" may be an answer of its own.
+NOT_THE_VALUE = re.compile(word(" ".join(one for one in NOT.split() if one not in ("no", "si", "ni"))), re.IGNORECASE)
 OR_AFTER = re.compile(
     rf"{EDGE}(?:{word(words.OR)}|{any_of(words.OR_CJK)})\s*(?:\w\s*=\s*)?[\s$*]*(?:\\[(\[]|\\boxed|-)*\d", re.IGNORECASE
 )

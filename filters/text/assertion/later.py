@@ -78,6 +78,14 @@ class Restated(NamedTuple):
     end: int
 
 
+def another(later: str, said: str) -> str | None:
+    """Return the answer that a later sentence gives in the place of this one, if it is written otherwise."""
+    again = restated(later)
+    if again is None or same(again, said) or (again.unit and again.unit[0] <= "\x7f"):
+        return None
+    return again.value if any(character.isdigit() for character in again.value) else None
+
+
 def withdrawn(later: str, said: str) -> bool:
     """Return whether the text behind an answer takes it back or goes on to another one.
 

@@ -152,7 +152,7 @@ def denied_elsewhere(before: str, rest: str) -> bool:
     if (
         NEGATED_BEFORE.search(clause)
         or UNTRUE.search(turned)
-        or (DOUBTED.search(turned if turned.strip() else before))
+        or (DOUBTED.search(turned if turned.strip(" $") else before))
         or OR_BEFORE.search(turned)
     ):
         return True

@@ -10,7 +10,7 @@ from benchmarks.answer_grammar.pairs import KINDS, pairs
 from filters.verification.verdicts import Item
 from filters.verifiers.math_answer import verify
 
-CASES = 1_200  # of 17 pairs each on average: 20,000 pairs
+CASES = 950  # of 22 pairs each on average: 20,000 pairs
 judged: Counter[str] = Counter()
 
 
@@ -26,10 +26,10 @@ def test_renderings_are_accepted_and_mutations_and_denials_are_not(kind: str, se
 def test_twenty_thousand_pairs_were_judged() -> None:
     if not judged:
         pytest.skip("the property ran in another process")
-    assert judged.total() >= 20_000 and min(judged.values()) >= 5_000, judged
+    assert judged.total() >= 20_000 and min(judged.values()) >= CASES, judged
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_every_kind_gives_renderings_mutations_and_denials(kind: str) -> None:
+def test_every_kind_gives_renderings_statements_mutations_and_denials(kind: str) -> None:
     found = Counter(pair.change for pair in pairs(kind, 0))
-    assert found["rendering"] >= 2 and found["mutation"] >= 1 and found["denial"] == 5
+    assert found["rendering"] >= 2 and found["mutation"] >= 1 and found["denial"] == 8 and found["statement"] == 1
