@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from filters.grade import CHUNK_ROWS, check_out
-from filters.outputs import MISSING, Row, read_rows, value_at
+from filters.outputs import MISSING, Row, rows_and_faults, value_at
 from filters.placeholders import is_placeholder
 from filters.verification.pool import Pool, Task
 from filters.verification.verdicts import Item, Verdict, check_options, verifier_hook
 from generators.contract.errors import InputError
 from generators.contract.files import write_text
-from generators.contract.intake import reference_text
+from generators.contract.intake import BadRow, reference_text
 from generators.contract.stage_protocol import Progress, no_progress
 
 KINDS = (
@@ -100,7 +100,7 @@ def check_references(
         Pool(workers, timeout_s=timeout_s, memory_mib=memory_mib) as pool,
         progress("references", -(-total // every)) as bar,
     ):
-        rows = islice(read_rows(file), 0, None, every)
+        rows = islice(rows_and_faults(file), 0, None, every)
         while chunk := list(islice(rows, CHUNK_ROWS)):
             for number, row, name, defects in defects_of(pool, chunk, verifier, reference_field, options):
                 lines += [json.dumps(line(number, row, name, reference_field, defect)) + "\n" for defect in defects]
@@ -114,9 +114,12 @@ def check_fields(
     file: Path, verifier: str | None, reference_field: str, options: Mapping[str, Mapping[str, Any]]
 ) -> int:
     """Return the number of rows; raise ValueError unless some row has the field and every named verifier exists."""
-    total, seen, there, first = 0, set[str](), False, tuple[str, ...]()
-    for _, row in read_rows(file):
+    total, seen, there, first, fault = 0, set[str](), False, tuple[str, ...](), ""
+    for _, row in rows_and_faults(file):
         total += 1
+        if isinstance(row, BadRow):
+            fault = fault or str(row)
+            continue
         first = first or tuple(row)
         there |= value_at(row, reference_field) is not MISSING
         name = row.get("verifier") or verifier
@@ -125,6 +128,8 @@ def check_fields(
             seen.add(name)
     if not total:
         raise InputError(f"{file}: it has no rows")
+    if fault and not first:
+        raise InputError(f"{fault}; no row can be read")
     if not there:
         raise InputError(f"{file}: no row has the field {reference_field!r}; row 1 has {', '.join(map(repr, first))}")
     if not seen:
@@ -134,13 +139,17 @@ def check_fields(
 
 def defects_of(
     pool: Pool,
-    rows: Sequence[tuple[int, Row]],
+    rows: Sequence[tuple[int, Row | BadRow]],
     verifier: str | None,
     reference_field: str,
     options: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[tuple[int, Row, str, list[Defect]]]:
-    """Yield (row number, row, verifier name, defects) for each row; the name is empty if the row has no verifier."""
-    named = [(number, row, str(row.get("verifier") or verifier or "")) for number, row in rows]
+    """Yield (row number, row, verifier name, defects) for each row; the name is empty if the row has no verifier.
+
+    A row that cannot be read is unparsable for the verifier of rows that name none.
+    """
+    faults = {number: row for number, row in rows if isinstance(row, BadRow)}
+    named = [(number, row, str(row.get("verifier") or verifier or "")) for number, row in whole(rows)]
     references = [text_of(value_at(row, reference_field)) for _, row, _ in named]
     tasks = [
         tasks_of(name, reference, row, options.get(name, {})) if name else []
@@ -149,6 +158,15 @@ def defects_of(
     verdicts = iter(pool.run([task for some in tasks for task in some]))
     for (number, row, name), reference, some in zip(named, references, tasks, strict=True):
         yield number, row, name, defects_in(name, reference, list(islice(verdicts, len(some)))) if name else []
+    for number, fault in faults.items():
+        yield number, {}, verifier or "any", [Defect("unparsable", f"the row cannot be read: {fault}")]
+
+
+def whole(rows: Sequence[tuple[int, Row | BadRow]]) -> Iterator[tuple[int, Row]]:
+    """Yield the rows that can be read."""
+    for number, row in rows:
+        if not isinstance(row, BadRow):
+            yield number, row
 
 
 def text_of(value: Any) -> str:

@@ -92,7 +92,7 @@ def outputs(file: Path, fields: Fields, verifier: str) -> Iterator[Output]:
             completion = place if len(found) > 1 else None
             fault = item if isinstance(item, str) else ""
             if not fault and reference is None and needed:
-                fault = no_reference(one.row, fields)
+                fault = no_reference(one.row, one.shape, fields)
             known = None if fault or isinstance(item, str) else replace(item, reference=reference)
             yield Output(number, completion, one.row, known, fault, one.shape)
 
@@ -164,10 +164,10 @@ def usable(value: Any) -> str | None:
     return text if text and text.strip() else None
 
 
-def no_reference(row: Row, fields: Fields) -> str:
+def no_reference(row: Row, shape: Shape, fields: Fields) -> str:
     """Return the sentence that a row has no reference."""
-    name = fields.reference or next((name for name in REFERENCE_FIELDS if name in row), None)
-    if name is None:
+    name = fields.reference or next((name for name in REFERENCE_FIELDS if name in row), shape.reference)
+    if not isinstance(name, str) or name == fields.response:
         return "the row has no reference"
     value = value_at(row, name)
     if value is MISSING:
@@ -268,10 +268,17 @@ def read_rows(file: Path) -> Iterator[tuple[int, Row]]:
 
     A row without `question` or `reference` gains them where its shape is known; its own columns stay.
     """
+    for number, row in rows_and_faults(file):
+        if isinstance(row, BadRow):
+            raise row
+        yield number, row
+
+
+def rows_and_faults(file: Path) -> Iterator[tuple[int, Row | BadRow]]:
+    """Yield the same, but the fault of a row that cannot be read in its place."""
     for one in rows_of(file):
-        if isinstance(one.row, BadRow):
-            raise one.row
-        yield int(one.place.rpartition(" ")[2]), completed(one.row, one.shape, one.place)
+        number = int(one.place.rpartition(" ")[2])
+        yield number, one.row if isinstance(one.row, BadRow) else completed(one.row, one.shape, one.place)
 
 
 def completed(row: Row, shape: Shape, place: str) -> Row:

@@ -184,6 +184,14 @@ def test_a_task_must_accept_the_answer_of_its_own_entry(tmp_path: Path) -> None:
     assert defects(tmp_path / "out.jsonl") == {2: ["refused"], 3: ["unparsable"]}
 
 
+def test_a_row_that_cannot_be_read_or_lacks_its_reference_is_counted(tmp_path: Path) -> None:
+    lines = ['{"reference": "1"}', '{"reference": null}', '{"question": "?"}', "no JSON", '{"reference": ["A"]}']
+    (tmp_path / "in.jsonl").write_text("\n".join(lines))
+    summary = check_references(tmp_path / "in.jsonl", tmp_path / "out.jsonl", verifier="exact", workers=1)
+    assert (summary.rows, summary.faulty) == (5, 3)
+    assert defects(tmp_path / "out.jsonl") == {2: ["empty"], 3: ["empty"], 4: ["unparsable"]}
+
+
 def test_only_so_many_references_are_checked_spread_over_the_file(tmp_path: Path) -> None:
     file = write(tmp_path / "in.jsonl", [{"reference": "12" if i < 50 else ""} for i in range(100)])
     summary = check_references(file, tmp_path / "out.jsonl", verifier="math_answer", most=10, workers=1)

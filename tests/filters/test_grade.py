@@ -118,7 +118,7 @@ def test_a_row_that_cannot_be_graded_is_counted_and_named_and_stops_a_strict_run
         '{"gold": null, "response": "1"}': "the row has no reference: its field 'gold' is null",
         '{"gold": NaN, "response": "1"}': "the row has no reference: its field 'gold' is null",
         '{"gold": " ", "response": "1"}': "the row has no reference: its field 'gold' is empty",
-        '{"response": "1"}': "the row has no reference",
+        '{"response": "1"}': "the row has no field 'gold'",
         '{"gold": "1", "thing": "1"}': "the row has no field 'response'",
         '{"gold": "1"': "not valid JSON",
     }
@@ -131,7 +131,7 @@ def test_a_row_that_cannot_be_graded_is_counted_and_named_and_stops_a_strict_run
     for line, reason in zip(lines[1:7], bad.values(), strict=True):
         assert reason in line["reason"], line
     assert summary.by_status == {"correct": 2, "error": 12}
-    assert "error: the row has no reference (2, the first in row 5)" in summary.error_lines()
+    assert "error: the row has no field 'gold' (2, the first in row 5)" in summary.error_lines()
     with pytest.raises(ValueError, match="row 2: the row has no reference: its field 'gold' is null; without strict"):
         grade(file, tmp_path / "strict.jsonl", workers=1, strict=True)
     assert not (tmp_path / "strict.jsonl").exists()
