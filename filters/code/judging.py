@@ -20,7 +20,12 @@ from filters.verification.verdicts import Judgement, broken, correct, wrong
 
 MOST_COMPARED = 1 << 16
 VACUOUS = "the tests accept a program that computes nothing"
-ACROSS = ("which is not a plain value", "'Proxy'", "an object of the program's")  # in reasons of tests that run apart
+ACROSS = (
+    "which is not a plain value",
+    "'Proxy'",
+    "an object of the program's",
+    "object has no attribute",
+)  # in reasons of tests that run apart
 NOTHINGS = ("'no result'", "None", "0")  # what programs return that compute nothing
 FUNCTION = "def {name}(*arguments, **named):\n    return {value}"
 CLASS = "class {name}:\n    def __init__(self, *arguments, **named): pass\n"

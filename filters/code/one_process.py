@@ -1,4 +1,4 @@
-"""Whether tests and program may share a process, read from their syntax trees.
+"""A look at syntax trees for whether tests and program may share a process.
 
 Tests that patch a module, capture output, prepare files, seed a generator or derive from the program's class act on the
 process that the program runs in. There a program could look for the tests' expected values or change what they rely on.
@@ -35,7 +35,9 @@ MODULES = frozenset(
         *("numbers", "operator", "os", "pathlib", "platform", "pprint", "queue", "random", "re", "secrets", "shlex"),
         *("shutil", "socket", "sqlite3", "ssl", "stat", "statistics", "string", "struct", "subprocess", "sys"),
         *("tarfile", "tempfile", "textwrap", "threading", "time", "timeit", "traceback", "types", "typing"),
-        *("unicodedata", "urllib", "uuid", "warnings", "weakref", "xml", "zipfile", "zlib", "zoneinfo"),
+        *("cmd", "filecmp", "fileinput", "ftplib", "getopt", "gettext", "imaplib", "inspect", "mailbox"),
+        *("multiprocessing", "optparse", "pickle", "plistlib", "sched", "select", "selectors", "signal", "smtplib"),
+        *("socketserver", "unicodedata", "urllib", "uuid", "warnings", "weakref", "xml", "zipfile", "zlib", "zoneinfo"),
         *("PIL", "bs4", "dateutil", "lxml", "matplotlib", "more_itertools", "networkx", "numpy", "pandas", "pytz"),
         *("regex", "requests", "scipy", "seaborn", "sklearn", "sortedcontainers", "tqdm", "typing_extensions"),
     )
@@ -48,6 +50,13 @@ OF_MODULES = {  # modules of which only these names are admitted
             *("getrecursionlimit", "setrecursionlimit", "set_int_max_str_digits", "intern", "exc_info"),
         )
     ),
+    "inspect": frozenset(
+        (
+            *("signature", "Parameter", "isfunction", "ismethod", "isclass", "iscoroutine", "iscoroutinefunction"),
+            *("isawaitable", "isgenerator", "isgeneratorfunction", "getdoc", "cleandoc"),
+        )
+    ),
+    "pickle": frozenset({"dump", "dumps", "HIGHEST_PROTOCOL", "DEFAULT_PROTOCOL", "PickleError", "PicklingError"}),
     "timeit": frozenset({"default_timer"}),
     "traceback": frozenset({"print_exc", "format_exc", "format_exception", "print_exception", "format_exception_only"}),
     "types": frozenset({"SimpleNamespace", "MappingProxyType", "GeneratorType", "MethodType", "NoneType"}),
@@ -73,7 +82,7 @@ DENIED = frozenset(  # names and attributes that lead to the tests' frames and o
     )
 )
 INNER = frozenset({"sys", "gc", "importlib", "inspect", "builtins", "types", "runpy", "pkgutil", "marshal", "pickle"})
-KEYWORDS = frozenset({"allow_pickle", "stack_info", "assigned", "updated", "namespace", "stacklevel"})
+KEYWORDS = frozenset({"allow_pickle", "stack_info", "assigned", "updated", "namespace", "stacklevel", "eval_str"})
 SPECIAL = frozenset(  # attributes with two underscores that may be read
     (
         *("init", "new", "name", "qualname", "doc", "class", "dict", "module", "main", "file", "all", "version", "eq"),
@@ -103,7 +112,8 @@ ACTING = frozenset(  # modules with which tests act on their process
         *("csv", "functools", "dataclasses", "enum", "typing", "abc", "copy", "types", "time", "queue", "concurrent"),
     )
 )
-PARTLY_READ = frozenset({"open", "next", "islice", "takewhile"})  # a file, and the start of what may have no end
+# A file, the start of what may have no end, and an exit that ends no process of its own.
+HERE_ALONE = frozenset({"open", "next", "islice", "takewhile", "SystemExit"})
 FIXTURES = frozenset({"capsys", "capfd", "caplog", "monkeypatch", "tmp_path", "tmpdir", "recwarn"})
 
 
@@ -200,7 +210,7 @@ class Inspection(ast.NodeVisitor):
                     self.visit(part)
         self.scopes.pop()
 
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp  # type: ignore[assignment]
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
 
     def look_within(self, node: ast.AST, local: set[str], inner: Sequence[ast.AST]) -> None:
         """Visit the children of a node that binds names: defaults and decorators around it, the inner ones within."""
@@ -217,7 +227,7 @@ class Inspection(ast.NodeVisitor):
     def check_defined(self, name: str) -> None:
         """Refuse the special methods that others act upon."""
         special = DUNDER.fullmatch(name)
-        if (special and special[1] in UNSAFE_METHODS) or name in ("getattr", "setattr", "delattr"):
+        if (special and special[1] in UNSAFE_METHODS) or name in ("__name__", "getattr", "setattr", "delattr"):
             self.refuse(name)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
@@ -293,6 +303,12 @@ class Inspection(ast.NodeVisitor):
         if IN_TEXT.search(text) or set(DUNDER.findall(text)) - SPECIAL:
             self.refuse(text[:40])
 
+    def visit_If(self, node: ast.If) -> None:
+        """Leave out what runs in a main module alone, such as the program's own tests."""
+        if ast.unparse(node.test) in ("__name__ == '__main__'", "'__main__' == __name__"):
+            node.body = []
+        self.generic_visit(node)
+
     def visit_Raise(self, node: ast.Raise) -> None:
         """Refuse an exception that ends a loop of the tests."""
         named = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
@@ -365,7 +381,7 @@ def acts(tree: ast.Module, asked: frozenset[str]) -> Iterator[str]:
             yield f"the fixture `{node.arg}`"
         elif isinstance(node, ast.AsyncFunctionDef | ast.Await):
             yield "`async`"
-        elif (name := getattr(node, "id", getattr(node, "attr", ""))) in PARTLY_READ:
+        elif (name := getattr(node, "id", getattr(node, "attr", ""))) in HERE_ALONE:
             yield f"`{name}`"
         elif isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "solution" and id(node) not in called:
             yield f"`solution.{node.attr}`"

@@ -7,6 +7,7 @@ one that claims to equal everything equals nothing that the tests expect. `filte
 
 import ast
 import functools
+import random
 import re
 import unittest
 from collections.abc import Callable
@@ -24,7 +25,8 @@ NUMBERS = (int, float, complex, str, bytes)
 SPECIAL_FIELD = re.compile(r"\{[^{}]*(?:\.|\[)_")
 STREAMS = ("stdout", "stderr", "stdin")
 PUBLIC_SPECIAL = ("__name__", "__doc__", "__qualname__", "__class__")
-INNER = ("sys", "types", "traceback", "timeit")  # modules of which few names are admitted
+INNER = ("sys", "types", "traceback", "timeit", "inspect", "pickle")  # modules of which few names are admitted
+SHUFFLE = random.SystemRandom().shuffle
 trespasses: list[str] = []
 
 
@@ -71,7 +73,7 @@ def reserved(method: Any, name: str) -> Callable[[Any, Any], Any]:
     def answer(self: Any, other: Any, *rest: Any) -> Any:
         own = is_own(other)
         if compares and not own:
-            return NotImplemented
+            return equal_to_one(method.__get__(self, type(self)), other) if name == "__eq__" else NotImplemented
         bound = method.__get__(self, type(self))
         said = bound(other, *rest)
         if said is NotImplemented or (not own and isinstance(said, NUMBERS)):
@@ -79,6 +81,34 @@ def reserved(method: Any, name: str) -> Callable[[Any, Any], Any]:
         return bool(said) and (name == "__ne__" or not claims(bound, object())) if compares else said
 
     return functools.update_wrapper(answer, method, updated=()) if callable(method) else answer
+
+
+def equal_to_one(comparison: Callable[[Any], Any], value: Any) -> Any:
+    """Return whether an object equals a plain value and none of its neighbors, asked in an order unknown to it."""
+    asked = [value, *(each for each in neighbors(value) if each != value)]  # adding 1 changes no float of 1e20
+    if len(asked) == 1:
+        return NotImplemented
+    SHUFFLE(asked)
+    equal = [each for each in asked if claims(comparison, each)]
+    return True if len(equal) == 1 and equal[0] is value else NotImplemented
+
+
+def neighbors(value: Any) -> list[Any]:
+    """Return other values of a plain value's kind; none if it is no plain value."""
+    kind = type(value)
+    if kind is int or kind is float:
+        return [value + step for step in (1, -1, 2, 10, -7)] + [value * 3 + 5]
+    if kind is str:
+        return [f"{value}{more}" for more in ("a", "0", " b", "1")] + [f"x{value}"]
+    if kind is list or kind is tuple:
+        return [kind((*value, more)) for more in (0, 1, None, "a")] + (
+            [value[1:], value[:-1]] if len(value) > 1 else []
+        )
+    if kind is dict:
+        return [{**value, more: more} for more in (None, "", -1, "a")]
+    if kind is set or kind is frozenset:
+        return [kind((*value, more)) for more in (None, "", -1.5, "a")]
+    return []
 
 
 def claims(comparison: Callable[[Any], Any], stranger: object) -> bool:

@@ -27,7 +27,7 @@ SOLUTION = "solution"  # the module from which tests may import the program's na
 
 
 class Connection(Protocol):
-    """What the runner knows of the program: a `Line` to another process, or its own process."""
+    """The connection to the program: a `Line` to another process, or its own process."""
 
     asked: bool
     named: frozenset[str]
@@ -240,7 +240,11 @@ def run_hook(hook: Any, argument: Any) -> None:
 
 def run_class(tests: type, namespace: Names, here: bool) -> None:
     """Run the test methods of a class of pytest, each on an object of its own."""
-    for name in [name for name in vars(tests) if name.startswith("test")]:
+    for name in dict.fromkeys(name for kind in reversed(tests.__mro__) for name in vars(kind)):
+        if name.startswith("Test") and isinstance(inner := getattr(tests, name), type):
+            run_class(inner, namespace, here)
+        if not name.startswith("test"):
+            continue
         instance = tests()
         for hook in ("setup_class", "setup_method", "setUp"):
             run_hook(getattr(instance, hook, None), None)

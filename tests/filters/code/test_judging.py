@@ -106,6 +106,32 @@ ROWS = [
         " def __eq__(s, o): return True\n def __ne__(s, o): return True\n def __hash__(s): return 1\n"
         " def __gt__(s, o): return True\n def __repr__(s): return 'V(1)'",
     ),
+    (
+        "objects that equal plain values",
+        "from solution import L\ndef test_f():\n assert L([1, 2]) == [1, 2] and L([1]) != [2]\n assert L('a') == 'a'",
+        "class L:\n def __init__(s, x): s.x = x\n def __eq__(s, o): return s.x == (o.x if isinstance(o, L) else o)",
+        "class L:\n def __init__(s, x): s.x = x\n def __eq__(s, o): return True\n def __ne__(s, o): return True",
+    ),
+    (
+        "classes of tests in classes, and inherited tests",
+        "import os\nfrom solution import f\nclass Base:\n def test_f(self): assert f(self.x) == self.x ** 2\n"
+        "class TestF(Base):\n x = 2\n class TestInner(Base):\n  x = 3",
+        "def f(x): return x * x",
+        "def f(x): return 2 * x",
+    ),
+    (
+        "an exit",
+        "import pytest\nfrom solution import f\ndef test_f():\n with pytest.raises(SystemExit) as e: f()\n"
+        " assert e.value.code == 2",
+        "import sys\ndef f(): sys.exit(2)",
+        "import sys\ndef f(): sys.exit(0)",
+    ),
+    (
+        "the program's own tests",
+        "import os\nfrom solution import f\ndef test_f(): assert f(2) == 4",
+        "def f(x): return x * x\nif __name__ == '__main__':\n import unittest\n unittest.main()",
+        "def f(x): return x\nif __name__ == '__main__':\n import unittest\n unittest.main()",
+    ),
     ("dataclasses", "def test_f(): assert f(1) == P(1, 2) != P(2, 1)", POINT + "def f(x): return P(x, 2)",
      POINT + "def f(x): return P(x, x)"),
     (
