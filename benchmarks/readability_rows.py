@@ -9,11 +9,13 @@ import regex
 
 from filters.text import mixed_language as languages
 from filters.text import readability
-from filters.text.dedupe import WORD
 from filters.text.readability import READABLE
 from filters.text.repetition import COPIES, GRAM_WORDS, SAYING
 
 Row = Mapping[str, Any]
+
+# A word, or one character of a script written without spaces.
+WORD = regex.compile(r"[\u3040-\u30ff\u3400-\u9fff]|[^\s\u3040-\u30ff\u3400-\u9fff]+")
 
 
 @cache

@@ -100,7 +100,7 @@ def clusters(codes: Sequence[Codes], threshold: float) -> list[int]:
 def bitmaps(codes: Sequence[Codes]) -> npt.NDArray[np.uint64]:
     """Return a bitmap of the codes of each text, [T, bits / 64]."""
     most = max(map(len, codes), default=0)
-    bits = min(MOST_BITS, 1 << (BITS_PER_SHINGLE * most).bit_length())
+    bits = min(MOST_BITS, max(64, 1 << (BITS_PER_SHINGLE * most).bit_length()))
     flags = np.zeros((len(codes), bits), dtype=np.bool_)
     for own, each in zip(flags, codes, strict=True):
         own[(each & np.uint64(bits - 1)).astype(np.int64)] = True
