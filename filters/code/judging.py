@@ -10,9 +10,10 @@ import functools
 
 from filters.code.asserts import PlainAssert, plain_asserts
 from filters.code.names import parsed
-from filters.code.one_process import act_on_process, imports_beyond, reaches_out
+from filters.code.one_process import act_on_process, imports_beyond
 from filters.code.reference import Reference
 from filters.code.results import REASON_CHARS, limit_broken, read_lines, said_error
+from filters.code.ways_out import reaches_out
 from filters.sandbox.program import Program, Sandbox
 from filters.sandbox.rpc import request_line
 from filters.sandbox.values import encode

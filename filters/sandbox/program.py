@@ -38,7 +38,7 @@ class Program:
       proxies that forward each call to it. `entry_point` is the function that HumanEval's `check(candidate)` receives.
       `discover`: test functions and classes of tests that the source defines are run.
     - `tests` and `together`: the tests run in the program's own process, for tests that act on it. The program must be
-      one that cannot reach them (`filters.code.one_process`).
+      one that cannot reach them (`filters.code.ways_out`).
     """
 
     source: str

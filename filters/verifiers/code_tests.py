@@ -7,7 +7,7 @@ that equals everything therefore does not pass. Every verdict on a program that 
 
 Tests that act on their own process (they patch a module, capture output, write files, seed a generator, use a class of
 the program's) run in the program's, if a look at its source finds no way from it to the tests
-(`filters.code.one_process`), and the verdict says so; for a program with such a way out it is `error`, and names both.
+(`filters.code.ways_out`), and the verdict says so; for a program with such a way out it is `error`, and names both.
 
 What it cannot detect: a program that returns the right values for the tested inputs and no others. Tests that compare
 two values that both come from the program (`assert f(x) == g(x)`) say little. Where tests run apart, an object whose
@@ -25,11 +25,11 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from filters.code.extract import Wanted, complete, placed_before, program_of
+from filters.code.judging import NOTHINGS, nothing, run_test_code
 from filters.code.names import piece_of
 from filters.code.outputs import brief, same_output, same_value
 from filters.code.reference import Case, Reference, limits_of, names_asked, number, read_reference
 from filters.code.results import after, last_line, limit_broken, read_lines, said_error, timed_out
-from filters.code.judging import NOTHINGS, nothing, run_test_code
 from filters.code.usual_names import USUAL_NAMES
 from filters.sandbox.local import LocalSandbox
 from filters.sandbox.packages import files_of

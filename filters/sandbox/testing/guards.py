@@ -2,7 +2,7 @@
 
 The program's syntax tree is rewritten before it runs: what it sets attributes of, or reads private attributes of, must
 be its own; text that it formats names no special attribute; and its classes compare only with its own objects, so that
-one that claims to equal everything equals nothing that the tests expect. `filters.code.one_process` looks at the rest.
+one that claims to equal everything equals nothing that the tests expect. `filters.code.ways_out` looks at the rest.
 """
 
 import ast

@@ -1,6 +1,6 @@
 """Running of tests in the program's own process, for tests that act on it, such as those that patch a module.
 
-The program is one that `filters.code.one_process` admits, with the guards' checks built in; a trespass ends the run
+The program is one that `filters.code.ways_out` admits, with the guards' checks built in; a trespass ends the run
 without a verdict. A pass counts only with the owner's secret, which the program has no way to read, so that nothing
 that it writes to the replies is a pass.
 """

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from filters.code.one_process import act_on_process, reaches_out
+from filters.code.one_process import act_on_process
+from filters.code.ways_out import reaches_out
 
 ADMITTED = [
     "import math, re\nfrom collections import Counter, deque\ndef f(s): return re.compile('a').findall(s), math.pi",
