@@ -98,7 +98,7 @@ def final_answer(item: Item) -> Answer | Judgement:
     if not boxes:
         bare = marked is None and stated is None
         said = committed(text) if bare else ()
-        denied = stated is not None and not_meant(text, stated)
+        denied = not_meant(text, stated) if stated is not None else not item.bare and mark_denied(text, marked)
         return Answer(text, marked, stated=stated, said=said, denied=denied, unfinished=bare and stops_short(text))
     start, _, end = box_places(text)[-1]
     crossed = INSIDE_DENIES.search(marked or "") is not None
@@ -114,6 +114,7 @@ def final_answer(item: Item) -> Answer | Judgement:
             or is_denied(text, start, end + 1)
             or denies(text, start, end + 1)
             or within_formula(text, start, end + 1)
+            or (last_tag(text) is not None and mark_denied(text, marked))
         )
     return Answer(text, marked, boxes, several[0], stated, several[1], after=after, denied=denied, another=instead)
 
@@ -124,6 +125,21 @@ def not_meant(text: str, stated: str) -> bool:
         return True
     place = text.rfind(stated)
     return place >= 0 and denies(text, place, place + len(stated))
+
+
+def mark_denied(text: str, marked: str | None) -> bool:
+    """Return whether the text around an `<answer>` or `####` denies it or takes it back."""
+    if marked is None:
+        return False
+    tag = last_tag(text)
+    if tag is None:
+        start = text.rfind("####")
+        end = start + len(text[start:].partition("\n")[0])
+    else:
+        start = text.rfind(ANSWER_OPEN + tag)
+        end = start + len(ANSWER_OPEN + tag)
+        end += len(ANSWER_CLOSE) if text.startswith(ANSWER_CLOSE, end) else 0
+    return denies(text, start, end)
 
 
 def after_thinking(text: str) -> str:

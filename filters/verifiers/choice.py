@@ -160,7 +160,7 @@ def chosen(answer: Answer, reference: Reference) -> Choice | None:
     What stands in an `<answer>` tag is all of the answer. If a box holds no choice, the text around it may state one.
     """
     options, several = reference.options, len(reference.letters) > 1
-    if answer.boxes and (answer.denied or is_guess(answer.text)):
+    if (answer.marked is not None and answer.denied) or (answer.boxes and is_guess(answer.text)):
         return None
     for marked in (answer.joined, answer.marked):
         if marked is not None and (choice := read_marked(marked, options, several)):

@@ -65,6 +65,10 @@ def test_an_answer_that_is_taken_back_is_none() -> None:
         "\\boxed{Paris}\nActually, the answer is London.",
         "\\boxed{Paris}. No, London.",
         "<answer>Paris</answer>. I mean London.",
+        "<answer>Paris</answer> is wrong",
+        "I doubt it is <answer>Paris</answer>",
+        "<answer>\\boxed{Paris}</answer> is wrong",
+        "#### Paris\nWait, that is incorrect.",
     ):
         assert verify(Item(text, "Paris")).status == "unparseable"
 
