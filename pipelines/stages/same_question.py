@@ -74,13 +74,14 @@ class Exam:
         bare = without_template(asked)
         self.whole = {" ".join(one) for one in asked if one} | {" ".join(one) for one in bare if len(one) >= FRAMED}
         self.questions = [one for one in dict.fromkeys(bare) if size(one) >= CONTAINED_WORDS]
-        codes = [gram_codes(" ".join(words)) for words in self.questions]
-        every = np.concatenate([np.zeros(0, dtype=np.uint64), *codes])
+        self.runs = [gram_codes(" ".join(words)) for words in self.questions]
+        distinct = [np.unique(one) for one in self.runs]
+        every = np.concatenate([np.zeros(0, dtype=np.uint64), *distinct])
         order = np.argsort(every, kind="stable")
         self.codes = every[order]
-        self.numbers = np.repeat(np.arange(len(codes)), [len(one) for one in codes])[order]
-        self.places = np.concatenate([np.zeros(0, dtype=np.int64), *(np.arange(len(one)) for one in codes)])[order]
-        self.least = np.array([self._least(number) for number in range(len(codes))], dtype=np.int64)
+        self.numbers = np.repeat(np.arange(len(distinct)), [len(one) for one in distinct])[order]
+        kept = [len(one) - GRAM * self._changes(number) for number, one in enumerate(distinct)]
+        self.least = np.maximum(1, np.array(kept, dtype=np.int64))
 
     @classmethod
     def read(cls, path: Path | None) -> "Exam":
@@ -95,39 +96,52 @@ class Exam:
         """Return whether a message, as `normal_text`, is one of the questions or has one inside."""
         if by_user and text in self.whole:
             return True
-        at, hits = self._hits(text)
-        if not hits.size:
-            return False
-        counts = np.bincount(self.numbers[hits], minlength=len(self.questions))
-        words = text.split(" ")
-        for number in np.flatnonzero(counts >= self.least).tolist():
-            own = self.numbers[hits] == number
-            starts = np.unique(at[own] - self.places[hits[own]]).tolist()
-            if (by_user or size(self.questions[number]) >= LONG_WORDS) and self._stands(number, words, starts):
-                return True
-        return False
-
-    def _hits(self, text: str) -> tuple[Places, Places]:
-        """Return (place in the text, index of a run of a question) of all runs in common."""
         codes = gram_codes(text)
-        first, last = (np.searchsorted(self.codes, codes, side=side) for side in ("left", "right"))
+        numbers = self._in_common(codes)
+        if not numbers.size:
+            return False
+        counts = np.bincount(numbers, minlength=len(self.questions))
+        words = text.split(" ")
+        return any(
+            self._stands(number, words, codes)
+            for number in np.flatnonzero(counts >= self.least).tolist()
+            if by_user or size(self.questions[number]) >= LONG_WORDS
+        )
+
+    def _in_common(self, codes: Codes) -> Places:
+        """Return the question of each run of words that a text and a question have in common."""
+        own = np.unique(codes)
+        first, last = (np.searchsorted(self.codes, own, side=side) for side in ("left", "right"))
         counts = last - first
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return np.repeat(np.arange(len(codes)), counts), np.repeat(first, counts) + within
+        numbers: Places = self.numbers[np.repeat(first, counts) + within]
+        return numbers
 
     def _changes(self, number: int) -> int:
         return size(self.questions[number]) // UNCHANGED
 
-    def _least(self, number: int) -> int:
-        """Return the number of runs that a question keeps whatever words are changed."""
-        return max(1, len(self.questions[number]) - GRAM + 1 - GRAM * self._changes(number))
+    def _stands(self, number: int, words: Sequence[str], codes: Codes) -> bool:
+        """Return whether the question stands in a message, in order, but for the changes.
 
-    def _stands(self, number: int, words: Sequence[str], starts: Iterable[int]) -> bool:
-        """Return whether the question stands at one of the places in a message, but for the changes."""
+        One window serves all places within `step` words, so that a text of repetitions costs little more than others.
+        """
         question, changes = self.questions[number], self._changes(number)
-        ends = len(question) + changes
-        windows = (words[max(0, start - changes) : max(0, start + ends)] for start in starts)
-        return any(common_words(question, window) >= len(question) - changes for window in windows)
+        step = max(1, changes)
+        for start in places(codes, self.runs[number], step):
+            window = words[max(0, start - 2 * step) : max(0, start + len(question) + 3 * step)]
+            if common_words(question, window) >= len(question) - changes:
+                return True
+        return False
+
+
+def places(codes: Codes, runs: Codes, step: int) -> list[int]:
+    """Return where a text of these runs of words may begin in a text of `codes`, in multiples of `step`."""
+    found = [np.zeros(0, dtype=np.int64)]
+    for code in np.intersect1d(codes, runs):
+        there, own = (np.unique(np.flatnonzero(one == code) // step) for one in (codes, runs))
+        found.append((there[:, None] - own[None, :]).ravel())
+    starts: list[int] = (np.unique(np.concatenate(found)) * step).tolist()
+    return starts
 
 
 def without_template(asked: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:

@@ -1,6 +1,7 @@
 """Rows from elsewhere: what is learned of them, and what is left out and counted."""
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -276,3 +277,11 @@ def test_a_file_without_a_usable_row_says_why(row: dict[str, Any], said: str, tm
     with pytest.raises(InputError) as caught:
         run(tmp_path, [row])
     assert said in str(caught.value) and "holds no usable row" in str(caught.value)
+
+
+def test_a_text_of_repetitions_is_searched_in_little_time() -> None:
+    exam = Exam(["la " * 300 + "uh " * 300, "la " * 30 + "one two three four five six seven eight nine ten"])
+    started = time.process_time()
+    assert not exam.asks(normal_text("la " * 30_000 + " oh " * 30_000))
+    assert exam.asks(normal_text("oh " * 10_000 + "la " * 300 + "uh " * 300 + "oh " * 10_000))
+    assert time.process_time() - started < 10
