@@ -104,6 +104,14 @@ class Comparer(ListComparer):
             said = total(said)
         reference, said = as_matrix(solved(reference)), as_matrix(solved(said))
         reference, said = as_point(reference, said), as_point(said, reference)
+        if isinstance(said, Relation) and is_equation(said) and not isinstance(reference, Relation | Sequence | Join):
+            return self.stated(reference, said)
+        if (
+            isinstance(reference, Relation)
+            and is_equation(reference)
+            and not isinstance(said, Relation | Sequence | Join)
+        ):
+            return self.stated_value(reference, said)
         if is_set(reference) or is_set(said):
             return self.relations(reference, said)
         if isinstance(reference, Matrix) or isinstance(said, Matrix):
@@ -111,6 +119,21 @@ class Comparer(ListComparer):
         if isinstance(reference, Sequence) or isinstance(said, Sequence):
             return self.sequences(reference, said)
         return self.quantities(reference, said)
+
+    def stated(self, reference: Expression, said: Relation) -> Comparison:
+        """Compare a value with an equation that states an expression's value; 2x = 10 is unsolved, and not 10."""
+        found = self.values(reference, said.sides[-1])
+        if found is EQUAL and is_number(reference):
+            return DIFFERENT if any(map(is_unsolved, said.sides[:-1])) else EQUAL
+        return UNDECIDED if found is EQUAL else found
+
+    def stated_value(self, reference: Relation, said: Expression) -> Comparison:
+        """Compare an equation with a value: 2 is the 2 of tan x = 2, which names a quantity, not of x + y = 2."""
+        found = self.values(reference.sides[-1], said)
+        named = isinstance(reference.sides[0], Call | Product) and not is_unsolved(reference.sides[0])
+        if found is EQUAL and not named:
+            return DIFFERENT if is_number(said) else UNDECIDED
+        return found
 
     def equations(self, reference: Relation, said: Relation) -> Comparison:
         """Compare equations: y = 2x + 1 and 2x - y + 1 = 0 are equal; so are x = 5 and n = 5, which both state 5."""
@@ -279,6 +302,21 @@ def apart(one: Expression, other: Expression) -> bool:
     if not isinstance(one, Relation) or not is_equation(one) or not isinstance(other, Relation):
         return False
     return set(other.signs) <= {*TURNED, "!="} and as_intervals(one.sides[-1]) is None
+
+
+def is_unsolved(side: Expression) -> bool:
+    """Return whether a side is a line in one unknown, or a power, root or absolute value of it: 3x - 1, x^2, 2^x."""
+    names = unknowns(side)
+    if len(names) != 1 or len(name := names.pop()) != 1 or not name.islower() or isinstance(side, Name):
+        return False
+    match side:
+        case Power(base, exponent):
+            return Name(name) in (base, exponent)
+        case Call("abs", (Name(),)):
+            return True
+    slopes = [numeric.real_value(substituted(side, Name(name), whole(n))) for n in (1, 2, 4)]
+    first, second, third = (ball.middle.real if ball else float("nan") for ball in slopes)
+    return abs((third - first) - 3 * (second - first)) <= numeric.MARGIN * (abs(first) + abs(third))
 
 
 def facing(value: Expression) -> Expression:

@@ -33,8 +33,7 @@ RELATIONS = frozenset(("=", "!=", "<", "<=", ">", ">=", "~", "in"))
 CLOSING = {"(": (")", "]"), "[": ("]", ")"), "{set": ("set}",)}
 FENCES = {r"\lfloor": (r"\rfloor", "floor"), r"\lceil": (r"\rceil", "ceil"), "|": ("|", "abs")}
 CALLED = frozenset("fgh")  # letters that name a function, not a factor, before a bracket
-MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "array", "smallmatrix"))
-DETERMINANT = "vmatrix"
+MATRICES = frozenset(("matrix", "pmatrix", "bmatrix", "array", "smallmatrix", "vmatrix"))
 MAX_ORDER = 5
 LARGE = frozenset((r"\sum", r"\prod", r"\int"))
 DERIVED = re.compile(r"d(?:\^(\d))?([A-Za-z]*)")
@@ -362,7 +361,7 @@ class FactorParser(ABC):
 
     def matrix(self, environment: str) -> Expression:
         """Parse cells separated by & and rows separated by \\\\."""
-        if environment not in MATRICES and environment != DETERMINANT:
+        if environment not in MATRICES:
             raise Unreadable(environment)
         rows: list[tuple[Expression, ...]] = []
         while self.next.kind != "end":
@@ -374,7 +373,7 @@ class FactorParser(ABC):
                 break
         if self.take() != Token("end", environment):
             raise Unreadable("a matrix that does not end")
-        if environment == DETERMINANT:
+        if environment == "vmatrix":
             if len(rows) > MAX_ORDER or any(len(row) != len(rows) for row in rows):
                 raise Unreadable("a determinant of such a size")
             return determinant(tuple(rows))
