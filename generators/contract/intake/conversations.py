@@ -136,7 +136,7 @@ def _with_turns(messages: Messages, chat: Any, row: Mapping[str, Any], shape: Sh
 
     Such a completion may repeat the prompt, as preference pairs do.
     """
-    said = value_at(row, shape.responses[0]) if len(shape.responses) == 1 else None
+    said: Any = value_at(row, shape.responses[0]) if len(shape.responses) == 1 else None
     if not is_chat(said) or len(said) < 2 or any("finish_reason" in one for one in said):
         return messages
     if is_chat(chat) and role_of(chat[-1]) == "assistant":  # the conversation is complete

@@ -4,7 +4,7 @@ A template that opens `<think>` leaves completions with a lone `</think>`; in su
 a file of plain chats, a row that holds one speaks of it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from generators.contract.completions import read_text
@@ -12,7 +12,10 @@ from generators.contract.intake.values import is_chat
 
 LEAST, WHOLE = 0.1, 100  # share of the rows; rows of a batch that counts by itself
 CLOSINGS = ("</think", "</Think", "</THINK", "</thought", "[/THINK]", "◁/think▷", "<|end_of_thought|>")
-OPENINGS = ("<think", "<Think", "<THINK", "<thought", "[THINK]", "◁think▷", "<|begin_of_thought|>", "<|channel")
+OPENINGS = (
+    "<think", "<Think", "<THINK", "<thought", "[THINK]", "◁think▷", "<|begin_of_thought|>", "<|channel", "< think",
+    "<|START_THINKING|>", "<seed:think", "<|think", "<reasoning>", "<unused94>", "## Thinking", "&lt;think",
+)  # fmt: skip
 FIELDS = ("reasoning_content", "reasoning", "thinking", "reasoning_details")
 
 
@@ -29,18 +32,14 @@ class LoneMarks:
         lone, opened = kinds.count("lone"), kinds.count("opened")
         self.rows, self.lone, self.opened = self.rows + len(rows), self.lone + lone, self.opened + opened
         shares = [(self.lone, self.opened, self.rows), *([(lone, opened, len(rows))] if len(rows) >= WHOLE else [])]
-        self.close = any(found and found >= LEAST * total for found, _, total in shares)
+        self.close = any(found and found >= LEAST * (total - other) for found, other, total in shares)
         self.end_thinking = any(found + other >= LEAST * total for found, other, total in shares)
 
 
 def _kind(row: Mapping[str, Any]) -> str:
     """Return lone, opened or plain."""
-    chat = next((value for value in row.values() if is_chat(value)), ())
-    last = chat[-1] if chat else {}
-    if any(isinstance(one.get(key), str) and one[key].strip() for one in (row, last) for key in FIELDS):
-        return "opened"
     kind = "plain"
-    for text in _texts((*row.values(), last.get("content"), last.get("value"))):
+    for text in _texts(row):
         if any(mark in text for mark in OPENINGS):
             return "opened"
         if any(mark in text for mark in CLOSINGS) and read_text(text).lone:
@@ -48,9 +47,18 @@ def _kind(row: Mapping[str, Any]) -> str:
     return kind
 
 
-def _texts(values: Iterable[Any]) -> Iterator[str]:
-    """Yield texts, and those of lists."""
-    for value in values:
-        for text in value if isinstance(value, list) else (value,):
-            if isinstance(text, str):
-                yield text
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts in a row, a message or a list; of a conversation those of its last message.
+
+    Reasoning in a field of its own counts as opened.
+    """
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        if any(isinstance(said := value.get(key), str) and said.strip() for key in FIELDS):
+            yield OPENINGS[0]
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value[-1:] if is_chat(value) else value:
+            yield from _texts(inner)

@@ -168,14 +168,17 @@ class Shape:
                 "it holds the requests of a batch alone, without their results; name both files: set prompts.path = "
                 '["requests.jsonl", "results.jsonl"]'
             )
-        taken = {*self.questions, self.messages, self.system, self.domain, self.source, self.license, self.teacher}
-        free = (
-            name for name in self.columns if name not in {*taken, self.verifier, self.finish_reason, *self.left_out}
-        )
-        reference = self.reference if isinstance(self.reference, str) else None
-        likely = self.spoken or (reference if reference in ANSWERS else None) or next(free, "response")
-        there = ", ".join(map(repr, self.columns)) or "none"
-        return f'no column of a completion is known; there are {there}; set generate.options.response = "{likely}"'
+        likely = self.spoken or (self.reference if self.reference in ANSWERS else self._free_column())
+        which = " + ".join(self.responses) or self.messages
+        fault = f"no row has a completion in {which}" if which else "no column of a completion is known"
+        key = f'set generate.options.response = "{likely}"' if likely else "set generate.options.response to its column"
+        return f"{fault}; there are {', '.join(map(repr, self.columns)) or 'none'}; {key}"
+
+    def _free_column(self) -> str | None:
+        """Return the first column without a use."""
+        uses = [getattr(self, each.name) for each in fields(self) if each.name not in ("name", "spoken", "columns")]
+        taken = {name for use in uses for name in (use if isinstance(use, tuple) else (use,))}
+        return next((name for name in self.columns if name not in taken), None)
 
     def using(self, **named: Any) -> "Shape":
         """Return the shape with the columns that the settings name; None leaves a column as it was recognized."""

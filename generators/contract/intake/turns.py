@@ -53,7 +53,7 @@ def merged_thinking(turns: Any) -> Any:
         return turns
     found: list[Any] = []
     for turn in turns:
-        last = found[-1] if found else None
+        last: Any = found[-1] if found else None
         if _is_thinking(last) and isinstance(turn, Mapping) and role_of(turn) == "assistant" and not _is_thinking(turn):
             found[-1] = {**turn, "reasoning_content": content_of(last)}
         else:
