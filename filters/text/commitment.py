@@ -5,7 +5,9 @@ Every pass over the text takes linear time, whatever the text contains.
 
 import re
 
+from filters.text.assertion.languages import word
 from filters.text.assertion.stance import NOT_HARD, denies, negated, only_supposed
+from filters.text.assertion.words import REASONS
 
 TAIL_CHARS = 600  # the last sentences; a text that commits to an answer does so at its end
 SENTENCE_END = re.compile(r"(?<!\d)[.!?]+(?=\s|$)|(?<=\d)[.!?](?=\s|$)|[。\uff01\uff1f\n]+|<\|[^|>]*\|>\w*")
@@ -18,7 +20,8 @@ BOLD_WORDS = re.compile(
 )
 # A reason behind a value, which may deny others: "8, because it cannot be 9".
 REASON = re.compile(
-    r"(?<=[\d$)}]),?\s+(?:because|since|as\s+(?:the|we|it|there|otherwise|x)|and\s+not|rather\s+than|instead\s+of)\b.*",
+    r"(?<=[\d$)}]),?\s+(?:because|since|as\s+(?:the|we|it|there|otherwise|x)|and\s+not|rather\s+than|instead\s+of)\b.*"
+    rf"|(?<=[\d$)}}]),?\s*(?:{word(REASONS)}|因为|因為).*",
     re.IGNORECASE,
 )
 DENIED_NUMBER = re.compile(

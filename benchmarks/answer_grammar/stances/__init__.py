@@ -14,7 +14,7 @@ OTHER = "987654"
 # What makes a sentence one about the number 8: the number outside the box, its calculation, a unit.
 OWN_VALUE = re.compile(
     r"(?<!\{)8|16|\}\$?(?:\\%| (?:billion|thousand|dozen|percent|hundred|million))"
-    r"|\b(?:cm|km|hours|minutes|days|dollars)\b"
+    r"|\b(?:cm|km|hours|minutes|days|dollars|Möglichkeiten|12)\b"
 )
 NINE = re.compile(r"(?<![\d.])9(?![\d.]*\d)")
 

@@ -33,7 +33,7 @@ LATER = re.compile(
     r"|(?:^\W*|[,;]\s*)(?:wait|oops|sorry|no|hold\s+on|hmm+|correction|actually|on\s+second\s+thou?ghts?|apologies|whoops|scratch)\b[^\n]{0,160}?"
     r"\b(?:should\s+be|must\s+be|is\s+(?:actually|really|instead)|(?:correct|right|true|real|actual|final)\s+(?:\w+\s+)?is|wrong|incorrect|mistake|error|invalid|can(?:'t|not)\s+be)"
     r"|^\W*(?:no|oops|correction|edit|sorry|apologies|actually|rather|on\s+second\s+thou?ghts?|on\s+reflection)\s*[,.:!\u2014-]*\s*(?:it(?:'s|\s+is)\s+|the\s+answer\s+is\s+)?(?:\\?\$|\\\(|\\boxed|-)*\d"
-    r"|\b(?:correct|right|true|real|actual)\s+(?:answer|value|result|one)\s+(?:is|should|must|would)|\bshould\s+have\s+been\b"
+    r"|\b(?:correct|right|true|real|actual)\s+(?:answer|value|result|one|count|number|total|sum)\s+(?:is|should|must|would)|\bshould\s+have\s+been\b"
     r"|(?:^\W*|[,;]\s*)(?:(?:but|so|therefore|thus)\s+)?the\s+(?:\w+\s+)?(?:answer|value|result)\s+should\s+(?:be|have\s+been)"
     r"|\b(?:they|the\s+\w+)\s+are\s+not\s+(?:fair|equal|valid)\b|\b(?:we\s+get|leads\s+to|reach|this\s+is|which\s+is)\s+a\s+contradiction\b"
     r"|\b(?:no|not\s+any)\s+solutions?\s+exists?\b",
@@ -41,10 +41,16 @@ LATER = re.compile(
 )
 # Sentences that leave an answer in doubt, whatever else is in them.
 DOUBT = re.compile(
-    r"\b(?:answer|it|this|that|result)\s+(?:may|might|could)\s+(?:well\s+|still\s+|also\s+)?be\s+(?:wrong|incorrect|off|mistaken)|\b(?:could|can)(?:\s+not|n't)\s+(?:verify|prove|confirm|justify)\s+(?:this|it|that|my)\b"
+    r"^\W*(?:he|she|they)\s+(?:is|are|was|were)\s+(?:wrong|mistaken|incorrect)|\b(?:does\s*n't|does\s+not)\s+(?:look|seem|sound)\s+(?:right|correct)|\bsomething\s+is\s+(?:off|wrong)"
+    r"|\b(?:answer|it|this|that|result)\s+(?:may|might|could)\s+(?:well\s+|still\s+|also\s+)?be\s+(?:wrong|incorrect|off|mistaken)|\b(?:could|can)(?:\s+not|n't)\s+(?:verify|prove|confirm|justify)\s+(?:this|it|that|my)\b"
     r"|\bcannot\s+(?:verify|prove|confirm|justify)\s+(?:this|it|that|my)\b|\bI(?:'m|\s+am)\s+not\s+(?:\w+\s+)?(?:sure|certain|confident)(?:\s+(?:about|of|in|that)\s+(?:this|it|that|my)\b|\W*$)"
     r"|\b(?:this|that|it)\s+is\s+(?:only|just|merely)?\s*(?:a|my)\s+(?:\w+\s+)?guess|\bI\s+(?:just\s+|only\s+)?guessed\b"
     r"|\b(?:calculations?|computations?|above|reasoning|work)\s+(?:above\s+)?(?:(?:contains?|has|had)\s+an?\s+(?:\w+\s+)?(?:error|mistake|flaw)|was\s+off|is\s+off)",
+    re.IGNORECASE,
+)
+# A last sentence that begins the work again.
+AGAIN = re.compile(
+    r"^\W*(?:(?:wait|hmm+|so|ok|okay|but)\W+)*let(?:'s|\s+me|\s+us)\s+(?:redo|start\s+over|recompute|recalculate|recount|rethink|try\s+again|begin\s+again)\b",
     re.IGNORECASE,
 )
 # Sentences about another value than the answer.
@@ -59,7 +65,7 @@ NEVER = re.compile(
 )
 VALUE = r"(?P<{}>\$[^$\n]{{1,80}}\$|\\\([^\n]{{1,80}}?\\\)|\*\*[^*\n]{{1,60}}\*\*|[-\u2212]?\d[\d,]*(?:\.\d+)?(?:/\d+)?|(?<!\w)[A-J](?!\w))"
 RESTATED = re.compile(
-    rf"(?:{ANSWER_NOUN.pattern}|\b(?:answer|result|one|it)\b|^\W*(?:edit|correction|corrected)\b|\bshould\s+(?:be|have\s+been)|\bshould\s+have\s+written|\b(?:correct|right|true|actual)\s+value|^\W*(?:so|hence|thus|therefore)\b|^\s*####)"
+    rf"(?:{ANSWER_NOUN.pattern}|\b(?:answer|result|one|it)\b|^\W*(?:edit|correction|corrected)\b|\bshould\s+(?:be|have\s+been)|\bshould\s+have\s+written|\b(?:correct|right|true|actual)\s+(?:value|count|number|total|sum)|^\W*(?:so|hence|thus|therefore)\b|^\s*####)"
     rf"(?:[^.\d$\\*\n]{{0,25}}?[\s:=*]+|[^\x00-\x7f]{{0,4}}?\s?){VALUE.format('value')}(?P<unit>\s*\\?%|\s*[^\s\d.,;:!?()*$\\]{{1,20}})?(?=\s*(?:[.,;:!)*\u3002\u0964]|$))"
     rf"|(?<![\w.]){VALUE.format('first')}\s+is\s+(?:correct|right|the\s+answer|the\s+(?:right|correct|true|actual|final)\s+(?:answer|one|value))",
     re.IGNORECASE,
@@ -97,7 +103,16 @@ def withdrawn(later: str, said: str) -> bool:
             return True
         again = None
     rest = later[again.end :] if again else later
-    return any(takes_back(sentence) for sentence in sentences(rest)) or WITHDRAWN.search(rest) is not None
+    spoken = list(sentences(rest))
+    if spoken and AGAIN.match(spoken[-1]) and not ends_with(spoken[-1], said):
+        return True
+    return any(map(takes_back, spoken)) or WITHDRAWN.search(rest) is not None
+
+
+def ends_with(sentence: str, said: str) -> bool:
+    """Return whether the last number of a sentence is the answer."""
+    numbers = NUMBERS.findall(sentence)
+    return bool(numbers) and value_of(numbers[-1]) == value_of(said)
 
 
 def sentences(text: str) -> Iterator[str]:

@@ -53,13 +53,18 @@ CLAUSE_DENIES = re.compile(
     r"|\b(?:answers?|value|result|solution|it|that)\s+(?:is|was|are)\s+(?:\w+\s+)?(?:not|never|nowhere|neither|hardly)\b(?:\W+\w+){0,2}\W*$"
     r"|\b(?:i|we)\s+(?:initially|originally|mistakenly|wrongly|incorrectly|erroneously)\s+\w+"
     r"|\b(?:exceeds|differs\s+from|(?:different|distinct|far)\s+from|between|exclude\w*|reject\w*|discard\w*|eliminat\w+|ignor\w+|rul\w+\s+out)\s*\W*(?:\w\s*=\s*)?[\s$(]*$"
-    r"|\b(?:answer|result|value)\s+(?:is|must\s+be|has\s+to\s+be)\s+(?:strictly\s+)?(?:at\s+(?:least|most)|below|above|under|over|up\s+to|no\s+(?:more|less)\s+than|(?:more|less|greater|smaller|larger|fewer)\s+than)\W*$"
+    r"|\b(?:try|check|test|verify|say)\W*$|\b(?:it|answer|result|value)\s+(?:is|must\s+be|has\s+to\s+be)\s+(?:strictly\s+)?(?:at\s+(?:least|most)|below|above|under|over|up\s+to|no\s+(?:more|less)\s+than|(?:more|less|greater|smaller|larger|fewer)\s+than)\W*$"
     r"|\bn't\s+be\W*$",
     re.IGNORECASE,
 )
 # Right before an answer that stands for another: an example, one that is called wrong, or one in whose place another stands.
 EXAMPLE = re.compile(
     r"(?:\b(?:instead\s+of|rather\s+than|(?:any|every)thing\s+(?:but|except|other\s+than))|(?:^|[\n.:(*]\s*)\(?(?:wrong|incorrect|false)\b\)?:?|not\s+(?:\w+\s+)?(?:sure|certain),?\s+but)[\s$(]*$|\b(?:e\.\s?g\.,?|for\s+(?:example|instance),?|example(?:\s+\w+)?:|box(?:es)?\s+(?:like|such\s+as)|format:)[\s$(]*$",
+    re.IGNORECASE,
+)
+GAVE_UP = re.compile(
+    r"\b(?:(?:could|can|was|am|were)(?:\s+not|n't)|cannot|unable\s+to|not\s+able\s+to|failed\s+to)\s+(?:able\s+to\s+)?(?:find|determine|get|work\s+out|solve)\s+(?:the|an?|this)\s+(?:\w+\s+)?(?:answer|solution|problem)"
+    r"|\b(?:answer|problem|solution)\s+can(?:not|'t)\s+be\s+(?:determined|found|solved)|\bout\s+of\s+time\b",
     re.IGNORECASE,
 )
 # A turn within a sentence; what stands before it is said of another answer.
@@ -82,8 +87,8 @@ REMARK = re.compile(
 REMARKED = re.compile(r"[ $.)\]}]*(?:\\q?quad|\\[,;: )\]]|[ $*_])*(?:\\text\w*\s*\{)?\s?[(\[]([^()\[\]]{1,60})[)\]]")
 # The rest of the sentence behind the answer.
 REST_DENIES = re.compile(
-    rf"^(?:[\s$*_.)\]}}]|\\[)\]])*(?:\\text\w*\s*\{{)?\s*,?\s*(?:(?:but|though|although|however|and)\s+)?(?:{PRONOUN}\s*)?(?:{IS}\s+(?:clearly\s+|actually\s+|obviously\s+)?(?:{BAD}|{UNDONE})|\s+(?:is|was)n't\s+(?:right|correct|the|possible|valid|it)"
-    r"|\s+(?:does\s*n't|does\s+not|fails\s+to)\s+(?:work|satisfy|hold|fit|solve)|,?\s+I\s+(?:guess|suppose)|,?\s+or\s+(?:so|something|thereabouts|others?)\b|,?\s*(?:probably|maybe|perhaps|possibly)\b|\s+(?:and|or)\s+(?:above|below|up|higher|lower|beyond)\b|\s+at\s+(?:most|least)\b|,\s*(?:a\s+contradiction|impossible|absurd)|\s+(?:might|could|may)\s+be\s+(?:the|right|correct|wrong|it)\b|\s+(?:was|is)\s+(?:my\s+first|what\s+(?:most|many)|a\s+(?:common|typical|frequent))\b)"
+    rf"^(?:[\s$*_.)\]}}\"\u201d]|\\[)\]])*(?:\\text\w*\s*\{{)?\s*,?\s*(?:(?:but|though|although|however|and)\s+)?(?:{PRONOUN}\s*)?(?:{IS}\s+(?:clearly\s+|actually\s+|obviously\s+)?(?:{BAD}|{UNDONE})|\s+(?:is|was)n't\s+(?:right|correct|the|possible|valid|it)"
+    r"|\s+(?:does\s*n't|does\s+not|fails\s+to)\s+(?:work|satisfy|hold|fit|solve)|,?\s+I\s+(?:guess|suppose)|\s+as\s+a\s+guess|,?\s+but\s+(?:I|we|mine|ours)\b.*\b(?:disagree|get|is)\b|,?\s+which\s+is\s+a\s+typo|;.*\bno\s+answer\s+exists|,?\s+or\s+(?:so|something|thereabouts|others?)\b|,?\s*(?:probably|maybe|perhaps|possibly)\b|\s+(?:and|or)\s+(?:above|below|up|higher|lower|beyond)\b|\s+at\s+(?:most|least)\b|,\s*(?:a\s+contradiction|impossible|absurd)|\s+(?:might|could|may)\s+be\s+(?:the|right|correct|wrong|it)\b|\s+(?:was|is)\s+(?:my\s+first|what\s+(?:most|many)|a\s+(?:common|typical|frequent))\b)"
     r"|\b(?:but|although|though|however|yet)\b.*\b(?:unknown|unclear|wrong|incorrect|flaw\w*|mistake\w*|double[\s-]?count\w*|over[\s-]?count\w*|invalid"
     r"|could\s+not|couldn't|cannot|can't|not\s+(?:sure|certain|right|correct|the)|unproven|no\s+solution)"
     r"|\b(?:exact|true|actual)\s+(?:\w+\s+)?(?:is|remains)\s+(?:unknown|unclear|undetermined|open)|\b(?:is|remains)\s+(?:unclear|unknown|undetermined)"
@@ -118,13 +123,19 @@ DANGLING = re.compile(
 )
 
 
+def gives_up(shown: str) -> bool:
+    """Return whether the text before an answer says that there is none, without a turn."""
+    last = list(GAVE_UP.finditer(shown))
+    return bool(last) and not re.search(r"\b(?:but|however|yet|still|although)\b", shown[last[-1].start() :])
+
+
 def denies(text: str, start: int, end: int) -> bool:
     """Return whether the text around text[start:end], which names an answer, does not stand by it."""
     shown = text[max(0, start - BEFORE_CHARS) : start]
     before = SENTENCE.split(shown)[-1]
     after = text[end : end + AFTER_CHARS]
     rest = SENTENCE.split(after, maxsplit=1)[0]
-    if CROSSED.match(after) or CROSSED_BEFORE.search(before) or EXAMPLE.search(shown):
+    if CROSSED.match(after) or CROSSED_BEFORE.search(before) or EXAMPLE.search(shown) or gives_up(shown):
         return True
     if denied_in_english(before, rest) or denied_elsewhere(before, rest):
         return True

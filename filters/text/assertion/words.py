@@ -128,3 +128,7 @@ THIS = (
     " itu ini هذا هذه این زו זה זו यह ये এটি এটা αυτό นี่ นั่น que sai"
 )
 THIS_CJK = "นี่ 这 這 那 上面 以上 上述 これ それ 이것 그것 이건"
+REASONS = (
+    "porque ya_que pues weil denn parce_que car perché poiché omdat want eftersom fordi koska ponieważ bo protože mert pentru_că deoarece çünkü vì karena sebab потому так_как"
+    " поскольку тому_що оскільки επειδή γιατί لأن چون כי क्योंकि কারণ"
+)
