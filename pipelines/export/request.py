@@ -13,7 +13,7 @@ Ending = Literal["jsonl", "parquet"]
 Row = dict[str, Any]
 Convert = Callable[[list[Row]], list[Row | str]]  # corpus rows -> the columns of their form, or why one is left out
 
-NO_TURN = "no_assistant_turn"
+NO_TURN, NO_CONTENT = "no_assistant_turn", "no_content"
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,13 @@ def corpus_parts(asked: Request, convert: Convert, schema: Mapping[str, Any], *,
 
 
 def _whole(rows: list[Row], asked: Request, convert: Convert, about: bool) -> Iterator[Row | str]:
-    fit = [row for row in rows if ends_with_assistant(row["messages"])]
+    faults = [unfit(row["messages"]) for row in rows]
+    fit = [row for row, fault in zip(rows, faults, strict=True) if fault is None]
     soft = asked.soft_targets.columns(fit) if asked.soft_targets else [{}] * len(fit)
     found = zip(fit, convert(fit), soft, strict=True)
-    for row in rows:
-        if not ends_with_assistant(row["messages"]):
-            yield NO_TURN
+    for row, fault in zip(rows, faults, strict=True):
+        if fault is not None:
+            yield fault
             continue
         _, made, targets = next(found)
         if isinstance(made, str) or isinstance(targets, str):
@@ -91,11 +92,11 @@ def each(convert: Callable[[Row], Row | str]) -> Convert:
     return lambda rows: [convert(row) for row in rows]
 
 
-def ends_with_assistant(messages: list[Row] | None) -> bool:
-    """Return whether a conversation has a prompt and then the assistant's message."""
-    if messages is None or len(messages) < 2:
-        return False
-    return messages[-1]["role"] == "assistant" and bool(messages[-1]["content"])
+def unfit(messages: list[Row] | None) -> str | None:
+    """Return why a conversation is no prompt with the assistant's message after it; None where it is."""
+    if not messages or len(messages) < 2 or messages[-1]["role"] != "assistant" or not messages[-1]["content"]:
+        return NO_TURN
+    return NO_CONTENT if any(message["content"] is None for message in messages) else None
 
 
 def turns(messages: list[Row]) -> tuple[str | None, list[Row]] | None:

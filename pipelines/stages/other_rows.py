@@ -161,7 +161,7 @@ def _rows(each: Shaped, shape: Shape, other: OtherRows) -> tuple[list[dict[str, 
         raise row
     _check_columns(row, shape, other.fields, place)
     found = read_conversation(row, shape, place)
-    if not any(message["content"].strip() for message in found.messages):
+    if not any(message["role"] == "user" and message["content"].strip() for message in found.messages):
         return [], ["empty"] * max(1, len(found.answers))
     switches = _template_kwargs(row.get("chat_template_kwargs"), place)
     judged = [(answer, _loss(answer), file_says(answer.verdicts)) for answer in found.answers]

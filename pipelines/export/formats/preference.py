@@ -13,7 +13,7 @@ from generators.contract.records import MESSAGES
 from pipelines.export.corpus_files import ABOUT, KWARGS, count
 from pipelines.export.pairs import paired_rows, plan_pairs, wrong_traces
 from pipelines.export.rendering import switches_of
-from pipelines.export.request import NO_TURN, Part, Request, Row, ends_with_assistant, warn_of_messages
+from pipelines.export.request import Part, Request, Row, unfit, warn_of_messages
 
 TAKES = frozenset({"tokenizer", "pairs_per_prompt"})
 
@@ -35,8 +35,8 @@ def _rows(file: Path, asked: Request) -> Iterator[Row | str]:
     for row, trace_id, text in paired_rows(file, wrong, plan, ("messages", KWARGS, *ABOUT)):
         if not trace_id:
             yield text
-        elif not ends_with_assistant(row["messages"]):
-            yield NO_TURN
+        elif fault := unfit(row["messages"]):
+            yield fault
         else:
             made = _pair(row, text, asked)
             about = asked.corpus.about_row(row) | {"rejected_trace_id": trace_id}

@@ -11,7 +11,7 @@ import polars as pl
 
 from generators.contract.records import MESSAGES, PROMPT
 from pipelines.export.corpus_files import count, read_rows
-from pipelines.export.request import Part, Request, Row
+from pipelines.export.request import Part, Request, Row, unfit
 
 TAKES: frozenset[str] = frozenset()
 COPIED = ("prompt_id", "verifier", "reference", "domain", "source", "license")
@@ -38,7 +38,7 @@ def _of_corpus(file: Path) -> Iterator[Row | str]:
     seen: set[int] = set()
     for row in read_rows(file, ("messages", *COPIED, "solve_rate")):
         known = hash(row["prompt_id"])
-        yield "same_prompt" if known in seen else _row(row["messages"][:-1], row)
+        yield "same_prompt" if known in seen else unfit(row["messages"]) or _row(row["messages"][:-1], row)
         seen.add(known)
 
 

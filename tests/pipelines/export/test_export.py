@@ -13,8 +13,9 @@ from datasets.packaged_modules.json.json import parse_traces_info
 
 from generators.contract.completions import split_reasoning
 from generators.contract.errors import InputError, MissingFile, NothingKept, RecipeError
-from generators.contract.files import write_frame
+from generators.contract.files import frame, write_frame
 from generators.contract.intake import BadRow, read_conversation, read_rows
+from generators.contract.records import CORPUS
 from pipelines.cli.main import main
 from pipelines.export.export import export, formats, load_format
 from pipelines.export.formats import sts
@@ -335,3 +336,27 @@ def test_what_is_exported_can_be_imported(name: str, run: Path, rows: pl.DataFra
         for messages, reference in rows.select("messages", "reference").iter_rows()
     ]
     assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+
+
+def test_odd_rows_are_left_out_and_counted(tmp_path: Path) -> None:
+    """Rows of other tools may hold what our corpus stage never writes."""
+    asked, said = {"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}
+    odd: list[tuple[str, Any]] = [
+        ("no_assistant_turn", None),
+        ("no_assistant_turn", []),
+        ("no_assistant_turn", [asked]),
+        ("no_assistant_turn", [said]),
+        ("no_assistant_turn", [asked, {**said, "content": None}]),
+        ("no_content", [{**asked, "content": None}, said]),
+        ("", [asked, said]),
+    ]
+    rows = [
+        {"trace_id": f"t{n}", "prompt_id": f"p{n}", "messages": messages, "verifier": "exact", "verdict": "correct"}
+        for n, (_, messages) in enumerate(odd)
+    ]
+    write_frame(frame([*rows, {**rows[-1], "trace_id": "w", "verdict": "wrong"}], CORPUS), tmp_path / "c.parquet")
+    for name in EVERY:
+        (counts,) = export(tmp_path / "c.parquet", name, tmp_path / name).counts.values()
+        assert counts.rows_in == len(rows) + 1 and counts.rows_kept == (1 if name in ("preference", "prompts") else 2)
+        expected = {"no_assistant_turn": 5, "no_content": 1}
+        assert name == "preference" or counts.dropped.items() >= expected.items()

@@ -270,6 +270,8 @@ def test_what_was_recognized_is_said_and_other_columns_can_be_named(
         ({"question": "a", "yy": "b"}, 'set fields = {response = "yy"}'),
         (chat("Hello", ""), "1 empty"),
         (chat("Hello"), "1 no_assistant_turn"),
+        (chat("", "Hello!"), "1 empty"),
+        ({"messages": [{"role": r, "content": "Hello!"} for r in ("system", "assistant")]}, "1 empty"),
         (chat("Hello", "<think>Hm"), "1 truncated"),
     ],
 )
