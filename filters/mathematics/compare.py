@@ -27,13 +27,21 @@ from filters.mathematics.expressions import (
     Words,
     is_equation,
     is_unknown_call,
-    negated,
     nodes,
     parts_of,
     substituted,
     unknowns,
 )
-from filters.mathematics.intervals import NAMED, TURNED, as_intervals, same_intervals
+from filters.mathematics.intervals import (
+    NAMED,
+    TURNED,
+    as_intervals,
+    ascending,
+    contrary,
+    difference,
+    is_inequality,
+    same_intervals,
+)
 from filters.mathematics.lists import ELLIPSIS, ListComparer, components, is_label, list_of, vector
 from filters.mathematics.modular import proportional, rational
 from filters.mathematics.quantities import (
@@ -163,7 +171,9 @@ class Comparer(ListComparer):
             reference, said = ascending(reference), ascending(said)
             same = reference.signs == said.signs and len(reference.sides) == len(said.sides)
             same = same and all(self.values(*pair) is EQUAL for pair in zip(reference.sides, said.sides, strict=True))
-            return EQUAL if same else UNDECIDED
+            return EQUAL if same else DIFFERENT if contrary(reference, said) else UNDECIDED
+        if any(is_inequality(one) and isinstance(two, VALUES) for one, two in ((reference, said), (said, reference))):
+            return DIFFERENT
         sets, values = (one, said) if one is not None else (other, reference)
         return DIFFERENT if sets and is_no_set(values) and any(low != high for low, _, high, _ in sets) else UNDECIDED
 
@@ -210,6 +220,9 @@ def shifted(reference: Expression, said: Expression, name: str) -> Expression | 
 
 def whole(n: int) -> Number:
     return Number(Fraction(n))
+
+
+VALUES = Number | Sum | Product | Power | Quantity
 
 
 def is_set(value: Expression) -> bool:
@@ -325,18 +338,6 @@ def facing(value: Expression) -> Expression:
         case Relation(("=",), (left, right)) if is_label(right) and not is_label(left) and not unknowns(left):
             return Relation(("=",), (right, left))
     return value
-
-
-def ascending(value: Relation) -> Relation:
-    """Return c > b >= a as a <= b < c; any other relation as it is."""
-    if not set(value.signs) <= {">", ">=", "="} or set(value.signs) == {"="}:
-        return value
-    return Relation(tuple(TURNED.get(sign, sign) for sign in reversed(value.signs)), value.sides[::-1])
-
-
-def difference(equation: Relation) -> Expression:
-    """Return left - right."""
-    return Sum((equation.sides[0], negated(equation.sides[-1])))
 
 
 def approximations(chain: Relation) -> list[Expression]:

@@ -18,7 +18,7 @@ from filters.mathematics.expressions import (
     negated,
     unknowns,
 )
-from filters.mathematics.numeric import real_value
+from filters.mathematics.numeric import POINTS, real_value, values
 
 MINUS_INFINITY = negated(INFINITY)
 REALS = Name("set(R)")
@@ -229,3 +229,33 @@ def same_interval(one: Interval, other: Interval, equal: Callable[[Expression, E
     """Return whether both ends are equal and equally belong to the set."""
     alike = (one.closed_low, one.closed_high) == (other.closed_low, other.closed_high)
     return alike and equal(one.low, other.low) and equal(one.high, other.high)
+
+
+def ascending(value: Relation) -> Relation:
+    """Return c > b >= a as a <= b < c; any other relation as it is."""
+    if not set(value.signs) <= {">", ">=", "="} or set(value.signs) == {"="}:
+        return value
+    return Relation(tuple(TURNED.get(sign, sign) for sign in reversed(value.signs)), value.sides[::-1])
+
+
+def difference(equation: Relation) -> Expression:
+    """Return left - right."""
+    return Sum((equation.sides[0], negated(equation.sides[-1])))
+
+
+def is_inequality(value: Expression) -> bool:
+    return isinstance(value, Relation) and set(value.signs) <= {*TURNED, "!="}
+
+
+def contrary(one: Relation, other: Relation) -> bool:
+    """Return whether one of two inequalities certainly holds where the other does not."""
+    if not len(one.signs) == len(other.signs) == 1 or not {*one.signs, *other.signs} <= set(TURNED):
+        return False
+    if len(one.signs[0]) != len(other.signs[0]):
+        return True
+    balls = [values(difference(side), POINTS) for side in (one, other)]
+    holds = [
+        [None if ball is None else (ball.middle.real < 0) == (side.signs[0][0] == "<") for ball in found]
+        for side, found in zip((one, other), balls, strict=True)
+    ]
+    return any({*pair} == {True, False} for pair in zip(*holds, strict=True))

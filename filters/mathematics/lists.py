@@ -60,7 +60,10 @@ class ListComparer(QuantityComparer):
         if is_number(reference):
             return DIFFERENT
         rows = [solved(found, sorted(others, key=str)) for found in solutions(other)]
+        parts = [isinstance(label, Name) and label.text.startswith("part ") for label in others]
         if isinstance(reference, Sequence) and reference.brackets == "" and len(rows) == 1:
+            if all(parts):
+                return self.either(Sequence("()", reference.items), rows[0])
             return self.any_order(reference.items, list(rows[0].items))
         return self.either(reference, rows[0] if len(rows) == 1 else Sequence("", tuple(rows)))
 

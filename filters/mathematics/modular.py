@@ -273,12 +273,15 @@ class Point:
             divisor = self.factorial(below) * self.factorial(rest)
             return self.factorial(above) * self.inverse(divisor) % self.prime
         self.faithful = False
+        if function == "abs":
+            return hashed(self.seed, function, self.without_sign(self.value(arguments[0]))) % self.prime
         return hashed(self.seed, function, *map(self.value, arguments)) % self.prime
 
     def trigonometric(self, function: str, angle: int) -> int:
         """Return sin, cos and the like from one hash of the angle, the tangent of its half: sin^2 + cos^2 is then 1."""
         self.faithful = False
-        half = hashed(self.seed, "tan(x/2)", angle) % self.prime
+        positive = self.without_sign(angle)
+        half = hashed(self.seed, "tan(x/2)", positive) * (1 if positive == angle else -1) % self.prime
         square = half * half % self.prime
         below = self.inverse(1 + square)
         sine, cosine = 2 * half * below % self.prime, (1 - square) * below % self.prime
@@ -290,6 +293,10 @@ class Point:
             "sec": lambda: self.inverse(cosine),
             "csc": lambda: self.inverse(sine),
         }[function]() % self.prime
+
+    def without_sign(self, value: int) -> int:
+        """Return one of a value and its negative: |x| and cos x are those of -x."""
+        return min(value, self.prime - value)
 
     def factorial(self, argument: Expression) -> int:
         n = rational(argument)

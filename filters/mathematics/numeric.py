@@ -68,6 +68,20 @@ def real_value(node: Expression) -> Ball | None:
     return ball if abs(ball.middle.imag) <= ball.radius else None
 
 
+def values(node: Expression, points: int) -> list[Ball | None]:
+    """Return the value at some points; None where it is unknown, not real or too near 0 for its sign to be known."""
+    found: list[Ball | None] = []
+    for seed in range(points):
+        try:
+            ball = evaluate(node, seed)
+        except (Undecidable, ArithmeticError, ValueError):
+            found.append(None)
+            continue
+        clear = abs(ball.middle.real) > MARGIN + ball.radius and abs(ball.middle.imag) <= ball.radius
+        found.append(ball if clear else None)
+    return found
+
+
 @lru_cache(maxsize=1024)
 def unknown(name: str, seed: int) -> float:
     """Return a positive number that depends on name and seed alone."""

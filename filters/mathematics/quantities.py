@@ -42,6 +42,7 @@ MINUS_INFINITY = negated(INFINITY)
 DECIMALS = 6  # a decimal with at least so many places stands for the number it was rounded from ...
 SIGNIFICANT = 10**3  # ... if its digits, read as an integer, are at least this: 0.000001 is no rounded 1/1500000
 HUNDRED = Fraction(100)
+UNITS_OF_THREE = ("mol", "min", "atm", "cal", "bar", "rad", "kWh")
 MAX_POWER = 10  # of a unit
 CONSTANT_LETTERS = ("c", "C")  # an arbitrary constant may be written in either case
 
@@ -303,13 +304,24 @@ def named_power(factor: Expression) -> tuple[str, int] | None:
 def joined_prefixes(powers: list[tuple[str, int]]) -> list[tuple[str, int]]:
     """Return the powers with a letter that is no unit, such as k or a micro sign, joined to the unit after it."""
     joined: list[tuple[str, int]] = []
-    for name, power in powers:
+    for name, power in in_words(powers):
         prefix = joined[-1][0] if joined else ""
-        if prefix and known(prefix) is None and joined[-1][1] in (1, power) and known(prefix + name):
+        sign = 1 if power > 0 else -1
+        if prefix and known(prefix) is None and joined[-1][1] in (sign, power) and known(prefix + name):
             joined[-1] = prefix + name, power
         else:
             joined.append((name, power))
     return joined
+
+
+def in_words(powers: list[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Return the powers with the letters of a unit of three, such as mol, as one name."""
+    for place in range(len(powers) - 2):
+        three = powers[place : place + 3]
+        word = "".join(name for name, _ in three)
+        if word in UNITS_OF_THREE and three[0][1] == three[1][1]:
+            return [*powers[:place], (word, three[2][1]), *in_words(powers[place + 3 :])]
+    return powers
 
 
 def plain_degrees(node: Expression) -> Expression:

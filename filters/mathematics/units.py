@@ -68,6 +68,7 @@ BASES: dict[str, list[tuple[str, Fraction]]] = {
 DERIVED: dict[str, tuple[dict[str, int], Fraction]] = {
     "N newton": ({"mass": 1, "length": 1, "time": -2}, Fraction(1000)),
     "J joule": ({"mass": 1, "length": 2, "time": -2}, Fraction(1000)),
+    "Wh": ({"mass": 1, "length": 2, "time": -2}, Fraction(3_600_000)),
     "eV electronvolt": ({"mass": 1, "length": 2, "time": -2}, Fraction(1602176634, 10**25)),
     "cal calorie": ({"mass": 1, "length": 2, "time": -2}, Fraction(4184)),
     "W watt": ({"mass": 1, "length": 2, "time": -3}, Fraction(1000)),
@@ -122,7 +123,7 @@ PREFIX_WORDS = {
     "pico": -12,
     "deci": -1,
 }
-PREFIXED_UNITS = "m g s A mol N J eV cal W Pa bar Hz C V Ω \N{OHM SIGN} Omega F T Wb H L l byte B bit K M"
+PREFIXED_UNITS = "m g s A mol N J eV cal W Wh Pa bar Hz C V Ω \N{OHM SIGN} Omega F T Wb H L l byte B bit K M"
 PREFIXED = frozenset(PREFIXED_UNITS.split())
 CURRENCIES = frozenset(("money", "euro", "pound", "yuan", "rupee", "yen"))
 NOTATION = CURRENCIES | {"angle"}  # an answer may leave these out
@@ -146,6 +147,7 @@ IRREGULAR = {
     **dict.fromkeys(("shelves", "shelf"), "shelf"),
 }
 POUNDS = re.compile(r"\bpounds?\b")  # of money, or of mass where the other unit is one of mass
+HYPHEN = re.compile(r"(?<=[a-z])-(?=[a-z])")  # kilowatt-hours
 LIGHT_YEAR = re.compile(r"light[\s-]*years?")
 FACTOR = re.compile(r"([^\d^*/·]+?)(?:\^?\{?(-?\d)\}?)?")
 
@@ -184,7 +186,7 @@ def known(name: str) -> tuple[Dimension, Fraction] | None:
         return (("am" if name.startswith("a") else "pm", 1),), Fraction(1)
     if name in SPELLINGS:
         return SPELLINGS[name]
-    lower = name.lower()
+    lower = name.lower().replace("kilohm", "kiloohm").replace("megohm", "megaohm")
     for form in (lower, lower.removesuffix("s"), lower.removesuffix("es")):
         if form in SPELLINGS and (len(form) > 1 or form == name):
             return SPELLINGS[form]
@@ -207,7 +209,7 @@ def is_unit(name: str) -> bool:
 @lru_cache(maxsize=4096)
 def read_unit(text: str) -> Unit:
     """Return the unit that a text names: `km/h`, `square feet`, `miles per hour`, `red apples`."""
-    text = LIGHT_YEAR.sub("lightyear", text)
+    text = HYPHEN.sub(" ", LIGHT_YEAR.sub("lightyear", text))
     text = re.sub(r"\bper\b", " / ", re.sub(r"\\[,;:! ]|\\cdot|[·⋅]", " ", text).replace("\\", "").replace("*", " "))
     text = re.sub(r"\s*\^\s*", "^", text).removesuffix(".")
     powers: dict[str, int] = {}

@@ -36,6 +36,7 @@ CHARACTERS = {
     "¥": "元",
     "℃": "°C",
     "¢": "\\text{ cents}",
+    **{mark: f"\\{name} " for mark, name in zip("⌊⌋⌈⌉", ("lfloor", "rfloor", "lceil", "rceil"), strict=True)},
     "\u2032": "'",
     "\u2019": "'",
     **dict.fromkeys("\u03a9\u2126", "\\Omega "),
@@ -45,18 +46,29 @@ LINK_WORDS = {
     re.compile(r"\s*(?:和|与|以及|及|且)\s*"): " and ",
 }
 CURRENCY = re.compile(r"\\(?:text|mathrm)\s*\{\s*([€£₹¥])\s*\}")
+CURRENCY_AFTER = re.compile(r"(?<=\d)\s*([€£₹])(?!\s*\d)")
 YEN = re.compile(r"[\u00a5\uffe5]\s*(\d[\d.,]*(?<![.,]))")
 CIRCLED = re.compile(r"[①-⑳](?:\s*[①-⑳])+")
 REPEATING = re.compile(
     r"(\d*)\.(\d*)(?:\\overline\s*\{(\d+)\}|\\overline\s*(\d)|((?:\\dot\s*\{?\d\}?)+)|((?:\\dot\s*\{?\d\}?)\d*\\dot\s*\{?\d\}?)"
     r"|\((\d+)\)(?![\d^]))"
 )
+# 0.333... and 0.4545...: one digit three times, or several digits twice, and an ellipsis
+GOING_ON = re.compile(r"(?<![\d.])(\d*)\.(\d*?)(?:(\d)\3{2,}|(\d{2,6}?)\4+)\s*(?:\\l?dots|\\cdots|\.\.\.)")
 COLORED = re.compile(r"\\(?:text)?color(?:box)?\s*\{[^{}]*\}\s*|\\(?:h?phantom|vphantom|label|tag)\*?\s*\{[^{}]*\}")
 FRAMES = re.compile(
     r"\\(?:f?boxed|fbox|framebox|mathbf|boldsymbol|bm|displaystyle|textstyle|num)(?=\s*\{)"
     r"|\\u(?:nder)?line(?!\s*\{\s*[A-Za-z]\s*\})(?=\s*\{)"
 )
 SIGNED_INFINITY = re.compile(r"\\text\s*\{\s*(negative|minus|positive|plus)\s+infinity\s*\}", re.IGNORECASE)
+OHMS = re.compile(
+    r"(?<=[\d}])\s*(?:\\[,;: ]|~)*\s*(?:\\(?:text|mathrm)\s*\{\s*([kMmG])\s*\}|([kMmG]))?\s*\\Omega(?![A-Za-z_^])"
+)
+PRIME = r"(?:'|\^\s*\{?\s*\\prime\s*\}?)"
+PART = re.compile(r"(?<![A-Za-z\d)}])(?:\\text\s*\{\s*)?\(([a-h])\)\s*(?:\}\s*)?")
+MINUTES = re.compile(
+    r"(\d+)\s*(?:\^\s*\{?\s*\\circ\s*\}?|°)\s*(\d+(?:\.\d+)?)\s*" + PRIME + r"(?!')(?:\s*(\d+(?:\.\d+)?)\s*(?:''|\"))?"
+)
 MICRO = re.compile(r"\\mu\s*(?:\\[,;:! ]\s*)?(\\(?:text|mathrm|rm)\s*\{)\s*(?=[A-Z]|[mgsl](?![A-Za-z]))")
 OVER = re.compile(r"\{([^{}]*?)\\over(?![a-z])([^{}]*)\}")
 CHOSEN = re.compile(r"\{([^{}]*?)\\choose(?![a-z])([^{}]*)\}")
@@ -75,6 +87,7 @@ ENVIRONMENT = re.compile(
     re.DOTALL,
 )
 ROWS = re.compile(r"\s*\\\\(?:\[[^\]]*\])?\s*")
+COMMA_CELL = re.compile(r"\s*,\s*&")
 ALIGNED = re.compile(r"&\s*(?==|<|>|\\[lg]e|\\approx|\\text\{\s*(?:and|or)\s*\})|(?<==)\s*&")
 ANSWER = re.compile(
     r"(?:\\(?:text|textbf|mathrm)\s*\{\s*)?(?:so\s+|thus,?\s+|therefore,?\s+|hence,?\s+)?(?:the\s+)?(?:final\s+|correct\s+)?"
@@ -107,8 +120,14 @@ def plain(text: str) -> str:
     if "\\" in text:
         text = without_layout(text)
     text = unwrapped(text)
-    if "." in text and ("\\" in text or "(" in text):
-        text = REPEATING.sub(repeating, text)
+    if "(a)" in text and "(b)" in text:
+        text = with_part_labels(text)
+    if "'" in text or "\\prime" in text:
+        text = MINUTES.sub(in_degrees, text)
+    if "\\Omega" in text:
+        text = OHMS.sub(lambda match: f"\\text{{ {match[1] or match[2] or ''}\N{OHM SIGN}}}", text)
+    if "." in text and ("\\" in text or "(" in text or "..." in text):
+        text = REPEATING.sub(repeating, GOING_ON.sub(going_on, text))
     if "m" in text or "M" in text:
         text = DAYTIME.sub(lambda match: f"{match[1].lower()}m", text)
     if "$" in text:
@@ -129,7 +148,7 @@ def ascii_form(text: str) -> str:
     if re.search(r"[0-9A-Za-z①-⑳]", text):
         for pattern, link in LINK_WORDS.items():
             text = pattern.sub(link, text)
-    return "".join(map(spelling, text))
+    return CURRENCY_AFTER.sub(r"\\text{\1}", "".join(map(spelling, text)))
 
 
 @lru_cache(maxsize=4096)
@@ -166,7 +185,7 @@ def signed_infinity(match: re.Match[str]) -> str:
 
 def lines(environment: str, content: str) -> str:
     """Return the rows of `cases`, `aligned` and the like as a list; rows with conditions stay a table."""
-    rows = [row for row in ROWS.split(ALIGNED.sub("", content).strip()) if row]
+    rows = [COMMA_CELL.sub(" &", row) for row in ROWS.split(ALIGNED.sub("", content).strip()) if row]
     if environment == "array" or (environment == "cases" and any("&" in row for row in rows)):
         return "\\begin{matrix}" + r" \\ ".join(rows) + "\\end{matrix}"
     rows = [row.strip(" ,;").removeprefix("&") for row in rows]
@@ -186,6 +205,11 @@ def unwrapped(text: str) -> str:
     return TAIL.sub("", text).strip()
 
 
+def going_on(match: re.Match[str]) -> str:
+    """Return 0.333... as 0.\\overline{3}."""
+    return f"{match[1]}.{match[2]}\\overline{{{match[3] or match[4]}}}"
+
+
 def repeating(match: re.Match[str]) -> str:
     """Return a repeating decimal as a fraction."""
     whole, start, *blocks = match.groups()
@@ -193,6 +217,25 @@ def repeating(match: re.Match[str]) -> str:
     scale = 10 ** len(start)
     value = Fraction(int(f"{whole}{start}" or "0"), scale) + Fraction(int(block), scale * (10 ** len(block) - 1))
     return f"\\frac{{{value.numerator}}}{{{value.denominator}}}"
+
+
+def with_part_labels(text: str) -> str:
+    """Return `(a) 3, (b) 5` with its parts as labels; any other text as it is."""
+    found = list(PART.finditer(text))
+    names = "".join(match[1] for match in found)
+    if len(found) < 2 or found[0].start() or names != "abcdefgh"[: len(names)]:
+        return text
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    parts = [text[match.end() : end].strip(" ,;") for match, end in zip(found, ends, strict=True)]
+    if not all(parts):
+        return text
+    return ", ".join(f"\\text{{part {name}}} = {part}" for name, part in zip(names, parts, strict=True))
+
+
+def in_degrees(match: re.Match[str]) -> str:
+    """Return degrees, minutes and seconds as degrees alone: 45° 30' is 91/2 degrees."""
+    value = Fraction(match[1]) + Fraction(match[2]) / 60 + Fraction(match[3] or 0) / 3600
+    return f"\\frac{{{value.numerator}}}{{{value.denominator}}}^\\circ"
 
 
 def with_equal_signs(text: str) -> str:

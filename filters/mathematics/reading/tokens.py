@@ -157,6 +157,7 @@ LINKS = {
     "and/or": "or",
     ";": ",",
     "or equivalently": "or",
+    "to": ":",
 }
 
 
@@ -259,6 +260,8 @@ def text_tokens(content: str, spaced: bool) -> list[Token]:
         return [Token("text", words, spaced)]
     if words.lower() in NAMES:
         return [Token("name", NAMES[words.lower()], spaced)]
+    if words.endswith(",") and len(words) > 1:
+        return [*text_tokens(words[:-1], spaced), Token("sign", ",")]
     if words.lower().endswith((" and", " or")) and not is_unit(words.split()[0]):
         rest, _, link = words.rpartition(" ")
         return [*text_tokens(rest, spaced), Token("sign", link.lower())]
