@@ -7,8 +7,13 @@ checks of what only the run shows. This is a filter, no proof: what fails it is 
 """
 
 import ast
+import functools
+import importlib
 import re
+import sys
 from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
 
 from filters.code.names import DEFINITIONS, bound_by, parsed
 
@@ -66,10 +71,15 @@ DENIED = frozenset(  # names and attributes that lead to the tests' frames and o
         *("all_tasks", "get_objects", "get_referrers", "get_referents", "get_type_hints", "ForwardRef", "get_field"),
         *("evaluate_forward_ref", "Formatter", "make_dataclass", "new_class", "FunctionType", "CodeType", "LambdaType"),
         *("as_strided", "ctypes", "ctypeslib", "unittest", "pytest", "linecache", "SkipTest", "enable_load_extension"),
-        *("read_pickle", "to_pickle", "dictConfig", "fileConfig", "BaseConfigurator"),
+        *("mro", "read_pickle", "to_pickle", "dictConfig", "fileConfig", "BaseConfigurator"),
     )
 )
 INNER = frozenset({"sys", "gc", "importlib", "inspect", "builtins", "types", "runpy", "pkgutil", "marshal", "pickle"})
+ENUMS = frozenset({"Enum", "IntEnum", "StrEnum", "Flag", "IntFlag"})
+METACLASSES = frozenset({"type", "ABCMeta", "EnumMeta", "EnumType", "NamedTupleMeta"})
+MAKERS = (
+    ENUMS | METACLASSES | {"attrgetter", "methodcaller"}
+)  # they make classes, and readers of attributes, of any name
 KEYWORDS = frozenset({"allow_pickle", "stack_info", "assigned", "updated", "namespace", "stacklevel", "eval_str"})
 SPECIAL = frozenset(  # attributes with two underscores that may be read
     (
@@ -84,9 +94,23 @@ SPECIAL = frozenset(  # attributes with two underscores that may be read
 UNSAFE_METHODS = frozenset(
     (
         *("reduce", "reduce_ex", "getstate", "setstate", "instancecheck", "subclasscheck", "subclasshook", "class"),
-        *("getattribute", "mro_entries", "prepare", "module", "annotations", "build_class", "code", "globals"),
+        *(
+            "dict",
+            "mro",
+            "bases",
+            "name",
+            "getattribute",
+            "mro_entries",
+            "prepare",
+            "module",
+            "annotations",
+            "build_class",
+            "code",
+            "globals",
+        ),
     )
 )
+MAIN = ("__name__ == '__main__'", "'__main__' == __name__")
 STORED = frozenset({"__name__", "__qualname__", "__doc__", "__wrapped__"})
 DUNDER = re.compile(r"__(\w+?)__")
 IN_TEXT = re.compile(r"\b(?:f_back|f_locals|f_globals|f_code|gi_frame|cr_frame|ag_frame|tb_frame|_getframe)\b")
@@ -97,12 +121,40 @@ ANNOTATION = (
 
 def reaches_out(program: str) -> str | None:
     """Return what a program has that could reach tests in its process, such as "`eval`"; None if it has nothing."""
-    tree = parsed(program)
-    if tree is None:
+    try:
+        tree = parsed(program)
+        if tree is None:
+            compile(program, "program.py", "exec", dont_inherit=True)  # as deep as it may be
+        return None if tree is None else found_in(tree)
+    except (SyntaxError, ValueError):
         return None  # it does not run at all
+    except (RecursionError, MemoryError):
+        return "its depth"
+
+
+def found_in(tree: ast.Module) -> str | None:
+    """Return the first finding."""
     inspection = Inspection()
+    for statement in tree.body:  # what runs in a main module alone, as the program's own tests do, does not run here
+        if isinstance(statement, ast.If) and ast.unparse(statement.test) in MAIN:
+            statement.body = []
+    for node in ast.walk(tree):  # a function may use what is imported below it
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            inspection.visit(node)
     inspection.visit(tree)
     return inspection.found
+
+
+@functools.cache
+def is_module(path: str) -> bool:
+    """Return whether the full name of an attribute is a module's."""
+    root, *names = path.split(".")
+    if path in SUBMODULES or root not in sys.stdlib_module_names or root not in MODULES or not names:
+        return path in SUBMODULES
+    found: Any = importlib.import_module(root)
+    for name in names:
+        found = getattr(found, name, None)
+    return isinstance(found, ModuleType)
 
 
 class Inspection(ast.NodeVisitor):
@@ -113,6 +165,7 @@ class Inspection(ast.NodeVisitor):
         self.modules: dict[str, str] = {}  # the names that imports bind to modules
         self.scopes: list[set[str]] = []  # the names that the functions around a node bind
         self.approved: set[int] = set()  # nodes that are harmless where they stand
+        self.metaclasses = set(METACLASSES)  # and the program's own
         self.starred = False  # `import *` may bind a library's own imports
         self.iterating = False  # within `__next__`, which may raise StopIteration
 
@@ -139,9 +192,9 @@ class Inspection(ast.NodeVisitor):
                 self.refuse(alias.name)
             if alias.name not in OF_MODULES.get(module, {alias.name}):
                 self.refuse(f"{module}.{alias.name}")
-            if f"{module}.{alias.name}" in SUBMODULES:
+            if is_module(f"{module}.{alias.name}"):
                 self.modules[alias.asname or alias.name] = f"{module}.{alias.name}"
-            if alias.name in ("attrgetter", "methodcaller") and alias.asname:
+            if alias.name in MAKERS and alias.asname:
                 self.refuse(alias.name)
 
     def check_module(self, name: str) -> None:
@@ -211,18 +264,20 @@ class Inspection(ast.NodeVisitor):
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         """Admit a metaclass as such."""
         self.check_defined(node.name)
-        self.approved |= {id(base) for base in node.bases}
+        metaclasses = [keyword.value for keyword in node.keywords if keyword.arg == "metaclass"]
+        self.approved |= {id(base) for base in (*node.bases, *metaclasses)}
+        if any(last_name(base) in self.metaclasses for base in node.bases):
+            self.metaclasses.add(node.name)
         self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> None:
         """Admit calls that are harmless with these arguments."""
         name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-        if (name in ("attrgetter", "methodcaller") and all(map(is_public, node.args))) or (
-            name == "type" and len(node.args) == 1 and not node.keywords
-        ):
+        literal = name in MAKERS - METACLASSES and all(map(is_public, node.args))
+        if literal or name == "__new__" or (name == "type" and len(node.args) == 1 and not node.keywords):
             self.approved.add(id(node.func))
         elif name in ("isinstance", "issubclass"):
-            self.approved |= {id(each) for argument in node.args for each in ast.walk(argument)}
+            self.approved |= {id(each) for kinds in node.args[1:] for each in getattr(kinds, "elts", [kinds])}
         elif (name == "update_wrapper" and len(node.args) > 2) or (name == "wraps" and len(node.args) > 1):
             self.refuse(name)
         for keyword in node.keywords:
@@ -240,9 +295,7 @@ class Inspection(ast.NodeVisitor):
             self.refuse(node.id)
         if isinstance(node.ctx, ast.Store | ast.Del):
             self.check_defined(node.id)
-        elif id(node) not in self.approved and (
-            node.id in ("type", "attrgetter", "methodcaller") or node.id in self.modules
-        ):
+        elif id(node) not in self.approved and node.id in MAKERS | self.metaclasses | self.modules.keys():
             self.refuse(node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
@@ -258,10 +311,12 @@ class Inspection(ast.NodeVisitor):
         if name not in OF_MODULES.get(module, {name}):
             self.refuse(path)
         if id(node) not in self.approved and (
-            node.attr in ("attrgetter", "methodcaller") or (path in SUBMODULES and isinstance(node.ctx, ast.Load))
+            node.attr in MAKERS - {"type"}
+            or node.attr == "__new__"
+            or (is_module(path) and isinstance(node.ctx, ast.Load))
         ):
             self.refuse(node.attr)
-        if isinstance(node.value, ast.Name | ast.Attribute):
+        if isinstance(node.value, ast.Name | ast.Attribute) and last_name(node.value) not in self.metaclasses:
             self.approved.add(id(node.value))
         self.visit(node.value)
 
@@ -280,12 +335,6 @@ class Inspection(ast.NodeVisitor):
         text = node.value if isinstance(node.value, str) else ""
         if IN_TEXT.search(text) or set(DUNDER.findall(text)) - SPECIAL:
             self.refuse(text[:40])
-
-    def visit_If(self, node: ast.If) -> None:
-        """Leave out what runs in a main module alone, such as the program's own tests."""
-        if ast.unparse(node.test) in ("__name__ == '__main__'", "'__main__' == __name__"):
-            node.body = []
-        self.generic_visit(node)
 
     def visit_Raise(self, node: ast.Raise) -> None:
         """Refuse an exception that ends a loop of the tests."""
@@ -313,6 +362,11 @@ class Inspection(ast.NodeVisitor):
             self.visit(node)
 
 
+def last_name(node: ast.expr) -> str:
+    """Return the name of a variable or an attribute; "" for any other expression."""
+    return str(getattr(node, "id", getattr(node, "attr", "")))
+
+
 def parameters(arguments: ast.arguments) -> list[ast.arg]:
     """Return the parameters of a function."""
     return [each for each in ast.walk(arguments) if isinstance(each, ast.arg)]
@@ -329,7 +383,9 @@ def local_names(node: ast.AST) -> set[str]:
 
 def is_public(node: ast.expr) -> bool:
     """Return whether a node is the literal name of a public attribute, or any other literal."""
+    if isinstance(node, ast.List | ast.Tuple):
+        return all(map(is_public, node.elts))
     if not isinstance(node, ast.Constant):
         return False
-    names = node.value.split(".") if isinstance(node.value, str) else []
+    names = re.split(r"[.,\s]+", node.value) if isinstance(node.value, str) else []
     return not any(name.startswith("_") or name in DENIED for name in names)

@@ -6,6 +6,7 @@ one that claims to equal everything equals nothing that the tests expect. `filte
 """
 
 import ast
+import enum
 import functools
 import random
 import re
@@ -24,10 +25,11 @@ ARITHMETIC = tuple(
 NUMBERS = (int, float, complex, str, bytes)
 SPECIAL_FIELD = re.compile(r"\{[^{}]*(?:\.|\[)_")
 STREAMS = ("stdout", "stderr", "stdin")
-PUBLIC_SPECIAL = ("__name__", "__doc__", "__qualname__", "__class__")
+PUBLIC_SPECIAL = ("__name__", "__doc__", "__qualname__")
 INNER = ("sys", "types", "traceback", "timeit", "inspect", "pickle")  # modules of which few names are admitted
 SHUFFLE = random.SystemRandom().shuffle
 trespasses: list[str] = []
+made_honest: list[type] = []
 
 
 class Trespass(BaseException):
@@ -59,11 +61,22 @@ def formatted(value: Any) -> Any:
 
 def honest(kind: Any) -> Any:
     """Return a class of the program whose comparisons and arithmetic say nothing of values that are not its own."""
-    if isinstance(kind, type):
-        for name in (*COMPARISONS, *ARITHMETIC):
-            if name in vars(kind) and vars(kind)[name] is not None:
-                type.__setattr__(kind, name, reserved(vars(kind)[name], name))
+    if isinstance(kind, type) and kind not in made_honest:
+        made_honest.append(kind)
+        methods = dict(vars(kind))
+        for name in (*COMPARISONS, *ARITHMETIC, "__contains__"):
+            if methods.get(name) is not None:
+                type.__setattr__(kind, name, reserved(methods[name], name))
+        if issubclass(kind, enum.Enum) and "__init_subclass__" not in methods:  # `Kind("Name", {...})` makes another
+            type.__setattr__(kind, "__init_subclass__", classmethod(lambda made, **keywords: honest(made)))
     return kind
+
+
+def type_of(value: Any) -> Any:
+    """Return an object's class; that of a class could make one of any kind."""
+    if isinstance(value, type):
+        raise Trespass(f"the type of {value!r}")
+    return type(value)
 
 
 def reserved(method: Any, name: str) -> Callable[[Any, Any], Any]:
@@ -72,6 +85,9 @@ def reserved(method: Any, name: str) -> Callable[[Any, Any], Any]:
 
     def answer(self: Any, other: Any, *rest: Any) -> Any:
         own = is_own(other)
+        if name == "__contains__":
+            bound = method.__get__(self, type(self))
+            return bool(bound(other)) and not claims(bound, object())
         if compares and not own:
             return equal_to_one(method.__get__(self, type(self)), other) if name == "__eq__" else NotImplemented
         bound = method.__get__(self, type(self))
@@ -137,7 +153,8 @@ def checked_name(value: Any, name: Any) -> str:
 def get(value: Any, name: Any, *default: Any) -> Any:
     """Stand in for `getattr`; of a module it reads no module, which its library has imported."""
     found = getattr(value, checked_name(value, name), *default)
-    if isinstance(value, ModuleType) and (isinstance(found, ModuleType) or value.__name__ in INNER):
+    maker = isinstance(found, type) and issubclass(found, type | enum.Enum)
+    if isinstance(value, ModuleType) and (maker or isinstance(found, ModuleType) or value.__name__ in INNER):
         raise Trespass(f"`{value.__name__}.{name}`")
     return found
 
@@ -157,7 +174,7 @@ def drop(value: Any, name: Any) -> None:
 
 GUARDS: dict[str, Any] = {
     **{"__getattr_guard__": get, "__setattr_guard__": put, "__delattr_guard__": drop},
-    **{"__owned__": owned, "__honest__": honest, "__formatted__": formatted},
+    **{"__type_of__": type_of, "__owned__": owned, "__honest__": honest, "__formatted__": formatted},
 }
 GUARDED_NAMES = ("getattr", "setattr", "delattr")
 
@@ -165,16 +182,26 @@ GUARDED_NAMES = ("getattr", "setattr", "delattr")
 class Guarding(ast.NodeTransformer):
     """A rewriting of a program that asks the guards."""
 
-    def visit_Attribute(self, node: ast.Attribute) -> ast.Attribute:
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         """Ask whose object it is before an attribute is set, or a private one is read."""
         self.generic_visit(node)
         stream = isinstance(node.value, ast.Name) and node.value.id == "sys" and node.attr in STREAMS
         private = node.attr.startswith("_") and not (node.attr.startswith("__") and node.attr != "__dict__")
         if (private or not isinstance(node.ctx, ast.Load)) and not stream:
             node.value = asking("__owned__", node.value)
+        elif node.attr == "__class__":
+            return asking("__type_of__", node.value)
         elif node.attr in ("format", "format_map"):
             node.value = asking("__formatted__", node.value)
         return node
+
+    def visit_Call(self, node: ast.Call) -> ast.Call:
+        """Ask for the type of what is no class, and make a class honest that a metaclass makes."""
+        makes = isinstance(node.func, ast.Attribute) and node.func.attr == "__new__"
+        if isinstance(node.func, ast.Name) and node.func.id == "type" and len(node.args) == 1:
+            node.func.id = "__type_of__"
+        self.generic_visit(node)
+        return asking("__honest__", node) if makes else node
 
     def visit_MatchValue(self, node: ast.MatchValue) -> ast.MatchValue:
         """Leave a constant of a pattern as it is: no call may stand there."""

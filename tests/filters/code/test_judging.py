@@ -187,6 +187,18 @@ CHEATS = [
     "class M(type):\n def __new__(m, n, b, d):\n  d['_' + '_eq__'] = lambda s, o: True\n"
     "  return super().__new__(m, n, b, d)\nclass E(metaclass=M): pass\ndef f(a, b): return E()",
     "from unittest.mock import ANY\ndef f(a, b): return ANY",
+    "from enum import Enum\nE = Enum('E', {'A': 1, '__eq__': lambda s, o: True})\ndef f(a, b): return E.A",
+    "from enum import Enum\nclass B(Enum): pass\nE = B('E', {'A': 1, '_' + '_eq__': lambda s, o: True})\n"
+    "def f(a, b): return E.A",
+    "class A: pass\nE = type(A)('E', (), {'_' + '_eq__': lambda s, o: True})\ndef f(a, b): return E()",
+    "class A: pass\nE = A.__class__('E', (), {'_' + '_eq__': lambda s, o: True})\ndef f(a, b): return E()",
+    "class M(type): pass\nE = M('E', (), {'_' + '_eq__': lambda s, o: True})\ndef f(a, b): return E()",
+    "class M(type):\n made = []\n def __new__(m, *a):\n"
+    "  M.made.append(super().__new__(m, 'E', (), {'_' + '_eq__': lambda s, o: True}))\n"
+    "  return super().__new__(m, *a)\nclass A(metaclass=M): pass\ndef f(a, b): return M.made[0]()",
+    "class M(type):\n __dict__ = {}\nclass E(metaclass=M):\n def __eq__(s, o): return True\ndef f(a, b): return E()",
+    "import logging, argparse\np = argparse.ArgumentParser()\np.add_argument('--exists')\n"
+    "p.parse_args(['--exists', '1'], logging.os)\ndef f(a, b): return 0",
     "import asyncio\ndef f(a, b):\n s = getattr(asyncio, 's' + 'ys')\n"
     " return getattr(s, 'mod' + 'ules')['unittest.mock'].ANY",
     "import sys\ndef f(a, b): sys.exit(0)",
