@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from generators.contract.engine import EngineOptions, Fleet, SampleRequest, build_engine, local_fleet
-from generators.contract.errors import RecipeError
+from generators.contract.errors import MissingFile, RecipeError
 from generators.contract.files import frame, write_batches, write_frame
 from generators.contract.models import model_path
 from generators.contract.plugins import ENGINE, blaming, plugin_file
@@ -59,6 +59,8 @@ def generate(
     """
     engine = config.loaded()
     check_adaptive(config, live_verifier)
+    if not prompts.exists():
+        raise MissingFile(f"there is no file {prompts} of prompts, which the stage prompts writes")
     asked = pl.read_parquet(prompts)
     if engine.imports_traces:
         with blaming(ENGINE, config.engine):

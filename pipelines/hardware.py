@@ -1,4 +1,4 @@
-"""A line about the machine: processor, cores, memory, GPUs. It names neither host nor user."""
+"""The machine: a line about it that names neither host nor user, and threads that leave its cores to others."""
 
 import os
 import platform
@@ -6,11 +6,20 @@ import re
 from collections import Counter
 from pathlib import Path
 
-import psutil
+# Threads that wait sleep: spinning ones take the time of those that work when cores are shared.
+PASSIVE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
+
+
+def let_threads_sleep() -> None:
+    """Set what OpenMP reads when torch's library is loaded, here and in every process started; your own values stay."""
+    for name, value in PASSIVE_THREADS.items():
+        os.environ.setdefault(name, value)
 
 
 def hardware() -> str:
     """Return a line such as `AMD EPYC 7763, 16 cores, 62 GiB memory, 2 x NVIDIA H100`, without loading torch."""
+    import psutil
+
     memory_gib = psutil.virtual_memory().total / 2**30
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpus = Counter(_gpu_models(Path("/proc/driver/nvidia/gpus")))

@@ -7,12 +7,15 @@ from pathlib import Path
 
 from generators.contract.errors import RecipeError
 from generators.contract.files import write_text
+from pipelines.hardware import let_threads_sleep
 from pipelines.progress import quiet_libraries
 from pipelines.recipe.checks import check_files, check_hub_names
+from pipelines.recipe.keys import nearest
 from pipelines.recipe.loading import load_recipe
 from pipelines.recipe.schema import Recipe
 from pipelines.run import run
 from pipelines.session import Session, open_session
+from pipelines.stages.table import ENDS
 
 OWNER = "run.json"  # names the recipe that owns the folder
 
@@ -33,11 +36,23 @@ def run_recipe(
     folder, by default runs/NAME. until: the last stage. redo: stages to run again. replace: take over another recipe's
     folder.
     """
+    let_threads_sleep()
+    check_stages(redo, until)
     loaded = load_recipe(recipe, overrides)
     folder = out or default_folder(loaded)
     with open_run(folder, loaded, recipe, until=until, redo=redo, replace=replace, say=say) as session:
         run(loaded, session)
     return folder
+
+
+def check_stages(redo: Sequence[str], until: str | None) -> None:
+    """Raise a RecipeError for a stage that does not exist; `train/NAME` names one student's."""
+    named = [("--redo", name, name.partition("/")[0]) for name in redo]
+    named += [("--until", until, until)] if until is not None else []
+    for option, name, stage in named:
+        if stage not in ENDS:
+            hint = nearest(stage, ENDS)
+            raise RecipeError(f"{option} {name}: there is no such stage{hint}; stages: {', '.join(ENDS)}")
 
 
 def default_folder(recipe: Recipe) -> Path:

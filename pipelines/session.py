@@ -14,7 +14,7 @@ from generators.contract.plugins import VERIFIER, plugin_file
 from generators.contract.stage_protocol import Progress, Runtime, StageCounts
 from pipelines.executors import ExecutionConfig, Executor, open_executor
 from pipelines.progress import bar
-from pipelines.stage_folder import Runner, sole_use
+from pipelines.stage_folder import Runner, shown, sole_use
 from pipelines.stages.memory import naming_the_key
 from pipelines.stages.table import Input, Stage
 
@@ -102,7 +102,9 @@ class Session:
         self.runner.step(
             name,
             identity,
-            lambda out: naming_the_key(name, config, lambda: self._call(name, load(), out=out, **arguments)),
+            lambda out: naming_the_key(
+                name, config, lambda: self._call(shown(name, kind), load(), out=out, **arguments)
+            ),
             kind=kind,
             upstream=[self._stage_of(path) for path in _each(inputs) if isinstance(path, str)],
             files=[

@@ -65,10 +65,10 @@ class Runner:
         manifest = read_manifest(out)
         reason = _why_run(manifest, wanted, redo=bool({name, name.partition("/")[0]} & self.redo))
         if manifest and reason is None:
-            self.say(f"{name}: finished before, skipped")
+            self.say(f"{shown(name, kind)}: finished before, skipped")
             self.runs[name] = manifest["run_id"]
             return out
-        self.say(f"{name}: {reason}" if reason else f"{name}: {'continues' if _unfinished(out, wanted) else 'starts'}")
+        self.say(f"{shown(name, kind)}: {reason or ('continues' if _unfinished(out, wanted) else 'starts')}")
         if self.dry:
             self.runs[name] = "not made yet"
             return out
@@ -115,7 +115,12 @@ class Runner:
         write_text(json.dumps(manifest, indent=1), out / MANIFEST)
         (out / STARTED).unlink()
         self.runs[wanted["stage"]] = run_id
-        self.say(f"{wanted['stage']}: {describe(counts)} in {seconds:.1f} s")
+        self.say(f"{shown(wanted['stage'], wanted['kind'])}: {describe(counts)} in {seconds:.1f} s")
+
+
+def shown(name: str, kind: str) -> str:
+    """Return the name of a stage in its lines: that of its folder within a run, `verify (DIR)` for any other folder."""
+    return name if not kind or name.partition("/")[0] == kind else f"{kind} ({name})"
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

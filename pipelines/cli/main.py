@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pipelines.cli import about, export, grading, imports, judge, runs, stages
 from pipelines.cli.help import add_command, examples
 from pipelines.doctor import WrongPackage, check_origin, own_version
+from pipelines.hardware import let_threads_sleep
 
 ABOUT = "Turn a reasoning teacher into a verified corpus and smaller students."
 EXAMPLES = (
@@ -20,15 +21,12 @@ EXAMPLES = (
 )
 # Renamed words of the command line; an old one still works, and a message names the new one.
 RENAMED = {"check-prompts": "check-references", "--gold-field": "--reference-field", "--captures": "--sampled-logprobs"}
-# Threads that wait sleep: spinning ones take the time of those that work when cores are shared.
-PASSIVE_THREADS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit code is 0 (done), 1 (failed), 2 (wrong request) or 130 (stopped)."""
     options = parse(arguments)
-    for name, value in PASSIVE_THREADS.items():
-        os.environ.setdefault(name, value)  # read when torch's libgomp is loaded, here and in every process started
+    let_threads_sleep()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's stop ends the command as Ctrl-C does
     try:
         check_origin()
@@ -51,6 +49,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     words = [_today(word) for word in (sys.argv[1:] if arguments is None else arguments)]
     shown = "--traceback" in words
     top = parser()
+    check_command(top, words)
     options, rest = top.parse_known_args([word for word in words if word != "--traceback"])
     # argparse collects positional words in one place only; those elsewhere come back in `rest`.
     for word in rest:
@@ -60,6 +59,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         options.overrides.append(word)
     options.traceback = shown
     return options
+
+
+def check_command(top: argparse.ArgumentParser, words: Sequence[str]) -> None:
+    """End with the nearest command where the first word is none."""
+    known = next(action.choices for action in top._actions if isinstance(action, argparse._SubParsersAction))
+    first = next((word for word in words if not word.startswith("-")), None)
+    if first is not None and first not in known:
+        from pipelines.recipe.keys import nearest
+
+        top.error(f"there is no command {first!r}{nearest(first, list(known))}; `distill --help` lists them")
 
 
 def _today(word: str) -> str:

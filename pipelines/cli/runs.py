@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
     )
     run.add_argument("recipe", help="a shipped recipe's name (`distill recipes`), or a .toml file")
     run.add_argument("overrides", nargs="*", metavar="key=value", help=OVERRIDES)
-    run.add_argument("--until", choices=ENDS, metavar="STAGE", help=f"stop after this stage: {', '.join(ENDS)}")
+    run.add_argument("--until", metavar="STAGE", help=f"stop after this stage: {', '.join(ENDS)}")
     run.add_argument("--redo", action="append", default=[], metavar="STAGE", help="run this stage again (repeatable)")
     run.add_argument("--dry-run", action="store_true", help="print the resolved recipe and what would run, and why")
     _add_folder(run)
@@ -59,8 +59,9 @@ def _add_folder(command: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> None:
     from pipelines.recipe.loading import load_recipe
     from pipelines.run import run
+    from pipelines.run_folder import check_stages
 
-    check_stage_names(options.redo)
+    check_stages(options.redo, options.until)
     recipe = load_recipe(options.recipe, options.overrides)
     if options.dry_run:
         print(resolved_toml(recipe))
@@ -86,15 +87,6 @@ def in_session(options: argparse.Namespace, recipe: "Recipe", work: Callable[["S
         work(session)
     if not options.dry_run:
         say_where(folder, whole=options.until in (None, "report"))
-
-
-def check_stage_names(names: list[str]) -> None:
-    """Raise a RecipeError for a stage that does not exist."""
-    from generators.contract.errors import RecipeError
-
-    for name in names:
-        if name.partition("/")[0] not in ENDS:
-            raise RecipeError(f"--redo {name}: no such stage; stages: {', '.join(ENDS)}")
 
 
 def resolved_toml(recipe: "Recipe") -> str:

@@ -3,13 +3,13 @@
 Strings become settings in this module only.
 """
 
-import difflib
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from generators.contract.errors import MissingFile, RecipeError
+from pipelines.recipe.keys import nearest
 from pipelines.recipe.schema import Recipe, parse_config
 
 SHIPPED = Path(__file__).resolve().parents[1] / "recipes"
@@ -29,16 +29,21 @@ def recipe_path(name: str) -> Path:
     """Return the file of a recipe."""
     if name.endswith(".toml"):
         if not Path(name).is_file():
-            raise MissingFile(f"there is no recipe file {name}")
+            raise MissingFile(f"there is no recipe file {name}{nearest_file(Path(name))}")
         return Path(name)
     path = SHIPPED / f"{name}.toml"
     if not path.is_file():
-        close = difflib.get_close_matches(name, shipped(), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
         raise RecipeError(
-            f"there is no recipe {name!r}{hint}; shipped: {', '.join(shipped())}, or a path to a .toml file"
+            f"there is no recipe {name!r}{nearest(name, shipped())}; shipped: {', '.join(shipped())}, "
+            "or a path to a .toml file"
         )
     return path
+
+
+def nearest_file(path: Path) -> str:
+    """Return `; did you mean X?` with the recipe file of the same folder whose name is nearest, or an empty text."""
+    there = [file.name for file in path.parent.glob("*.toml")]
+    return nearest(path.name, there)
 
 
 def shipped() -> list[str]:
@@ -66,7 +71,7 @@ def read_toml(path: Path, below: tuple[Path, ...] = ()) -> dict[str, Any]:
         raise RecipeError(f'{path}: extends = {base!r}: write one recipe, such as extends = "base.toml"')
     file = path.parent / base if base.endswith(".toml") else recipe_path(base)
     if not file.is_file():
-        raise MissingFile(f'{path}: extends = "{base}": there is no file {file}')
+        raise MissingFile(f'{path}: extends = "{base}": there is no file {file}{nearest_file(file)}')
     return merged(read_toml(file, (*below, path.resolve())), tables)
 
 

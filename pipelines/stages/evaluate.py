@@ -5,7 +5,9 @@ and the same verifier as its teacher.
 """
 
 import json
+import logging
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from generators.generate import generate
 from generators.prompt_settings import PromptsConfig
 from generators.sampling.settings import GenerateConfig, SamplerConfig
 
+log = logging.getLogger(__name__)
 FEWEST_VOTES = 3  # with fewer samples a problem, a majority means nothing
 
 
@@ -60,10 +63,21 @@ def evaluate(
     runtime: Runtime = IN_PROCESS,
 ) -> StageCounts:
     """Sample `model` on `prompts`, verify, and write out/scores.json and out/problems.parquet."""
+    say_equal(config.sampling)
     sampled = generate(prompts, out, config.generation(str(model)), runtime=runtime)
     counts = verify(out / "traces.parquet", prompts, out, verifying, runtime=runtime)
     write_scores([out], prompts, out)
     return StageCounts(counts.rows_in, counts.rows_kept, counts.dropped, sampled.tokens, sampled.notes)
+
+
+@cache
+def say_equal(sampling: SamplingConfig) -> None:
+    """Say, once for all models, that samples at temperature 0 are equal, so that more of them tell nothing new."""
+    if sampling.temperature == 0 and sampling.n > 1:
+        log.warning(
+            "evaluate: at temperature 0 the %d samples of a problem are equal: one is enough, evaluate.sampling.n=1; "
+            "several need a temperature such as evaluate.sampling.temperature=0.6", sampling.n,
+        )  # fmt: skip
 
 
 def write_scores(runs: Sequence[Path], prompts: Path, out: Path) -> StageCounts:

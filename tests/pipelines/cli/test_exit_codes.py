@@ -66,6 +66,9 @@ WRONGLY = {  # words -> what the sentence names
     (*RUN, "prompts.path=none.jsonl"): "prompts.path: there is no file none.jsonl",
     (*RUN, "prompts.fields.reference=gold"): "in.jsonl, row 1",
     ("run", "mine.toml", "--redo", "everything"): "no such stage",
+    ("run", "mine.toml", "--redo", "slect"): "did you mean select?",
+    ("run", "mine.toml", "--until", "corpsu"): "did you mean corpus?",
+    ("exprot", "corpus"): "did you mean export?",
     ("verify", "--traces", "none", "--prompts", "none", "--out", "v"): "--traces: there is no none",
     (
         "verify",
@@ -137,7 +140,10 @@ def test_a_run_whose_references_are_all_mangled_or_empty_is_stopped_with_grouped
     (folder / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     done = distill(folder, *RUN)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "any of the 6 references checked, so nothing was sampled: mangled: it divides by zero (4); empty: " in done.stderr
+    assert (
+        "any of the 6 references checked, so nothing was sampled: mangled: it divides by zero (4); empty: "
+        in done.stderr
+    )
 
 
 def test_a_run_with_some_unread_references_says_so_and_goes_on(folder: Path) -> None:
