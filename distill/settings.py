@@ -150,6 +150,10 @@ class TrainConfig(Config):
         description="part of the logits' gradient that a GPU may skip (0.002 suits bf16)",
     )
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:1")
+    ranks: int = Field(1, ge=1, description="processes of this host that train together (FSDP2), a GPU for each")
+    deterministic: bool = Field(
+        False, description="the same bits each time on a GPU too, also after a resume; a step takes 2% longer"
+    )
     seed: int = Field(0, description="seed of the order of rows")
     validate_every: int = Field(50, ge=1, description="optimizer steps between validations")
     checkpoint_every_s: float = Field(300.0, ge=0.0, description="seconds between checkpoints; 0 = every step")
@@ -158,7 +162,7 @@ class TrainConfig(Config):
     )
 
     EXECUTION: ClassVar[frozenset[str]] = frozenset(
-        {"checkpoint_every_s", "micro_batch_tokens", "compile", "activation_checkpointing", "report_to"}
+        {"checkpoint_every_s", "micro_batch_tokens", "compile", "activation_checkpointing", "report_to", "ranks"}
     )
 
     @field_validator("report_to", mode="before")

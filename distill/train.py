@@ -6,6 +6,7 @@ matrix products run in `dtype`. An interrupted run continues
 from its checkpoint and ends with the same bits as an uninterrupted one.
 """
 
+import io
 import json
 import math
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.distributed.tensor import DTensor
 
 from distill.cross_tokenizer.paired_corpus import PairedCorpus, open_span_teacher
 from distill.cross_tokenizer.span_loss import SPAN_DIVERGENCES
@@ -39,13 +41,17 @@ from distill.models.loading import (
     stored_dtype,
     tokenizer_fingerprint,
 )
+from distill.parallel.checkpoints import drop_sharded, load_sharded_checkpoint, save_sharded, there_is_one
+from distill.parallel.launch import launch
+from distill.parallel.ranks import Ranks, join, launched
+from distill.parallel.sharding import Sharded, load_sharded, mesh_of, save_gathered
 from distill.settings import TrainConfig
 from distill.soft_targets.store import TargetStore, target_key
 from distill.training.adapters import four_bits, freeze, merged, save_adapter, with_adapters
 from distill.training.checkpoint import (
-    Weights,
     drop_checkpoint,
     load_checkpoint,
+    refuse_other_form,
     save_checkpoint,
     seed_everything,
     stopping,
@@ -57,8 +63,8 @@ from distill.training.packing import Batch, plan_steps
 from distill.training.reports import check_installed, reports
 from distill.training.speed import Speed
 from distill.training.trainer import TeacherOf, Trainer, flat
-from generators.contract.errors import Failed, InputError
-from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts
+from generators.contract.errors import Failed, InputError, RecipeError
+from generators.contract.stage_protocol import IN_PROCESS, Progress, Runtime, StageCounts, no_progress
 
 DEFAULT_EPOCHS = 2  # DeepSeek-R1's students were trained for 2 to 3 epochs (arXiv 2501.12948)
 MOST_SKIPPED = 10  # steps in a row without a finite gradient; then training stops
@@ -80,8 +86,11 @@ def train(
     a teacher with another vocabulary raise ValueError.
     """
     check_installed(config.report_to)
-    seed_everything(config.seed)
-    device = pick_device(config.device)
+    if config.ranks > 1 and not launched():
+        return launch(corpus, validation, targets, out, config, runtime.progress)
+    ranks = join(pick_device(config.device).type == "cuda")
+    device = own_device(config, ranks)
+    seed_everything(config.seed, deterministic=config.deterministic)
     tokenizer = load_tokenizer(config.student)
     longest = longest_row(config.student, config.sequence_tokens)
     paired_corpus = PairedCorpus.of(config, tokenizer) if config.divergence in SPAN_DIVERGENCES else None
@@ -90,7 +99,7 @@ def train(
     held_out: list[Example] = load(validation, max_tokens=longest)[0] if validation else []
     if not examples:
         raise InputError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
-    is_flat = flat(config, architecture(config.student), device)
+    is_flat = flat(config, architecture(config.student), device, quiet=not ranks.first)
     rows = head_rows(config.student)
     check_tokens([*examples, *held_out], rows, config.student, tokenizer)
     vocab_size, teacher_of = (
@@ -98,33 +107,59 @@ def train(
         if paired_corpus
         else open_teacher(config, tokenizer, targets, device, [*examples, *held_out], flat=is_flat)
     )
-    student, adapted = open_student(config, device, flat=is_flat)
-    trainer = Trainer(config, student, teacher_of, vocab_size, padding_id(tokenizer, rows))
+    student, adapted, whole = open_student(config, device, ranks, flat=is_flat)
+    trainer = Trainer(
+        config, student, teacher_of, vocab_size, padding_id(tokenizer, rows), ranks=ranks, whole=whole
+    )  # fmt: skip
     trainer.prepare()
     tokens, seconds = fit(trainer, examples, held_out, out, runtime.progress)
     save_student(trainer, adapted, tokenizer, out, tokens)
-    drop_checkpoint(out)
+    if ranks.first:
+        drop_checkpoint(out)
+        drop_sharded(out)
     rows_in = len(examples) + sum(dropped.values())
     notes = {"tokens_per_second": round(tokens / seconds), "device": str(device)} if seconds else {}
     return StageCounts(rows_in, len(examples), dict(sorted(dropped.items())), tokens, notes)
 
 
-def open_student(config: TrainConfig, device: torch.device, *, flat: bool) -> tuple[Any, Any]:
-    """Return the student, and peft's model around it if adapters are trained."""
+def own_device(config: TrainConfig, ranks: Ranks) -> torch.device:
+    """Return the device of this process: that of the settings, or on several ranks the GPU that it joined with."""
+    device = pick_device(config.device)
+    return device if ranks.count == 1 or device.type == "cpu" else torch.device("cuda", torch.cuda.current_device())
+
+
+def open_student(
+    config: TrainConfig, device: torch.device, ranks: Ranks, *, flat: bool
+) -> tuple[Any, Any, Sharded | None]:
+    """Return the student, peft's model around it if adapters are trained, and FSDP2's if it is spread over ranks."""
+    lower = pick_dtype(config.dtype, device) == torch.bfloat16
+    if ranks.count > 1:
+        if config.lora:
+            raise RecipeError(f"train.lora is set and train.ranks is {ranks.count}; adapters train on one GPU")
+        compiled = config.compile and device.type == "cuda"
+        frozen = partial(freeze, patterns=config.freeze)
+        mesh = mesh_of(device, ranks.count)
+        whole = load_sharded(config.student, mesh, flat=flat, lower=lower, compiled=compiled, before=frozen)
+        return whole.model.train(), None, whole
     if config.lora is None:
         student = load_model(config.student, torch.float32, device, flat=flat)
         freeze(student, config.freeze)
-        return student.train(), None
+        return student.train(), None, None
     quantization = four_bits() if config.lora.quantize == "nf4" else None
-    dtype = pick_dtype(config.dtype, device) if device.type == "cuda" else torch.float32
+    dtype = torch.bfloat16 if lower and device.type == "cuda" else torch.float32
     student = load_model(config.student, dtype, device, flat=flat, quantization=quantization)
-    return student.train(), with_adapters(student, config.lora, config.student)
+    return student.train(), with_adapters(student, config.lora, config.student), None
 
 
 def save_student(trainer: Trainer, adapted: Any, tokenizer: Any, out: Path, tokens: int) -> None:
     """Write `out/model`, and adapters in peft's form to `out/adapter` if they were trained."""
     config = trainer.config
     dtype = stored_dtype(config.student)
+    about = card(config, tokens)
+    if trainer.whole:
+        write = partial(save_gathered, trainer.model, dtype=dtype, write=trainer.ranks.first)
+        save_model(trainer.model, tokenizer, out / "model", about, write=write, first=trainer.ranks.first)
+        return
     if adapted is not None:
         if trainer.masters:
             trainer.masters.unround()
@@ -134,7 +169,7 @@ def save_student(trainer: Trainer, adapted: Any, tokenizer: Any, out: Path, toke
         if trainer.masters:
             trainer.masters.restore(dtype)
         student = trainer.model.to(dtype)
-    save_model(student, tokenizer, out / "model", card(config, tokens))
+    save_model(student, tokenizer, out / "model", about)
 
 
 def open_teacher(
@@ -211,21 +246,22 @@ def fit(
     trainer: Trainer, examples: Sequence[Example], held_out: Sequence[Example], out: Path, progress: Progress
 ) -> tuple[int, float]:
     """Take the optimizer steps that remain; return (tokens of the whole run, seconds of this call)."""
-    config = trainer.config
+    config, ranks = trainer.config, trainer.ranks
     plan = plan_of(config, examples)
     optimizer = make_optimizer(trainer.weights, config)
-    done = load_checkpoint(out, trainer.weights, optimizer) or {"step": 0, "tokens": 0, "log_bytes": 0}
+    keeper = Keeper(out, trainer, optimizer, config.checkpoint_every_s)
+    done = keeper.load() or {"step": 0, "tokens": 0, "log_bytes": 0}
     total = sum(len(examples[i].token_ids) for step in plan for i in step)
     clock = time.perf_counter()
     with (
-        open_log(out / "log.jsonl", done["log_bytes"]) as log,
-        reports(config, out, done["step"]) as shown,
-        progress("tokens", total, done["tokens"]) as bar,
+        open_log(out / "log.jsonl", done["log_bytes"]) if ranks.first else io.StringIO() as log,
+        reports(config, out, done["step"], silent=not ranks.first) as shown,
+        (progress if ranks.first else no_progress)("tokens", total, done["tokens"]) as bar,
     ):
         first, tokens = done["step"], done["tokens"]
         speed = Speed(trainer, pick_dtype(config.dtype, trainer.device))
-        print(f"train: {speed}", file=sys.stderr)
-        keeper = Keeper(out, trainer.weights, optimizer, config.checkpoint_every_s)
+        if ranks.first:
+            print(f"train: {speed}", file=sys.stderr)
         if not first and held_out:
             _write(log, {"step": 0, "tokens": 0, **trainer.validate(held_out)})
         with stopping() as stop:
@@ -246,14 +282,15 @@ def fit(
                 bar.update(new)
                 done |= {"step": step, "tokens": tokens, "log_bytes": log.tell()}
                 hopeless = done["skipped_in_row"] >= MOST_SKIPPED
-                if step < len(plan) and (keeper.due() or stop.asked or hopeless):
+                asked, due = ranks.any([stop.asked, keeper.due()])
+                if step < len(plan) and (due or asked or hopeless):
                     keeper.save(done)
                 if hopeless:
                     raise Diverged(
                         f"no finite gradient in {MOST_SKIPPED} steps in a row, the last {step}; {out / 'log.jsonl'} "
                         "names their rows: lower train.learning_rate, or look at these rows"
                     )
-                if stop.asked and step < len(plan):
+                if asked and step < len(plan):
                     raise KeyboardInterrupt
     return tokens, time.perf_counter() - clock
 
@@ -265,18 +302,33 @@ class Diverged(Failed):
 class Keeper:
     """The checkpoints of a training, at most one in `every_s` seconds unless asked for."""
 
-    def __init__(self, out: Path, weights: Weights, optimizer: torch.optim.Optimizer, every_s: float) -> None:
-        self.out, self.weights, self.optimizer, self.every_s = out, weights, optimizer, every_s
+    def __init__(self, out: Path, trainer: Trainer, optimizer: torch.optim.Optimizer, every_s: float) -> None:
+        self.out, self.trainer, self.optimizer, self.every_s = out, trainer, optimizer, every_s
         self.saved_at = time.perf_counter()
 
     def due(self) -> bool:
         """Return whether the last checkpoint is old enough."""
         return time.perf_counter() - self.saved_at >= self.every_s
 
+    def load(self) -> dict[str, int] | None:
+        """Restore the last checkpoint; return how far it is, or None without one."""
+        if self.trainer.ranks.count > 1 or there_is_one(self.out):
+            refuse_other_form(self.out)
+            return load_sharded_checkpoint(self.out, self._named(), self.optimizer, self.trainer.ranks)
+        return load_checkpoint(self.out, self.trainer.weights, self.optimizer)
+
     def save(self, advance: dict[str, int]) -> None:
         """Write a checkpoint."""
-        save_checkpoint(self.out, self.weights, self.optimizer, advance)
+        if self.trainer.ranks.count > 1:
+            save_sharded(self.out, self._named(), self.optimizer, advance, self.trainer.ranks)
+        else:
+            save_checkpoint(self.out, self.trainer.weights, self.optimizer, advance)
         self.saved_at = time.perf_counter()
+
+    def _named(self) -> dict[str, torch.Tensor]:
+        masters = self.trainer.masters
+        named = masters.of.items() if masters else self.trainer.model.named_parameters()
+        return {name: weight for name, weight in named if masters or weight.requires_grad}
 
 
 def plan_of(config: TrainConfig, examples: Sequence[Example]) -> list[NDArray[np.int64]]:
@@ -306,7 +358,8 @@ def take_step(
     for group in optimizer.param_groups:
         group["lr"] = rate
     facts = trainer.gradients(examples)
-    norm = float(torch.nn.utils.clip_grad_norm_(trainer.weights.parameters(), trainer.config.grad_clip))
+    clipped = torch.nn.utils.clip_grad_norm_(trainer.weights.parameters(), trainer.config.grad_clip)
+    norm = float(clipped.full_tensor() if isinstance(clipped, DTensor) else clipped)
     finite = math.isfinite(norm) and math.isfinite(facts["loss"])
     if finite:
         optimizer.step()

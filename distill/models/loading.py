@@ -2,7 +2,7 @@
 
 import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -188,15 +188,27 @@ def with_ends(model: Any, tokenizer: Any) -> GenerationConfig:
     return config
 
 
-def save_model(model: Any, tokenizer: Any, folder: Path, card: str) -> None:
+def save_model(
+    model: Any,
+    tokenizer: Any,
+    folder: Path,
+    card: str,
+    *,
+    write: Callable[[Path], None] | None = None,
+    first: bool = True,
+) -> None:
     """Write a model folder in the Hugging Face format with safetensors; it appears complete or not at all.
 
-    Its generation_config names every token that ends a completion, the learned end of turn among them.
+    Its generation_config names every token that ends a completion, the learned end of turn among them. write: writes
+    the model's own files, where its weights are spread over ranks; then all ranks call this, and `first` is one.
     """
     model.generation_config = with_ends(model, tokenizer)
     partial = folder.with_name(folder.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was stopped while saving
-    model.save_pretrained(partial)
+    if first:
+        shutil.rmtree(partial, ignore_errors=True)  # left by a run that was stopped while saving
+    (write or model.save_pretrained)(partial)
+    if not first:
+        return
     tokenizer.save_pretrained(partial)
     (partial / "README.md").write_text(card, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)  # left by a run that was stopped right after saving

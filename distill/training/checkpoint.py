@@ -1,5 +1,6 @@
 """Checkpoints of a training run: all state that decides how it goes on, written atomically, the last two of them."""
 
+import os
 import random
 import signal
 import sys
@@ -84,6 +85,14 @@ def _restore(saved: dict[str, Any], weights: Weights, optimizer: torch.optim.Opt
     return advance
 
 
+def refuse_other_form(folder: Path) -> None:
+    """Raise InputError if the folder's last checkpoint is that of one process, which several do not read."""
+    if (folder / NAME).exists():
+        raise InputError(
+            f"{folder / NAME} was written by a training on one process; go on with train.ranks = 1, or remove it"
+        )
+
+
 def drop_checkpoint(folder: Path) -> None:
     """Remove the checkpoints of a finished run."""
     for name in (NAME, PREVIOUS, NAME + ".partial"):
@@ -118,8 +127,14 @@ def stopping() -> Iterator[Stop]:
             signal.signal(number, handler)
 
 
-def seed_everything(seed: int) -> None:
-    """Seed every generator that a model's dropout or initialization may draw from."""
+def seed_everything(seed: int, *, deterministic: bool = False) -> None:
+    """Seed every generator that a model's dropout or initialization may draw from.
+
+    deterministic: let a GPU take operations whose result does not depend on the order of its threads.
+    """
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

@@ -206,3 +206,8 @@ def collate(rows: Sequence[Sequence[Example]], pad_id: int, multiple: int = 1) -
         torch.tensor(starts, dtype=torch.int32) if packed else None,
         max(b - a for a, b in pairwise(starts)),
     )
+
+
+def without_targets(batch: Batch) -> Batch:
+    """Return a batch that is read without being learned from."""
+    return replace(batch, examples=[], sources=batch.sources[:0], labels=batch.labels[:0])

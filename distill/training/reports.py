@@ -82,11 +82,11 @@ def check_installed(wanted: Sequence[ReportTo]) -> None:
 
 
 @contextmanager
-def reports(config: TrainConfig, out: Path, done: int) -> Iterator[Reports]:
-    """Open the writers that `report_to` names, after `done` steps, and close them at the end."""
+def reports(config: TrainConfig, out: Path, done: int, *, silent: bool = False) -> Iterator[Reports]:
+    """Open the writers that `report_to` names, after `done` steps, and close them at the end; `silent` opens none."""
     writers: list[Writer] = [
         TensorBoard(out / "tensorboard", done) if name == "tensorboard" else Tracker(name, out, config)
-        for name in config.report_to
+        for name in (() if silent else config.report_to)
     ]
     try:
         yield Reports(writers)

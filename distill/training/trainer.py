@@ -14,17 +14,25 @@ from distill.loss.distillation_loss import LossOutput, Teacher, distillation_los
 from distill.models import varlen
 from distill.models.forward import compile_layers
 from distill.models.loading import hidden_states, output_head, pick_dtype
+from distill.parallel.ranks import Ranks
+from distill.parallel.sharding import Sharded
 from distill.settings import MICRO_BATCH_TOKENS, TrainConfig
 from distill.training.examples import Example
 from distill.training.masters import Masters
-from distill.training.packing import Batch, balance, batches, collate
+from distill.training.packing import Batch, balance, batches, collate, without_targets
 
 TeacherOf = Callable[[Batch], Teacher | SpanTeacher | None]
+ALONE = Ranks()
+SELECTIVE_BUDGET = 0.75  # share of a layer's activations that is kept; the rest is computed again
+GRADIENT_SHARE = 0.1  # of a GPU's memory that whole gradients may take, to be summed over the ranks once a step
 FLAT_MULTIPLE = 128  # tokens: a GPU's products are slower at odd widths
 
 
-def flat(config: TrainConfig, architecture: Any, device: torch.device) -> bool:
-    """Return whether micro-batches are flat rows of whole documents, with attention through `varlen`."""
+def flat(config: TrainConfig, architecture: Any, device: torch.device, *, quiet: bool = False) -> bool:
+    """Return whether micro-batches are flat rows of whole documents, with attention through `varlen`.
+
+    Where they are not though a GPU could have them, the reason is said on stderr, unless `quiet`.
+    """
     if config.layout == "padded":
         return False
     if device.type != "cuda":
@@ -32,7 +40,7 @@ def flat(config: TrainConfig, architecture: Any, device: torch.device) -> bool:
     missing = varlen.unsupported(architecture)
     if missing is None and pick_dtype(config.dtype, device) != torch.bfloat16:
         missing = f"dtype = {config.dtype}"
-    if missing:
+    if missing and not quiet:
         print(f"train: {missing}: no attention over flat rows, so rows are dense", file=sys.stderr)
     return missing is None
 
@@ -49,6 +57,9 @@ class Trainer:
     masters: Masters | None = None
     limit: int = 0  # tokens of a micro-batch
     laid_out: int = 0  # tokens of the last step's batches, padding included
+    ranks: Ranks = ALONE
+    whole: Sharded | None = None  # around the model, if its weights are spread over ranks
+    sync_often: bool = False  # sum gradients over the ranks after each micro-batch, not once a step
 
     def __post_init__(self) -> None:
         given = self.config.micro_batch_tokens
@@ -63,11 +74,18 @@ class Trainer:
         if self.device.type != "cuda":
             return
         if self.flat:
-            print(f"train: attention by {varlen.choose_kernel()}", file=sys.stderr)
+            kernel = varlen.choose_kernel()
+            if self.ranks.first:
+                print(f"train: attention by {kernel}", file=sys.stderr)
+        if config.activation_checkpointing == "selective":
+            torch._functorch.config.activation_memory_budget = SELECTIVE_BUDGET
+            torch._functorch.config.activation_memory_budget_solver = "greedy"
+        if self.whole:
+            size = sum(weight.numel() for weight in self.model.parameters())
+            self.sync_often = 4 * size > GRADIENT_SHARE * torch.cuda.get_device_properties(self.device).total_memory
+            return
         if pick_dtype(config.dtype, self.device) == torch.bfloat16:
             self.masters = Masters(self.model)
-        if config.activation_checkpointing == "selective":
-            torch._functorch.config.activation_memory_budget = 0.5
         if config.compile:
             compile_layers(self.model)
 
@@ -84,8 +102,15 @@ class Trainer:
 
     def loss(self, batch: Batch, denominator: float) -> LossOutput:
         """Return the batch's share of the mean loss over `denominator` target tokens."""
+        if self.whole is None:
+            return self._loss(batch, denominator)
+        return LossOutput(*self.whole(lambda: _parts(self._loss(batch, denominator))))
+
+    def _loss(self, batch: Batch, denominator: float) -> LossOutput:
+        if not batch.examples:
+            return self._no_loss(batch)
         dtype = pick_dtype(self.config.dtype, self.device)
-        lower = dtype != torch.float32 and self.masters is None
+        lower = dtype != torch.float32 and self.masters is None and self.whole is None
         usual: dict[str, Any] = {
             "alpha": self.config.alpha,
             "temperature": self.config.temperature,
@@ -103,18 +128,31 @@ class Trainer:
                 tolerance=self.config.tolerance, **usual,
             )  # fmt: skip
 
+    def _no_loss(self, batch: Batch) -> LossOutput:
+        """Return zero after a forward pass, which other ranks wait for, of a rank without documents."""
+        nothing = hidden_states(self.model, batch).sum() + 0 * output_head(self.model).weight.sum()
+        return LossOutput(nothing, nothing.detach(), nothing.detach(), 0)
+
     def batches(self, examples: Sequence[Example]) -> Iterator[Batch]:
-        """Yield micro-batches on the student's device."""
+        """Yield this rank's micro-batches on the student's device; every rank has as many."""
         row = self.config.sequence_tokens if self.config.layout == "packed" else None
-        made = self._flat(examples) if self.flat else batches(examples, self.limit, self.pad_id, row)
+        dealt = self.flat or self.ranks.count > 1
+        made = self._dealt(examples) if dealt else batches(examples, self.limit, self.pad_id, row)
         for batch in made:
             yield batch.to(self.device)
 
-    def _flat(self, examples: Sequence[Example]) -> Iterable[Batch]:
+    def _dealt(self, examples: Sequence[Example]) -> Iterable[Batch]:
         lengths = [len(example.token_ids) for example in examples]
         multiple = FLAT_MULTIPLE if self.device.type == "cuda" else 1
-        for chosen in balance(lengths, [self.flops(n) for n in lengths], self.limit)[0]:
-            yield collate([[examples[i] for i in chosen]], self.pad_id, multiple)
+        costs = [self.flops(n) for n in lengths]
+        for chosen in balance(lengths, costs, self.limit, self.ranks.count)[self.ranks.rank]:
+            documents = [examples[i] for i in chosen]
+            if not documents:
+                yield without_targets(collate([[min(examples, key=lambda e: len(e.token_ids))]], self.pad_id))
+            elif self.flat:
+                yield collate([documents], self.pad_id, multiple)
+            else:
+                yield collate([[document] for document in documents], self.pad_id)
 
     def flops(self, tokens: int) -> float:
         """Return the floating-point operations of a document's forward and backward pass, recomputation not counted.
@@ -159,6 +197,8 @@ class Trainer:
             try:
                 return self._gradients(examples)
             except torch.OutOfMemoryError:
+                if self.ranks.count > 1:  # the other ranks would wait for this one
+                    raise
                 longest = max(len(example.token_ids) for example in examples)
                 if self.config.micro_batch_tokens != "auto" or self.limit <= longest:
                     raise
@@ -172,12 +212,14 @@ class Trainer:
         tokens = sum(example.targets for example in examples)
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.laid_out = 0
-        for batch in self.batches(examples):
+        for batch, last in with_last(self.batches(examples)):
             self.laid_out += batch.token_ids.numel()
-            output = self.loss(batch, tokens)
+            if self.whole:
+                self.whole.sync(last or self.sync_often)
+            output = self.loss(batch, tokens / self.ranks.count)  # FSDP2 averages the ranks' gradients
             output.loss.backward()
-            sums += _sums(output, tokens)
-        return dict(zip(("loss", "ce", "kl"), sums.tolist(), strict=True))
+            sums += _sums(output, tokens, self.ranks.count)
+        return dict(zip(("loss", "ce", "kl"), self.ranks.total(sums).tolist(), strict=True))
 
     @torch.no_grad()
     def validate(self, examples: Sequence[Example]) -> dict[str, float | None]:
@@ -185,8 +227,10 @@ class Trainer:
         tokens = sum(example.targets for example in examples)
         self.model.eval()
         parts = (_sums(self.loss(batch, tokens), tokens) for batch in self.batches(examples))
-        sums = sum(parts, torch.zeros(3, device=self.device))
+        sums = self.ranks.total(sum(parts, torch.zeros(3, dtype=torch.float64, device=self.device)))
         self.model.train()
+        if self.whole:
+            self.whole.release()
         with_teacher = self.config.soft_targets != "none"
         return {"val_ce": float(sums[1]), "val_kl": float(sums[2]) if with_teacher else None}
 
@@ -197,6 +241,20 @@ def _size(weight: Any) -> int:
     return shape.numel()
 
 
-def _sums(output: LossOutput, tokens: int) -> torch.Tensor:
-    parts = (output.loss.detach(), output.ce_sum / tokens, output.kl_sum / tokens)
+def _parts(output: LossOutput) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
+    return output.loss, output.ce_sum, output.kl_sum, output.tokens
+
+
+def _sums(output: LossOutput, tokens: int, ranks: int = 1) -> torch.Tensor:
+    parts = (output.loss.detach() / ranks, output.ce_sum / tokens, output.kl_sum / tokens)
     return torch.stack([part.double() for part in parts])
+
+
+def with_last(items: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+    """Yield each item and whether it is the last one."""
+    iterator = iter(items)
+    item = next(iterator, None)
+    while item is not None:
+        after = next(iterator, None)
+        yield item, after is None
+        item = after
