@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 FEW_PROBLEMS = 30
+FEW_SOLVED = 5  # or unsolved; with fewer the mean is far from normal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,9 @@ def pass_at_1(correct: npt.ArrayLike, confidence: float = 0.95) -> Estimate:
     """Return the mean over problems of their share of correct samples, with the interval of the central limit theorem.
 
     `correct`: (P, n), or (P,) for one sample per problem. Samples of one problem are not independent, so the standard
-    error is that of the P problem means (Miller 2024, arXiv 2411.00640). With under 30 problems, or if all means are
-    equal, their spread cannot be trusted: the interval is at least Wilson's, and the note says where it is wide.
+    error is that of the P problem means (Miller 2024, arXiv 2411.00640). With under 30 problems, fewer than 5 of them
+    solved or unsolved, or equal means, their spread cannot be trusted: the interval is at least Wilson's, and the note
+    says where it is wide.
     """
     means = problem_means(correct)
     problems, value = len(means), float(means.mean())
@@ -41,14 +43,21 @@ def pass_at_1(correct: npt.ArrayLike, confidence: float = 0.95) -> Estimate:
     standard_error = float(means.std(ddof=1)) / math.sqrt(problems)
     margin = quantile(confidence) * standard_error
     low, high, note = value - margin, value + margin, None
-    if standard_error == 0 or problems < FEW_PROBLEMS:
+    if reason := few(value, standard_error, problems):
         low, high = few_problems_interval(value, problems, confidence, (low, high))
-        note = (
-            "all problems have the same mean: the spread between problems cannot be seen"
-            if standard_error == 0
-            else f"{problems} problems are few: the interval is wide"
-        )
+        note = reason
     return Estimate(value, max(0.0, low), min(1.0, high), standard_error, problems, note)
+
+
+def few(value: float, standard_error: float, problems: int) -> str | None:
+    """Return why the spread between problems cannot be trusted; None where it can."""
+    if standard_error == 0:
+        return "all problems have the same mean: the spread between problems cannot be seen"
+    if problems < FEW_PROBLEMS:
+        return f"{problems} problems are few: the interval is wide"
+    if min(value, 1 - value) * problems < FEW_SOLVED:
+        return f"{'solved' if value < 0.5 else 'unsolved'} problems are few: the interval is wide"
+    return None
 
 
 def few_problems_interval(

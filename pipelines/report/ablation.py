@@ -21,8 +21,10 @@ def ablation(run: Path, tokens: Mapping[str, int]) -> dict[str, Any] | None:
         return None
     cells = [{**cell, "train_tokens": tokens.get(f"ablate/{cell['cell']}/train")} for cell in cells]
     keys = varied(cells)
-    best = max(cells, key=_score)
-    return {"varied": keys, "cells": cells, "best": best["cell"], "grid": grid(cells, keys) if len(keys) > 1 else None}
+    highest = max(map(_score, cells))
+    top = [cell["cell"] for cell in cells if _score(cell) == highest]
+    best = top[0] if len(top) == 1 else None  # on a tie no cell is the best
+    return {"varied": keys, "cells": cells, "best": best, "grid": grid(cells, keys) if len(keys) > 1 else None}
 
 
 def varied(cells: Sequence[Cell]) -> list[str]:
