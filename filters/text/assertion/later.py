@@ -1,4 +1,4 @@
-"""What follows an answer: sentences that take it back, and sentences that give the same answer again or another."""
+"""Sentences that follow an answer: some take it back, some give the same answer again or another one.
 
 # ruff: noqa: E501  (patterns, one alternative a line)
 
