@@ -1,4 +1,4 @@
-"""Sentences that follow an answer: some take it back, some give the same answer again or another one.
+"""Sentences that follow an answer: some take it back, some give the same answer again or another one."""
 
 # ruff: noqa: E501  (patterns, one alternative a line)
 
