@@ -4,10 +4,11 @@
     python -m benchmarks.readme agreement=labelled_outputs_dev.jsonl.gz
     python -m benchmarks.readme sampling=benchmarks/results
     python -m benchmarks.readme cross=benchmarks/results/cross_tokenizer.json
+    python -m benchmarks.readme grammar=benchmarks/results/answer_grammar.json
 
 Each NAME=SOURCE fills the place between `<!-- table: NAME -->` and `<!-- end -->`. A source is a run folder (its
 report/report.json is read). For `agreement` it is a file of outputs with labels, which is graded; for `sampling` the
-folder of the benchmarks' results; for `cross` one file of that folder.
+folder of the benchmarks' results; for `cross` and `grammar` one file of that folder.
 """
 
 import json
@@ -35,6 +36,9 @@ def main(arguments: Sequence[str]) -> None:
             continue
         if name == "cross":
             fill(name, cross_table(json.loads(Path(source).read_text(encoding="utf-8"))))
+            continue
+        if name == "grammar":
+            fill(name, grammar_table(json.loads(Path(source).read_text(encoding="utf-8"))))
             continue
         if name == "agreement":
             fill(name, agreement_table(Path(source)))
@@ -125,6 +129,32 @@ def sampling_table(results: Path) -> str:
     ]
     lines = ["| what | here | compared with |", "| --- | --- | --- |"]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
+CHANGES = {
+    "rendering": "the same value, written otherwise",
+    "statement": "the same value in a sentence that states it, in 28 languages",
+    "mutation": "another value",
+    "denial": "the right value, denied, doubted, bounded, supposed or taken back, in 60 languages",
+}
+
+
+def grammar_table(found: dict[str, Any]) -> str:
+    """Return the table of generated answers by what was done to the reference, with the misses by kind."""
+    kinds: dict[str, dict[str, int]] = found["by_kind"]
+    rows = []
+    for change, about in CHANGES.items():
+        pairs = sum(counts.get(change, 0) for counts in kinds.values())
+        missed = sum(counts.get(f"{change} missed", 0) for counts in kinds.values())
+        right = change in ("rendering", "statement")
+        rows.append([about, f"{pairs:,}", f"{pairs - missed if right else missed:,}", "all" if right else "none"])
+    misses = {kind: sum(count for name, count in counts.items() if "missed" in name) for kind, counts in kinds.items()}
+    listed = ", ".join(f"{kind} {count}" for kind, count in misses.items() if count) or "none"
+    return (
+        f"{markdown(['answers', 'pairs', 'accepted', 'right would be'], rows)}\n\n{found['pairs']:,} pairs of "
+        f"{len(kinds)} kinds of answers; misses: {listed}. Slowest verdict {found['slowest_s']} s on a busy machine. "
+        f"Measured {found['date'][:10]} on {found['hardware']}, commit {found['commit'][:7]}."
+    )
 
 
 def cross_table(found: dict[str, Any]) -> str:
