@@ -27,6 +27,7 @@ from generators.contract.intake import (
     Item,
     Shape,
     Shaped,
+    logged,
     lookup,
     missing,
     read_dataset,
@@ -140,7 +141,7 @@ def read_rows(config: FilePrompts | DatasetPrompts) -> Iterator[Shaped]:
     else:
         rows = read_dataset(config.path, config.name, config.split, config.revision, config.limit)
         numbered = enumerate(rows, start=1)
-        found = shape_rows(Item(f"{config.path}, row {number}", row) for number, row in numbered)
+        found = shape_rows(Item(f"{config.path}, row {number}", logged(row)) for number, row in numbered)
     return (Shaped(one.place, one.row, with_fields(one.shape, config.fields)) for one in found)
 
 

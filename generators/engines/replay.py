@@ -54,7 +54,9 @@ class Options(EngineOptions):
     reasoning: str | None = Field(
         default=None, description="column of the reasoning, where it is not in the completion; none: recognized"
     )
-    teacher: str | None = Field(default=None, description="column of the model that wrote it; none: `model`")
+    teacher: str | None = Field(
+        default=None, description="column of the model that wrote it; none: recognized, else `generate.model`"
+    )
     finish_reason: str | None = Field(default=None, description="column of stop or length; none: told from <think>")
 
 

@@ -4,6 +4,7 @@ from generators.contract.intake.answers import EMPTY, NO_RESPONSE, Answered, fil
 from generators.contract.intake.conversations import Conversation, read_conversation, read_prompt
 from generators.contract.intake.files import ENDINGS, Item, files_of, items_of, paths_in, read_file
 from generators.contract.intake.hub import read_dataset
+from generators.contract.intake.logs import logged
 from generators.contract.intake.shapes import Shape, recognize
 from generators.contract.intake.source import Shaped, read_rows, shape_rows
 from generators.contract.intake.turns import chat_messages
@@ -36,6 +37,7 @@ __all__ = [
     "file_says",
     "files_of",
     "items_of",
+    "logged",
     "lookup",
     "missing",
     "paths_in",

@@ -19,6 +19,7 @@ LONG_CHARS = 160  # mean length from which an `answer` without a number after ##
 CHATS = (
     "messages", "conversations", "conversation", "chat", "dialogue", "dialog", "contents", "turns", "items", "data",
 )  # fmt: skip
+LIKE_ANSWERS = re.compile(r"resp|answ|compl|outp|gener|solut|repl|pred|text", re.IGNORECASE)
 ASKING = re.compile(r"\w+_(?:question|problem|prompt|query|instruction)")  # where no column has a usual name
 ANSWERING = re.compile(r"\w+_(?:response|completion|generation|output|reply|trajectory)")
 NO_QUESTION = re.compile(r"(?:system|negative|rejected)_\w+")
@@ -175,10 +176,11 @@ class Shape:
         return f"{fault}; there are {', '.join(map(repr, self.columns)) or 'none'}; {key}"
 
     def _free_column(self) -> str | None:
-        """Return the first column without a use."""
+        """Return a column without a use, one named like an answer before others."""
         uses = [getattr(self, each.name) for each in fields(self) if each.name not in ("name", "spoken", "columns")]
         taken = {name for use in uses for name in (use if isinstance(use, tuple) else (use,))}
-        return next((name for name in self.columns if name not in taken), None)
+        free = [name for name in self.columns if name not in taken]
+        return next((name for name in free if LIKE_ANSWERS.search(name)), next(iter(free), None))
 
     def using(self, **named: Any) -> "Shape":
         """Return the shape with the columns that the settings name; None leaves a column as it was recognized."""

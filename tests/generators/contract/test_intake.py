@@ -20,6 +20,8 @@ from generators.contract.intake import (
     read_file,
     read_rows,
 )
+from generators.engines.replay import Options, read_traced
+from generators.prompts import Faults
 from tests.importing_table import PAGE, table
 from tests.imports_shown import shown
 
@@ -65,6 +67,17 @@ def test_a_saved_data_set_is_read_and_a_missing_split_lists_those_there_are(tmp_
         assert found.row == {"question": "Is it?", "reference": "yes"}
     with pytest.raises(InputError, match="no split 'dev'; there are train, test"):
         list(read_dataset(str(tmp_path / "several"), None, "dev", None, None))
+
+
+def test_chats_of_a_data_set_are_read_in_the_forms_that_files_have(tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "1 + 1?"}, {"role": "assistant", "content": "<think>Add.</think>2"}]
+    columns = {name: [turn[name] for turn in turns] for name in ("role", "content")}
+    for number, chat in enumerate((turns, json.dumps(turns), columns)):
+        Dataset.from_list([{"messages": chat}]).save_to_disk(tmp_path / str(number))
+        for source in ("file", "dataset"):
+            rows = {"source": source, "path": str(tmp_path / str(number))}
+            ((_, found),) = read_traced(Options.model_validate({"rows": rows}), Faults())
+            assert found.messages == turns[:1] and found.answers[0].completion.reasoning == "Add."
 
 
 @pytest.mark.parametrize("ending", [".jsonl.gz", ".jsonl.zst", ".parquet", ".arrow", ".json"])
