@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from filters.puzzles.doubts import DOUBTS
 from filters.text.assertion.stance import denies, stops_short
 from filters.text.boxes import box_places, with_braces
 from filters.text.final_answer import ANSWER_CLOSE, ANSWER_OPEN, last_tag
@@ -15,12 +16,23 @@ from filters.text.short_answer import unwrapped
 INTRODUCED = re.compile(
     r"(?<!\w)(?:answers?|solution|antwort|lösung|réponse|respuesta|risposta|resposta|ответ)(?!\w)[*_]*"
     r"(?:\s+(?:to|for|of)\s+(?:the|this|that|our)\s+[\w\s]{1,40}?)?"
-    r"[*_\s]*?(?:\b(?:is|are|would\s+be|must\s+be|ist|est|es|è|é)\b(?:\s*:)?|[:\uff1a]|(?=[*_ \t]*\n))[*_]*"
+    r"[*_\s]*?(?:\b(?:is|are|would\s+be|must\s+be|ist|est|es|è|é)\b(?:\s*:)?|[:=\uff1a]|(?=[*_ \t]*\n))[*_]*"
     r"|(?:答案|答え|정답)\s*[*_]*(?:[是为は은]|[:\uff1a])?[*_]*",
     re.IGNORECASE,
 )
 HEADING = re.compile(r"^[ \t]*#+[ \t]*(?:the\s+)?(?:final\s+)?(?:answer|solution)\W*$", re.IGNORECASE | re.MULTILINE)
 MARKED_LINE = re.compile(r"^[ \t]*####[ \t]+(\S.*)$", re.MULTILINE)
+LEAD = re.compile(r"[\s*_#]*[A-Za-z][A-Za-z' ]{0,60}(?::|[*_]+:|:[*_]+)\s+")  # "The moves are: ..."
+TRIED = re.compile(
+    r"\b(?:try|trying|attempt|let|failed|candidate|example|sample|possible|tempting|first)\b", re.IGNORECASE
+)
+# Right before the word "answer": one that is not given.
+NO_ANSWER = re.compile(
+    r"\b(?:not|no|possible|potential|alternative|wrong|incorrect|false|failed|naive|initial|first|previous|candidate|another"
+    r"|other|sample|example|tentative|unlikely|tempting)\s+(?:the\s+|an?\s+)?(?:final\s+|correct\s+|right\s+)?$",
+    re.IGNORECASE,
+)
+AS_ASKED = re.compile(r",?\s+as\s+(?:required|desired|requested|claimed|needed|expected)$", re.IGNORECASE)
 PARAGRAPH = re.compile(r"\n[ \t]*\n")
 SENTENCE_END = re.compile(r"[.!](?=\s)")
 FENCE_END = re.compile(r"(?:```|\*\*)\s*$")
@@ -47,7 +59,8 @@ def statements(text: str) -> Iterator[tuple[str, str]]:
     """Yield (answer, text behind it) of what a text may state, the likeliest first; nothing that it takes back.
 
     A mark states the only answer of its text. Without one it is what follows the last "the answer is" (all of it, a
-    paragraph, a line or a sentence), or else the whole text, its last paragraph or its last sentence.
+    paragraph, a line or a sentence), or else the whole text, its last paragraph, with or without a label, or its last
+    sentence.
     """
     text = with_braces(text)[-SEARCHED_CHARS:]
     marked = mark(text)
@@ -87,7 +100,7 @@ def inner(marked: str) -> str:
 def introduced(text: str) -> Iterator[Statement]:
     """Yield what follows the last words that announce an answer: all of it, a paragraph, a line, a sentence."""
     found = max((*INTRODUCED.finditer(text), *HEADING.finditer(text)), key=re.Match.end, default=None)
-    if found is None:
+    if found is None or NO_ANSWER.search(text[max(0, found.start() - BEFORE_CHARS) : found.start()]):
         return
     start = found.end() + len(text[found.end() :]) - len(text[found.end() :].lstrip())
     if start == len(text):
@@ -114,6 +127,9 @@ def closing(text: str) -> Iterator[Statement]:
     sentence = max((match.end() for match in SENTENCE_END.finditer(text, paragraph)), default=0)
     for start in sorted({0, paragraph, sentence}):
         yield Statement(text[start:].strip(), start, len(text))
+    lead = LEAD.match(text, paragraph)
+    if lead and not DOUBTS.search(lead.group()) and not TRIED.search(lead.group()):
+        yield Statement(text[lead.end() :].strip(), lead.end(), len(text))
 
 
 def readings(said: str) -> Iterator[str]:
@@ -129,7 +145,7 @@ def plain(said: str) -> str:
     """Return an answer without any wrapper, quote or full stop around it."""
     while True:
         text = unwrapped(said).strip().rstrip("\u3002")
-        text = text[:-1] if text.endswith(".") and not text.endswith("..") else text
+        text = AS_ASKED.sub("", text[:-1] if re.search(r"(?<![.!])[.!]$", text) else text)
         if quoted := QUOTED.fullmatch(text):
             text = quoted[2] or quoted[3]
         if text == said:

@@ -41,6 +41,7 @@ STATED = [
     "Final answer: {}", "**Final answer:** **{}**", "First one thing, then another.\n\nThe final answer is:\n\n{}",
     "### Final Answer\n{}", "Final answer:\n```\n{}\n```", "So the answer is **{}**.", "答案是{}",
     "Nothing else is possible.\n\nTherefore, the answer is {}", "The answer is {}\n\nThis is what the clues say.",
+    "Conclusion: {}", "The moves are: {}", "Answer = {}", "Hence the answer is {}, as required.",
 ]  # fmt: skip
 DOUBTED = [
     "not {}", "{} or zzz", "<answer>{} or zzz</answer>", "<answer>not {}</answer>", "<answer>maybe {}</answer>",
@@ -49,6 +50,7 @@ DOUBTED = [
     "It is false that {}", "\\boxed{{{}}} is incorrect.", "Suppose the answer is {}.", "<answer>nicht {}</answer>",
     "The answer is {}.\nOr maybe another one.", "<answer>{}</answer>\nWait, that is wrong.", "答案不是{}",
     "A student answered {}, which is wrong.", "<answer>{} / zzz</answer>", "<answer>{}或zzz</answer>",
+    "Not the answer: {}", "A possible answer: {}", "Wrong: {}", "Let me try: {}", "Candidate that failed: {}",
 ]  # fmt: skip
 
 
