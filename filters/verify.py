@@ -5,7 +5,7 @@ during generation gets the status `error` with its own reason, and no verifier s
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,7 @@ def verify(
     prompt and an unknown verifier raise ValueError before anything is judged.
     """
     questions = prompts_by_id(prompts, config)
-    verifiers = sorted({question["verifier"] for question in questions.values() if question["verifier"]})
+    verifiers = questions.verifiers()
     for name in verifiers:
         check_options(name, config.options.get(name, {}))
     check_rewards(config.rewards, verifiers, config.options)
@@ -82,22 +82,44 @@ def verify(
     return counts_of(judged, rows)
 
 
-def prompts_by_id(prompts: Path, config: VerifyConfig) -> dict[str, dict[str, Any]]:
-    """Return each prompt's messages, verifier, options and reference; the default verifier needs a reference.
+class Questions(Mapping[str, dict[str, Any]]):
+    """Each prompt's messages, verifier, reference and the verifier's options by its id.
+
+    They stay in a frame until they are asked for: as Python objects they would take ten times the memory.
+    """
+
+    def __init__(self, rows: pl.DataFrame, config: VerifyConfig) -> None:
+        self.rows, self.options = rows, config.options
+        self.places = {prompt_id: place for place, prompt_id in enumerate(rows["prompt_id"])}
+
+    def __getitem__(self, prompt_id: str) -> dict[str, Any]:
+        row = self.rows.row(self.places[prompt_id], named=True)
+        return {**row, "options": self.options.get(row["verifier"], {})}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.places)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def verifiers(self) -> list[str]:
+        """Return the names of all verifiers, sorted."""
+        return sorted(self.rows["verifier"].drop_nulls().unique().to_list())
+
+
+def prompts_by_id(prompts: Path, config: VerifyConfig) -> Questions:
+    """Return the prompts by their ids; the default verifier needs a reference.
 
     If a prompt has several rows, perhaps with different references, the first one counts.
     """
-    rows = pl.read_parquet(prompts, columns=PROMPT_COLUMNS).to_dicts()
-    for row in rows:
-        if row["verifier"] is None and row["reference"] is not None:
-            row["verifier"] = config.default_verifier
-        row["options"] = config.options.get(row["verifier"], {})
-    return {row["prompt_id"]: row for row in reversed(rows)}
+    rows = pl.read_parquet(prompts, columns=PROMPT_COLUMNS).unique("prompt_id", keep="first", maintain_order=True)
+    default = pl.when(pl.col("reference").is_not_null()).then(pl.lit(config.default_verifier, pl.String))
+    return Questions(rows.with_columns(verifier=pl.coalesce("verifier", default)), config)
 
 
-def check_prompts(traces: Path, prompts: Path, questions: dict[str, dict[str, Any]]) -> None:
+def check_prompts(traces: Path, prompts: Path, questions: Questions) -> None:
     """Raise a ValueError that names the first trace whose prompt is missing, and the prompt."""
-    known = pl.LazyFrame({"prompt_id": list(questions)}, schema={"prompt_id": pl.String})
+    known = questions.rows.lazy().select("prompt_id")
     asked = pl.scan_parquet(traces).select("trace_id", "prompt_id")
     lost = asked.join(known, on="prompt_id", how="anti").collect()
     if lost.height:
@@ -111,7 +133,7 @@ def check_prompts(traces: Path, prompts: Path, questions: dict[str, dict[str, An
 Shard = tuple[int, list[dict[str, Any]]]  # (first row, one dict per trace that has a verifier)
 
 
-def read_shard(traces: Path, questions: dict[str, dict[str, Any]], start: int, rows: int) -> Shard:
+def read_shard(traces: Path, questions: Questions, start: int, rows: int) -> Shard:
     """Return `rows` traces from row `start` on, each with its prompt's messages, verifier, options and reference."""
     data = pl.scan_parquet(traces).select(TRACE_COLUMNS).slice(start, rows).collect()
     joined = [trace | questions[trace["prompt_id"]] for trace in data.iter_rows(named=True)]
