@@ -152,7 +152,9 @@ def test_tests_that_every_program_passes_are_found(tmp_path: Path) -> None:
 
 def test_the_letters_of_a_reference_are_compared_with_the_options_of_its_prompt(tmp_path: Path) -> None:
     questions = ["Which?\nA. 1\nB. 2\nC. 3", "Which is right? (A) 1 (B) 2 (C) 3", "Which?\nA) 1, B) 2, C) 3"]
-    rows = [{"question": text, "reference": letter} for text in questions for letter in ("C", "E", "3", "Z")]
+    rows: list[dict[str, Any]] = [
+        {"question": text, "reference": letter} for text in questions for letter in ("C", "E", "3", "Z")
+    ]
     rows += [{"messages": [{"role": "user", "content": questions[0]}], "reference": letter} for letter in "CE"]
     check_references(write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl", verifier="choice", workers=1)
     assert sorted(defects(tmp_path / "out.jsonl")) == [2, 4, 6, 8, 10, 12, 14]
