@@ -11,6 +11,7 @@ from itertools import combinations
 
 from filters.mathematics import numeric
 from filters.mathematics.expressions import (
+    INFINITY,
     MINUS_ONE,
     Call,
     Expression,
@@ -150,6 +151,8 @@ class Comparer(ListComparer):
             found = self.values(reference.sides[-1], said.sides[-1])
             if found is not DIFFERENT or not (unknowns(reference.sides[-1]) or unknowns(said.sides[-1])):
                 return found
+        if is_label(reference.sides[0]) and not unknowns(said.sides[0]):
+            return self.values(reference.sides[-1], said.sides[-1])
         if len(reference.sides) > 2 or len(said.sides) > 2:
             return UNDECIDED
         if all(self.values(*pair) is EQUAL for pair in zip(reference.sides, said.sides, strict=True)):
@@ -172,7 +175,7 @@ class Comparer(ListComparer):
             same = reference.signs == said.signs and len(reference.sides) == len(said.sides)
             same = same and all(self.values(*pair) is EQUAL for pair in zip(reference.sides, said.sides, strict=True))
             return EQUAL if same else DIFFERENT if contrary(reference, said) else UNDECIDED
-        if any(is_inequality(one) and isinstance(two, VALUES) for one, two in ((reference, said), (said, reference))):
+        if any(is_inequality(one) and is_value(two) for one, two in ((reference, said), (said, reference))):
             return DIFFERENT
         sets, values = (one, said) if one is not None else (other, reference)
         return DIFFERENT if sets and is_no_set(values) and any(low != high for low, _, high, _ in sets) else UNDECIDED
@@ -222,7 +225,8 @@ def whole(n: int) -> Number:
     return Number(Fraction(n))
 
 
-VALUES = Number | Sum | Product | Power | Quantity
+def is_value(value: Expression) -> bool:
+    return isinstance(value, Number | Sum | Product | Power | Quantity) or value == INFINITY
 
 
 def is_set(value: Expression) -> bool:

@@ -288,6 +288,8 @@ def conflicting(one: Expression, other: Expression) -> bool:
         return different_names(one.text, other.text)
     if isinstance(one, Call) and isinstance(other, Call):
         return one.function != other.function or is_number(one.arguments[0]) or is_number(other.arguments[0])
+    if any(isinstance(side, Call) and is_number(side.arguments[0]) for side in (one, other)):
+        return True
     sides = [side.factors for side in (one, other) if isinstance(side, Product)]
     if len(sides) < 2:
         return False
