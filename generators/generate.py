@@ -288,6 +288,12 @@ class AdaptiveSampling(Sampling):
                 self.sample(fleet, bar, self.source, [])
         self.tallies = self.source.tallies()
 
+    def keep(self, request: SampleRequest, row: Row) -> None:
+        """Write a row to the ledger, and show how many prompts have a correct sample so far."""
+        super().keep(request, row)
+        if self.bar:
+            self.bar.show(solved=f"{self.source.solved}/{len(self.plan.prompt_ids)} prompts")
+
     def surplus(self) -> int:
         """Return the number of samples beyond their prompts' needs: the ledger keeps them, the traces lack them."""
         return self.source.spent - sum(tally.samples for tally in self.tallies)

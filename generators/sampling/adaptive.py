@@ -135,6 +135,7 @@ class AdaptiveSource:
         self.budget = budget_of(config, plan)
         self.spent = len(kept)  # samples in the ledger or requested
         self.totals = {prompt_id: (mean, 1) for prompt_id, mean in (lengths or {}).items()}
+        self.solved = 0  # prompts with a correct sample
         self.experience = Experience()
         self.standings = [Standing() for _ in plan.prompt_ids]
         self.places: dict[str, tuple[int, int]] = {}  # trace_id -> prompt and index of samples without a verdict
@@ -212,7 +213,9 @@ class AdaptiveSource:
     def _decide(self, trace_id: str, verdict: LiveVerdict) -> None:
         prompt, index = self.places.pop(trace_id)
         self.experience.learn(self.standings[prompt], verdict)
+        before = self.standings[prompt].correct
         self.standings[prompt].take(index, verdict)
+        self.solved += not before and verdict.correct
         self._enqueue(prompt)
 
     def _next(self) -> int | None:

@@ -84,6 +84,7 @@ def test_prompts_stop_when_they_have_enough_or_at_the_cap(tmp_path: Path) -> Non
     sure, even, never = source.tallies()
     assert (sure.outcome(24), even.outcome(24), never.outcome(24)) == ("solved", "solved", "hopeless")
     assert sampled(source)[2] == never.samples == 24
+    assert source.solved == 2
     assert sure.distinct == even.distinct == 3
     assert sampled(source)[0] <= sure.samples + 2  # look_ahead
     rates = source.pass_rates(source.tallies())
