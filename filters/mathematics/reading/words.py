@@ -128,8 +128,10 @@ def same_phrases(reference: str, said: str) -> bool:
 
 def quadrants(one: str, other: str) -> tuple[int, int] | None:
     """Return two quadrants if both texts are such and one says so: "Quadrant II" and "II"; else None."""
+    if "quadrant" not in f"{one} {other}".lower():
+        return None
     found = [QUADRANT.fullmatch(EDGES.sub("", WRAPPER.sub(r"\1", text))) for text in (one, other)]
-    if None in found or not any(match and (match[1] or match[4]) for match in found):
+    if None in found:
         return None
     first, second = (QUADRANTS[(match[2] or match[3]).lower()] for match in found if match)
     return first, second
