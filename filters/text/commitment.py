@@ -5,9 +5,9 @@ Every pass over the text takes linear time, whatever the text contains.
 
 import re
 
-from filters.text.assertion.languages import word
+from filters.text.assertion.languages import any_of, word
 from filters.text.assertion.stance import NOT_HARD, denies, negated, only_supposed
-from filters.text.assertion.words import REASONS
+from filters.text.assertion.words import AND, OR, OR_CJK, REASONS
 
 TAIL_CHARS = 600  # the last sentences; a text that commits to an answer does so at its end
 SENTENCE_END = re.compile(r"(?<!\d)[.!?]+(?=\s|$)|(?<=\d)[.!?](?=\s|$)|[。\uff01\uff1f\n]+|<\|[^|>]*\|>\w*")
@@ -58,7 +58,10 @@ NUMBER = re.compile(
 PARENTHESES = re.compile(r"\([^()]*\)")
 UNIT = re.compile(r"\s?(?!(?:more|fewer|less|left|each|altogether|total)\b)[A-Za-z°²³]{1,12}\b")
 RESTATED = re.compile(r",?\s*(?:which\s+is|which\s+equals|that\s+is|i\.e\.)[,\s]+(?:about\s+)?", re.IGNORECASE)
-LIST_LINK = re.compile(r"\s*(?:,|;|and|or|, and|, or|和|或|、)\s*")
+LIST_LINK = re.compile(
+    rf"\s*(?:,|;|and|or|, and|, or|和|或|、|,?\s*(?:{word(OR)}|{word(AND)}|{any_of(OR_CJK)}))\s*", re.IGNORECASE
+)
+OR_LINK = re.compile(rf"\bor\b|{word(OR)}|{any_of(OR_CJK)}", re.IGNORECASE)
 
 BEFORE = re.compile(
     r"(?:\b(?:not|cannot|never|neither|isn't|can't|won't|doesn't|n't)\s+(?:be\s+|equal(?:\s+to)?\s+|exactly\s+|simply\s+"
@@ -142,7 +145,7 @@ def joined(sentence: str, formulas: list[re.Match[str]]) -> str:
     first = len(formulas) - 1
     while first and LIST_LINK.fullmatch(sentence, formulas[first - 1].end(), formulas[first].start()):
         first -= 1
-    links = " or " if re.search(r"\bor\b", sentence[formulas[first].start() :]) else ", "
+    links = " or " if OR_LINK.search(sentence[formulas[first].start() :]) else ", "
     return links.join(next(filter(None, match.groups())).strip() for match in formulas[first:])
 
 

@@ -221,6 +221,8 @@ def stated_answer(text: str, marked: str | None, boxes: int) -> str | None:
     tail = text[said.end() : said.end() + STATED_CHARS]
     if bold := BOLD.match(tail):
         return bold[1].strip()
+    if "\n" in text[said.start() : said.end()]:  # a quote of Markdown, on a line of its own
+        tail = tail.removeprefix(">")
     tail = tail.lstrip(" *:\n")
     if tail.startswith(("\\[", "$$")):
         tail = tail[2:].lstrip()

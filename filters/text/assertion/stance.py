@@ -137,7 +137,7 @@ def denies(text: str, start: int, end: int) -> bool:
     rest = SENTENCE.split(after, maxsplit=1)[0]
     if CROSSED.match(after) or CROSSED_BEFORE.search(before) or EXAMPLE.search(shown) or gives_up(shown):
         return True
-    if denied_in_english(before, rest) or denied_elsewhere(before, rest):
+    if denied_in_english(before, rest) or denied_elsewhere(before, rest) or has_alternative(before, rest):
         return True
     remark = REMARKED.match(after)
     if remark is not None and REMARK.search(remark[1]) and not OTHER.match(remark[1]):
@@ -155,19 +155,23 @@ def denied_in_english(before: str, rest: str) -> bool:
 
 
 def denied_elsewhere(before: str, rest: str) -> bool:
-    """Return whether the sentence around an answer denies or doubts it, or gives another, in a language but English."""
-    if ENGLISH.search(before) or ENGLISH.search(rest):
-        return NEGATED_REST.match(rest) is not None and not rest.isascii()
+    """Return whether the sentence around an answer denies or doubts it in a language but English."""
     turned = CONTRAST.split(before)[-1]
     clause = CLAUSE.split(turned)[-1]
-    if (
-        NEGATED_BEFORE.search(clause)
-        or UNTRUE.search(turned)
-        or (DOUBTED.search(turned if turned.strip(" $") else before))
-        or OR_BEFORE.search(turned)
-    ):
+    if NEGATED_BEFORE.search(clause) and not ENGLISH.search(clause):
         return True
-    return any(pattern.match(rest) is not None for pattern in (NEGATED_REST, OR_AFTER, DOUBTED_AFTER))
+    if ENGLISH.search(before) or ENGLISH.search(rest):
+        return NEGATED_REST.match(rest) is not None and not rest.isascii()
+    if UNTRUE.search(turned) or DOUBTED.search(turned if turned.strip(" $") else before):
+        return True
+    return NEGATED_REST.match(rest) is not None or DOUBTED_AFTER.match(rest) is not None
+
+
+def has_alternative(before: str, rest: str) -> bool:
+    """Return whether the sentence around an answer names another one with it, in a language but English."""
+    if ENGLISH.search(before) or ENGLISH.search(rest):
+        return False
+    return OR_BEFORE.search(CONTRAST.split(before)[-1]) is not None or OR_AFTER.match(rest) is not None
 
 
 def negated(statement: str) -> bool:

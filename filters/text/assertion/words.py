@@ -104,6 +104,7 @@ OR = (
     "o u ou oder eller tai lub albo nebo alebo vagy sau veya ya_da hoặc hay atau o_kaya au или либо або чи или ili ή أو یا או या বা किंवा અથવા ਜਾਂ அல்லது లేదా ಅಥವಾ"
     " അല്ലെങ്കിൽ edo või arba vai ali eða apo əvəz немесе ან կամ aŭ"
 )
+AND = "y e und et ed en og och i oraz a и та ve và dan και و और এবং şi și és ja"
 OR_CJK = "或者 或是 还是 還是 或 または もしくは あるいは か 또는 혹은 หรือ"
 MAYBE = (
     "quizás quizá tal_vez talvez vielleicht möglicherweise vermutlich peut-être forse misschien wellicht kanske kanskje måske ehkä chyba možná snad možno возможно"
