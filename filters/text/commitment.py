@@ -111,7 +111,7 @@ def committed(text: str) -> tuple[str, ...]:
 
 def is_disowned(sentence: str, value: str) -> bool:
     """Return whether a sentence names a value without standing by it: "we reject x = 8", "~~8~~"."""
-    number = value.partition("\\text")[0]
+    number = value if value in sentence else value.partition("\\text")[0]  # a unit may have been added
     place = sentence.rfind(number)
     if place < 0:
         return False
