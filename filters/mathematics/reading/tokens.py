@@ -186,7 +186,7 @@ def read(match: re.Match[str], spaced: bool) -> list[Token]:
     word = match.group()
     match kind:
         case "number":
-            return [Token("number", re.sub(r"[,{}\\! ]", "", word), spaced)]
+            return [Token("number", re.sub(r"[,{}\\!;: ]", "", word), spaced)]
         case "letters":
             return letters(word, spaced)
         case "text":
