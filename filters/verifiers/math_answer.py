@@ -260,12 +260,12 @@ def compared(said: str, reference: str, leniencies: tuple[str, ...]) -> Judgemen
     """Return a judgement on one reading of the answer."""
     if len(said) > MARKED_CHARS:
         return unparseable(f"the answer has {len(said)} characters; at most {MARKED_CHARS} are read")
-    letters = CHOICE.fullmatch(said), CHOICE.fullmatch(reference)
-    if letters[0] and letters[1] and letters[0][1] == letters[1][1]:
-        return correct(f"{letters[0][1]} is the reference")
     number, expected = exact_number(said), exact_number(reference)
     if number is not None and number == expected:
         return correct(f"{said} equals the reference {reference}")
+    letters = CHOICE.fullmatch(said), CHOICE.fullmatch(reference)
+    if letters[0] and letters[1] and letters[0][1] == letters[1][1]:
+        return correct(f"{letters[0][1]} is the reference")
     if spelled(said) == spelled(reference):
         return correct(f"{shown(said)} is the reference")
     one, other = without_delimiters(said), without_delimiters(reference)
