@@ -197,10 +197,13 @@ def samples_of_prompts(texts: pl.DataFrame) -> Iterator[Samples]:
         solution=pl.when(said != "").then(said).otherwise(answered),
     )
     ends = ordered["prompt_id"].rle().struct.field("len").cum_sum().to_list()
-    columns = [ordered[name].to_list() for name in ("row", "trace_id", "solution", "text")]
-    codes = shingle_codes(columns[-1])
+    rows, trace_ids, solutions, said_whole = (
+        ordered[name].to_list() for name in ("row", "trace_id", "solution", "text")
+    )
+    codes = shingle_codes(said_whole)
     for start, end in pairwise([0, *ends]):
-        yield Samples(*(column[start:end] for column in columns), codes[start:end])
+        part = slice(start, end)
+        yield Samples(rows[part], trace_ids[part], solutions[part], said_whole[part], codes[part])
 
 
 def batches(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
