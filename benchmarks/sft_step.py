@@ -1,6 +1,6 @@
 """Compare the training step on one GPU with TRL's SFTTrainer and a bare transformers loop, both with Liger.
 
-    python -m benchmarks.sft_step [--peers] [--profile]
+    python -m benchmarks.sft_step [--peers] [--profile FILE] [--only PART ...]
 
 The shape of Qwen2.5-1.5B with random weights. A step has 65,536 tokens: full rows of 8,192, or documents of lognormal
 length (300 to 8,100 tokens). The share of the matmul rate is
@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import numpy as np
 import torch
 
 from benchmarks.measure import record
+from distill.models.varlen import choose_kernel
 
 STEP, ROW, VOCABULARY = 65_536, 8192, 151_000
 SHAPE: dict[str, Any] = {
@@ -161,7 +163,7 @@ def trl(rate: float, rows: int = 2) -> Figures:
     return figures(seconds, STEP, full_flops(student), rate)
 
 
-def timed(work: Callable[[], None], tokens: int, flops: float, rate: float, steps: int = 4) -> Figures:
+def timed(work: Callable[[], object], tokens: int, flops: float, rate: float, steps: int = 4) -> Figures:
     """Return the figures of the median step after two that compile and warm up."""
     torch.cuda.reset_peak_memory_stats()
     seconds = []
@@ -239,14 +241,25 @@ def attempt(results: Figures, name: str, work: Callable[[], Figures]) -> None:
     torch.cuda.empty_cache()
 
 
+def attempt_one_of(parts: Sequence[str], results: Figures, name: str, work: Callable[[], Figures]) -> None:
+    """Run a case whose name has one of the parts."""
+    if any(part in name for part in parts):
+        attempt(results, name, work)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the cases and record them."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", action="store_true", help="TRL and the bare loop too (pip install trl liger-kernel)")
     parser.add_argument("--profile", type=Path, help="write a table of kernels to this file")
+    parser.add_argument("--only", nargs="*", default=[""], help="parts of the names of the cases to run")
     options = parser.parse_args(arguments)
-    rate = matmul_rate()
-    results: Figures = {"gpu": torch.cuda.get_device_name(), "matmul_tflops": round(rate / 1e12)}
+    rate, kernel = matmul_rate(), choose_kernel()
+    results: Figures = {
+        "gpu": torch.cuda.get_device_name(), "matmul_tflops": round(rate / 1e12), "attention": kernel,
+        "only": options.only,
+    }  # fmt: skip
+    attempt = partial(attempt_one_of, options.only)
     print(results, flush=True)
     for kind in ("full", "mixed"):
         for micro in (16_384, 32_768):
@@ -265,7 +278,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.peers:
         attempt(results, "TRL SFTTrainer with Liger, full", lambda: trl(rate))
         attempt(results, "transformers loop with Liger, full", lambda: bare_loop(rate))
-    record("sft_step", {**results, "matmul_tflops_after": round(matmul_rate() / 1e12)})
+    name = "sft_step" if kernel == "FA2" else f"sft_step_{kernel.lower()}"
+    record(name, {**results, "matmul_tflops_after": round(matmul_rate() / 1e12)})
 
 
 if __name__ == "__main__":
