@@ -6,6 +6,8 @@ The model is built on the meta device and spread by the trainer's own `shard` ov
 so the slices are those that a rank holds, padding of uneven ones included.
 """
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -51,11 +53,11 @@ SHAPES = {  # from the models' config.json
 }  # fmt: skip
 
 
-def model_of(name: str) -> nn.Module:
+def model_of(name: str) -> Any:
     """Return a model of a published shape on the meta device."""
     kind, shape = SHAPES[name]
     with torch.device("meta"):
-        model: nn.Module = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shape), dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_config(AutoConfig.for_model(kind, **shape), dtype=torch.float32)
     return model
 
 
@@ -84,14 +86,15 @@ def _own(weight: torch.Tensor) -> int:
     return weight.to_local().numel()
 
 
-def _activations(model: nn.Module, layers: nn.ModuleList) -> float:
+def _activations(model: Any, layers: nn.ModuleList) -> float:
     """Return the bytes of activations with full checkpointing: each layer's input, and one layer's products, in bf16.
 
     A product's input and its gradient and output and its gradient are counted.
     """
     products = [module for module in layers[0].modules() if isinstance(module, nn.Linear)]
     widths = sum(product.in_features + product.out_features for product in products)
-    return 2.0 * TOKENS * (len(layers) * model.config.hidden_size + 2 * widths)
+    inputs: int = len(layers) * model.config.hidden_size
+    return 2.0 * TOKENS * (inputs + 2 * widths)
 
 
 def table() -> str:
