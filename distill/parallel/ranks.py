@@ -19,7 +19,7 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes the files that all have in common."""
+        """Return whether this process writes the files that all have in common."""
         return self.rank == 0
 
     def total(self, values: Tensor) -> Tensor:
