@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import generators.contract.errors as errors
 from distill.settings import TrainConfig
-from generators.contract import errors
 from generators.contract.errors import Failed
 from generators.contract.stage_protocol import Progress, StageCounts
 
