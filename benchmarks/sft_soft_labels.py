@@ -22,8 +22,9 @@ from distill.models import varlen
 from distill.models.forward import compile_layers
 from distill.models.loading import hidden_states, output_head
 from distill.settings import TrainConfig
+from distill.soft_targets.lookup import key_of, stored_targets
 from distill.soft_targets.store import RowTargets, StoreMetadata, TargetStore
-from distill.train import key_of, make_optimizer, stored_targets, take_step
+from distill.train import make_optimizer, take_step
 from distill.training.examples import Example
 from distill.training.trainer import Trainer
 

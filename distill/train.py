@@ -23,7 +23,8 @@ from torch.distributed.tensor import DTensor
 
 from distill.cross_tokenizer.paired_corpus import PairedCorpus, open_span_teacher
 from distill.cross_tokenizer.span_loss import SPAN_DIVERGENCES
-from distill.loss.distillation_loss import OnlineTeacher, SampledTargets, StoredTargets
+from distill.data.token_store import lengths_of, stored_examples
+from distill.loss.distillation_loss import OnlineTeacher
 from distill.models.loading import (
     architecture,
     check_tokens,
@@ -39,14 +40,14 @@ from distill.models.loading import (
     pick_dtype,
     save_model,
     stored_dtype,
-    tokenizer_fingerprint,
 )
 from distill.parallel.checkpoints import drop_sharded, load_sharded_checkpoint, save_sharded, there_is_one
 from distill.parallel.launch import launch
 from distill.parallel.ranks import Ranks, join, launched
 from distill.parallel.sharding import Sharded, load_sharded, mesh_of, save_gathered
 from distill.settings import TrainConfig
-from distill.soft_targets.store import TargetStore, target_key
+from distill.soft_targets.lookup import check_store, stored_targets
+from distill.soft_targets.store import TargetStore
 from distill.training.adapters import four_bits, freeze, merged, save_adapter, with_adapters
 from distill.training.checkpoint import (
     drop_checkpoint,
@@ -56,7 +57,7 @@ from distill.training.checkpoint import (
     seed_everything,
     stopping,
 )
-from distill.training.examples import Example, load_examples
+from distill.training.examples import Example
 from distill.training.lr_schedule import learning_rate
 from distill.training.masters import Masters
 from distill.training.packing import Batch, plan_steps
@@ -94,18 +95,19 @@ def train(
     tokenizer = load_tokenizer(config.student)
     longest = longest_row(config.student, config.sequence_tokens)
     paired_corpus = PairedCorpus.of(config, tokenizer) if config.divergence in SPAN_DIVERGENCES else None
-    load = paired_corpus.load if paired_corpus else partial(load_examples, tokenizer=tokenizer)
+    load = paired_corpus.load if paired_corpus else partial(stored_examples, tokenizer=tokenizer)
     examples, dropped = load(corpus, max_tokens=longest)
-    held_out: list[Example] = load(validation, max_tokens=longest)[0] if validation else []
+    held_out: Sequence[Example] = load(validation, max_tokens=longest)[0] if validation else []
     if not examples:
         raise InputError(f"{corpus} has no row to train on; dropped: {dict(dropped) or 'none, it is empty'}")
     is_flat = flat(config, architecture(config.student), device, quiet=not ranks.first)
     rows = head_rows(config.student)
-    check_tokens([*examples, *held_out], rows, config.student, tokenizer)
+    for part in (examples, held_out):
+        check_tokens(part, rows, config.student, tokenizer)
     vocab_size, teacher_of = (
         (None, open_span_teacher(config, paired_corpus, device))
         if paired_corpus
-        else open_teacher(config, tokenizer, targets, device, [*examples, *held_out], flat=is_flat)
+        else open_teacher(config, tokenizer, targets, device, (examples, held_out), flat=is_flat)
     )
     student, adapted, whole = open_student(config, device, ranks, flat=is_flat)
     trainer = Trainer(
@@ -177,7 +179,7 @@ def open_teacher(
     tokenizer: Any,
     targets: Path | None,
     device: torch.device,
-    examples: Sequence[Example],
+    corpora: Sequence[Sequence[Example]],
     *,
     flat: bool = False,
 ) -> tuple[int | None, TeacherOf]:
@@ -188,14 +190,16 @@ def open_teacher(
         assert config.teacher is not None  # TrainConfig checks it
         rows = head_rows(config.student), head_rows(config.teacher)
         size = check_vocabularies(tokenizer, load_tokenizer(config.teacher), *rows)
-        check_tokens(examples, size, config.teacher, tokenizer)
+        for examples in corpora:
+            check_tokens(examples, size, config.teacher, tokenizer)
         model = load_model(config.teacher, pick_dtype(config.dtype, device), device, flat=flat)
         model.eval().requires_grad_(False)
         return size, lambda batch: OnlineTeacher(_teacher_hidden(model, batch), output_head(model))
     if targets is None:
         raise InputError("soft_targets is stored, but there is no store of targets; run score first")
     store = TargetStore(targets)
-    _check_store(store, tokenizer, config, examples)
+    for examples in corpora:
+        check_store(store, tokenizer, config, examples)
     return store.metadata.vocab_size, lambda batch: stored_targets(store, batch, config.temperature)
 
 
@@ -203,43 +207,6 @@ def open_teacher(
 def _teacher_hidden(model: Any, batch: Batch) -> torch.Tensor:
     with torch.autocast(batch.labels.device.type, enabled=False):  # the teacher's weights already have its dtype
         return hidden_states(model, batch)
-
-
-def _check_store(store: TargetStore, tokenizer: Any, config: TrainConfig, examples: Sequence[Example]) -> None:
-    if store.metadata.tokenizer != tokenizer_fingerprint(tokenizer):
-        raise InputError(
-            f"the targets in {store.folder} were made with another tokenizer than {config.student}'s; score again "
-            f'with score.tokenizer = "{config.student}"'
-        )
-    if store.metadata.sampled and config.divergence != "forward_kl":
-        raise InputError(
-            f"divergence is {config.divergence}, and {store.folder} has sampled targets, which estimate forward_kl "
-            "alone; score again with score.sampled=0"
-        )
-    missing = [example.trace_id for example in examples if not store.has(key_of(store, example))]
-    if missing:
-        raise InputError(
-            f"{store.folder} has no targets for {len(missing)} rows, first {missing[0]}: run score again, "
-            f'with score.tokenizer = "{config.student}" if the chat templates of student and teacher differ'
-        )
-
-
-def key_of(store: TargetStore, example: Example) -> str:
-    """Return the key of an example's targets in the store."""
-    return target_key(example.token_ids, example.target_start, store.metadata.teacher, store.metadata.revision)
-
-
-def stored_targets(store: TargetStore, batch: Batch, temperature: float) -> StoredTargets | SampledTargets:
-    """Return the stored targets of a batch at `temperature`; documents keep the batch's order."""
-    rows = [store.get(key_of(store, example)) for example in batch.examples]
-    sampled = store.metadata.sampled > 0
-    parts = (
-        np.concatenate([row.token_ids for row in rows]).astype(np.int64),
-        np.concatenate([row.log_probs(temperature) for row in rows]),
-        np.concatenate([row.weights() if sampled else row.log_tail(temperature) for row in rows]),
-    )
-    kind = SampledTargets if sampled else StoredTargets
-    return kind(*(torch.from_numpy(part).to(batch.labels.device) for part in parts))
 
 
 def fit(
@@ -251,7 +218,7 @@ def fit(
     optimizer = make_optimizer(trainer.weights, config)
     keeper = Keeper(out, trainer, optimizer, config.checkpoint_every_s)
     done = keeper.load() or {"step": 0, "tokens": 0, "log_bytes": 0}
-    total = sum(len(examples[i].token_ids) for step in plan for i in step)
+    total = int(lengths_of(examples)[np.concatenate(plan)].sum())
     clock = time.perf_counter()
     with (
         open_log(out / "log.jsonl", done["log_bytes"]) if ranks.first else io.StringIO() as log,
@@ -333,9 +300,8 @@ class Keeper:
 
 def plan_of(config: TrainConfig, examples: Sequence[Example]) -> list[NDArray[np.int64]]:
     """Return the document indices of every optimizer step."""
-    lengths = np.array([len(example.token_ids) for example in examples], dtype=np.int64)
     epochs = None if config.tokens is not None else config.epochs or DEFAULT_EPOCHS
-    return plan_steps(lengths, config.batch_tokens, config.seed, epochs=epochs, tokens=config.tokens)
+    return plan_steps(lengths_of(examples), config.batch_tokens, config.seed, epochs=epochs, tokens=config.tokens)
 
 
 def make_optimizer(weights: Any, config: TrainConfig) -> torch.optim.AdamW:

@@ -1,7 +1,10 @@
 """For all tests."""
 
+import atexit
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,9 @@ import pytest
 
 # A Ray that somebody else runs on this machine, or another test, is not joined.
 os.environ["RAY_ADDRESS"] = "local"
+# Tokens that a test made stay with the tests, and none are found that another version left.
+os.environ["DISTILL_CACHE"] = tempfile.mkdtemp(prefix="distill-cache-")
+atexit.register(shutil.rmtree, os.environ["DISTILL_CACHE"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)

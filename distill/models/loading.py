@@ -2,14 +2,16 @@
 
 import math
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
+from distill.data.token_store import largest_of
 from distill.loss.heads import Head
 from distill.models import varlen
 from distill.settings import DType
@@ -154,17 +156,16 @@ def _only_added(tokenizers: Iterable[Any], size: int) -> bool:
     )
 
 
-def check_tokens(examples: Iterable[Example], rows: int, name: str, tokenizer: Any) -> None:
+def check_tokens(examples: Sequence[Example], rows: int, name: str, tokenizer: Any) -> None:
     """Raise InputError for the first example with a token beyond the `rows` of the model `name`."""
-    for example in examples:
-        largest = int(example.token_ids.max())
-        if largest >= rows:
-            token = tokenizer.convert_ids_to_tokens(largest)
-            raise InputError(
-                f"row {example.trace_id} holds the token {largest} ({token!r}), but {name} has {rows} rows of "
-                "embedding; resize it first (resize_token_embeddings of transformers), or use a chat template of "
-                "tokens that it knows"
-            )
+    largest = largest_of(examples)
+    for i in np.flatnonzero(largest >= rows)[:1].tolist():
+        token = tokenizer.convert_ids_to_tokens(int(largest[i]))
+        raise InputError(
+            f"row {examples[i].trace_id} holds the token {largest[i]} ({token!r}), but {name} has {rows} rows of "
+            "embedding; resize it first (resize_token_embeddings of transformers), or use a chat template of "
+            "tokens that it knows"
+        )
 
 
 def padding_id(tokenizer: Any, rows: int) -> int:

@@ -4,12 +4,12 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from generators.contract.chat import (
@@ -26,7 +26,7 @@ from generators.contract.errors import InputError, TemplateRefuses
 
 log = logging.getLogger(__name__)
 AS_IT_IS = {"skip_special_tokens": False, "clean_up_tokenization_spaces": False}
-ROWS_AT_ONCE = 2048  # rows tokenized in one call: enough for every core; ids as Python lists take ten times an array
+ROWS_AT_ONCE = 256  # rows tokenized in one call: enough for every core; a token takes about 150 bytes meanwhile
 SWITCH = "chat_template_kwargs"  # the column of template variables, a JSON object
 
 
@@ -57,35 +57,50 @@ class Example:
         return len(self.token_ids) - self.target_start
 
 
+@dataclass
+class Dropped:
+    """The rows of a corpus file that give no example: their number by reason, and the first refusal of the template."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    refused: str = ""
+
+    def warn(self, path: Path) -> None:
+        """Name the first row that the chat template refuses in a warning."""
+        if self.refused:
+            count = self.reasons["template_refuses"]
+            log.warning("%s: %d rows are dropped as template_refuses; the first, %s", path, count, self.refused)
+
+
 def load_examples(path: Path, tokenizer: Any, max_tokens: int) -> tuple[list[Example], Counter[str]]:
     """Return the examples of a corpus file in its order, and the number of dropped rows by reason.
 
     The first row that the chat template refuses is named in a warning.
     """
-    examples: list[Example] = []
-    dropped: Counter[str] = Counter()
-    refused: list[str] = []
-    for encoded in encode_file(path, tokenizer, max_tokens):
+    dropped = Dropped()
+    examples = list(kept_examples(path, tokenizer, max_tokens, dropped))
+    dropped.warn(path)
+    return examples, dropped.reasons
+
+
+def kept_examples(path: Path, tokenizer: Any, max_tokens: int, dropped: Dropped) -> Iterator[Example]:
+    """Yield the examples of a corpus file in its order, and count the other rows in `dropped`."""
+    for row, encoded in enumerate(encode_file(path, tokenizer, max_tokens), start=1):
         if isinstance(encoded, Example):
-            examples.append(encoded)
+            yield encoded
             continue
-        dropped[str(encoded)] += 1
-        if isinstance(encoded, Refused) and not refused:
-            refused.append(f"row {len(examples) + sum(dropped.values())}: {encoded.said}")
-    for first in refused:
-        log.warning(
-            "%s: %d rows are dropped as template_refuses; the first, %s", path, dropped["template_refuses"], first
-        )
-    return examples, dropped
+        dropped.reasons[str(encoded)] += 1
+        if isinstance(encoded, Refused) and not dropped.refused:
+            dropped.refused = f"row {row}: {encoded.said}"
 
 
 def encode_file(path: Path, tokenizer: Any, max_tokens: int, own_tokens: bool = True) -> Iterator[Example | str]:
     """Yield the result of `encode` for each row of a corpus file; without `own_tokens`, from its text alone."""
-    there = pl.read_parquet_schema(path)
     wanted = ("token_ids", SWITCH) if own_tokens else (SWITCH,)
-    rows = pl.read_parquet(path, columns=["trace_id", "messages", *(name for name in wanted if name in there)])
-    for part in rows.iter_slices(ROWS_AT_ONCE):
-        yield from encode(part.to_dicts(), tokenizer, max_tokens)
+    with pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20) as file:
+        there = file.schema_arrow.names
+        columns = ["trace_id", "messages", *(name for name in wanted if name in there)]
+        for part in file.iter_batches(ROWS_AT_ONCE, columns=columns):
+            yield from encode(part.to_pylist(), tokenizer, max_tokens)
 
 
 def encode(rows: Sequence[Mapping[str, Any]], tokenizer: Any, max_tokens: int) -> list[Example | str]:
