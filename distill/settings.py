@@ -130,8 +130,9 @@ class TrainConfig(Config):
         description="padded: one document per row; packed: flat rows of several; auto: packed on a GPU in bfloat16",
     )
     compile: bool = Field(True, description="compile the layers on a GPU, which takes seconds and a C compiler")
-    activation_checkpointing: Literal["none", "selective", "full"] = Field(
-        "none", description="activations computed again in the backward pass to save memory"
+    activation_checkpointing: Literal["auto", "none", "selective", "full"] = Field(
+        "auto",
+        description="activations computed again in the backward pass; auto: none, more of them where a GPU runs out",
     )
 
     learning_rate: float = Field(1e-4, gt=0.0, description="peak learning rate")
@@ -195,9 +196,19 @@ class TrainConfig(Config):
         return self
 
     def less_memory(self) -> tuple[str, Any] | None:
-        """Return the key that halves a micro-batch or recomputes activations; the optimizer step does not change."""
-        given = self.micro_batch_tokens
-        if given == "auto" and self.activation_checkpointing != "full":
-            return "activation_checkpointing", "full"  # the tokens were halved already
+        """Return the next key to change: a smaller micro-batch, recomputed activations, then adapters or more ranks.
+
+        What "auto" has tried on one GPU is not advised again. The first two leave the optimizer step as it is.
+        """
+        alone, given = self.ranks == 1, self.micro_batch_tokens
         tokens = MICRO_BATCH_TOKENS["cuda"] if given == "auto" else given
-        return ("micro_batch_tokens", tokens // 2) if tokens > 1 else None
+        halved = given == "auto" and alone
+        if not halved and tokens > self.sequence_tokens:
+            return "micro_batch_tokens", max(tokens // 2, self.sequence_tokens)
+        if self.activation_checkpointing != "full" and not (self.activation_checkpointing == "auto" and alone):
+            return "activation_checkpointing", "full"
+        if not halved and tokens > 1:
+            return "micro_batch_tokens", tokens // 2
+        if not alone:
+            return "ranks", 2 * self.ranks
+        return ("sequence_tokens", self.sequence_tokens // 2) if self.lora else ("lora.rank", LoraSettings().rank)

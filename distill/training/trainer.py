@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ from distill.training.packing import Batch, balance, batches, collate, without_t
 TeacherOf = Callable[[Batch], Teacher | SpanTeacher | None]
 ALONE = Ranks()
 SELECTIVE_BUDGET = 0.75  # share of a layer's activations that is kept; the rest is computed again
+RECOMPUTED = ("none", "selective", "full")  # from the fastest to the smallest
 GRADIENT_SHARE = 0.1  # of a GPU's memory that whole gradients may take, to be summed over the ranks once a step
 FLAT_MULTIPLE = 128  # tokens: a GPU's products are slower at odd widths
 
@@ -58,6 +59,7 @@ class Trainer:
     limit: int = 0  # tokens of a micro-batch
     laid_out: int = 0  # tokens of the last step's batches, padding included
     ranks: Ranks = ALONE
+    recomputed: str = "none"  # activations: none, selective or full
     whole: Sharded | None = None  # around the model, if its weights are spread over ranks
     sync_often: bool = False  # sum gradients over the ranks after each micro-batch, not once a step
 
@@ -69,17 +71,13 @@ class Trainer:
     def prepare(self) -> None:
         """Set the student up for a GPU: bf16 weights with fp32 masters, compiled layers, checkpointed activations."""
         config = self.config
-        if config.activation_checkpointing == "full":
-            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        self.recompute("none" if config.activation_checkpointing == "auto" else config.activation_checkpointing)
         if self.device.type != "cuda":
             return
         if self.flat:
             kernel = varlen.choose_kernel()
             if self.ranks.first:
                 print(f"train: attention by {kernel}", file=sys.stderr)
-        if config.activation_checkpointing == "selective":
-            torch._functorch.config.activation_memory_budget = SELECTIVE_BUDGET
-            torch._functorch.config.activation_memory_budget_solver = "greedy"
         if self.whole:
             size = sum(weight.numel() for weight in self.model.parameters())
             self.sync_often = 4 * size > GRADIENT_SHARE * torch.cuda.get_device_properties(self.device).total_memory
@@ -88,6 +86,14 @@ class Trainer:
             self.masters = Masters(self.model)
         if config.compile:
             compile_layers(self.model)
+
+    def recompute(self, activations: str) -> None:
+        """Compute activations again in the backward pass: none, selective (a part of each compiled layer) or full."""
+        if activations == "full":
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        torch._functorch.config.activation_memory_budget = SELECTIVE_BUDGET if activations == "selective" else 1.0
+        torch._functorch.config.activation_memory_budget_solver = "greedy"  # dp takes a minute more to compile
+        self.recomputed = activations
 
     @property
     def device(self) -> torch.device:
@@ -191,22 +197,43 @@ class Trainer:
     def gradients(self, examples: Sequence[Example]) -> dict[str, float]:
         """Accumulate the gradient of a step's mean loss per target token; return its loss, ce and kl (without T^2).
 
-        If the GPU runs out of memory and micro_batch_tokens is "auto", the step starts again with half the tokens.
+        If the GPU runs out of memory, the step starts again with less: with half the tokens of a micro-batch where
+        micro_batch_tokens is "auto", down to one document, and then with more activations computed again where
+        activation_checkpointing is "auto".
         """
         while True:
             try:
                 return self._gradients(examples)
             except torch.OutOfMemoryError:
-                if self.ranks.count > 1:  # the other ranks would wait for this one
-                    raise
                 longest = max(len(example.token_ids) for example in examples)
-                if self.config.micro_batch_tokens != "auto" or self.limit <= longest:
+                if (lower := self._with_less(longest)) is None:
                     raise
             for weight in (*self.model.parameters(), *self.weights.parameters()):
                 weight.grad = None
-            self.limit //= 2
+            said = lower()  # after the error, which holds the tensors of the step
             torch.cuda.empty_cache()
-            print(f"train: out of GPU memory; micro_batch_tokens = {self.limit} from here on", file=sys.stderr)
+            print(f"train: out of GPU memory; {said} from here on", file=sys.stderr)
+
+    def _with_less(self, longest: int) -> Callable[[], str] | None:
+        """Return what makes a step of documents up to `longest` tokens take less memory; None if nothing is left."""
+        if self.ranks.count > 1:  # the other ranks would wait for this one
+            return None
+        if self.config.micro_batch_tokens == "auto" and self.limit > longest:
+            return self._halve
+        left = RECOMPUTED[RECOMPUTED.index(self.recomputed) + 1 :]
+        if self.config.activation_checkpointing != "auto" or not left:
+            return None
+        compiled = self.config.compile and self.device.type == "cuda"
+        return partial(self._recompute_more, left[0] if compiled else "full")
+
+    def _halve(self) -> str:
+        self.limit //= 2
+        return f"micro_batch_tokens = {self.limit}"
+
+    def _recompute_more(self, activations: str) -> str:
+        self.recompute(activations)
+        torch._dynamo.reset()  # the layers were compiled with other activations kept
+        return f'activation_checkpointing = "{activations}"'
 
     def _gradients(self, examples: Sequence[Example]) -> dict[str, float]:
         tokens = sum(example.targets for example in examples)

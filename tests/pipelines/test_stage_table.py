@@ -385,7 +385,7 @@ def test_out_of_gpu_memory_names_the_key_to_lower(made: dict[str, Path], monkeyp
         raise OutOfMemoryError("CUDA out of memory. Tried to allocate 20 GiB")
 
     for name, key in (
-        ("train", r"train\.activation_checkpointing = full"),
+        ("train", r"train\.lora\.rank = 16"),
         ("score", r"score\.batch_tokens = 8192"),
         ("generate", r"generate\.options\.slots = 128"),
     ):
