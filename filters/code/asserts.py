@@ -67,6 +67,8 @@ def asserts(body: list[ast.stmt]) -> Iterator[ast.Assert]:
 
 def read_assert(node: ast.Assert, names: set[str] | None, entry_point: str) -> PlainAssert:
     """Return one assert; raise ValueError if it is not plain."""
+    if node.msg is not None and not is_text(node.msg):
+        raise ValueError("its message is none")  # `assert f(1), 3`
     test, negated, expected = node.test, False, None
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         test, negated = test.operand, True
@@ -83,3 +85,8 @@ def read_assert(node: ast.Assert, names: set[str] | None, entry_point: str) -> P
         raise ValueError("it calls something else")
     arguments = [ast.literal_eval(argument) for argument in test.args]
     return PlainAssert(entry_point or name, arguments, expected, negated, ast.unparse(node))
+
+
+def is_text(message: ast.expr) -> bool:
+    """Return whether a message is text, literal or formatted."""
+    return isinstance(message, ast.JoinedStr) or isinstance(getattr(message, "value", None), str)

@@ -7,12 +7,14 @@ programs that compute nothing are no tests.
 
 import ast
 import functools
+from dataclasses import replace
 
 from filters.code.asserts import PlainAssert, plain_asserts
 from filters.code.names import parsed
 from filters.code.one_process import act_on_process, imports_beyond
 from filters.code.reference import Reference
 from filters.code.results import REASON_CHARS, limit_broken, read_lines, said_error
+from filters.code.vacuity import nothing, say_nothing, with_messages_judged
 from filters.code.ways_out import reaches_out
 from filters.sandbox.program import Program, Sandbox
 from filters.sandbox.rpc import request_line
@@ -27,10 +29,6 @@ ACROSS = (
     "an object of the program's",
     "object has no attribute",
 )  # in reasons of tests that run apart
-NOTHINGS = ("'no result'", "None", "0")  # what programs return that compute nothing
-FUNCTION = "def {name}(*arguments, **named):\n    return {value}"
-CLASS = "class {name}:\n    def __init__(self, *arguments, **named): pass\n"
-CLASS += "    def __getattr__(self, name):\n        return lambda *arguments, **named: {value}"
 TRESPASS = "the program reached for "  # what is not its own
 POSING = "is not what the tests ask for"  # of an object that would stand in for a builtin one
 LOOPS = ast.For | ast.While | ast.comprehension
@@ -41,7 +39,11 @@ def run_test_code(sandbox: Sandbox, source: str, reference: Reference) -> Judgem
     asserts = plain_asserts(reference.tests or "", reference.entry_point)
     judgement = run_plain_asserts(sandbox, source, reference, asserts) if asserts else None
     if judgement is not None:
-        return broken(VACUOUS) if judgement.status == "correct" and hold_for_nothings(asserts or []) else judgement
+        return (
+            broken(VACUOUS)
+            if judgement.status == "correct" and hold_for_nothings(reference.tests or "", asserts or [])
+            else judgement
+        )
     judgement = run_tests(sandbox, source, reference)
     return broken(VACUOUS) if judgement.status == "correct" and accept_nothings(sandbox, reference) else judgement
 
@@ -128,23 +130,17 @@ def run_one_way(sandbox: Sandbox, source: str, reference: Reference, together: b
     return wrong(failure or f"it ended with exit code {result.exit_code} before the tests did")
 
 
-def nothing(asked: frozenset[str], value: str) -> str:
-    """Return a program that has every name the tests ask for and computes nothing."""
-    forms = [(CLASS if name[:1].isupper() else FUNCTION).format(name=name, value=value) for name in sorted(asked)]
-    return "\n".join(forms) or "pass"
-
-
 def accept_nothings(sandbox: Sandbox, reference: Reference) -> bool:
-    """Return whether the tests accept programs that return a text, and either nothing or 0, whatever they are asked.
-
-    One of these may be right: a function may return None, and tests of a predicate may all want a true value.
-    """
+    """Return whether the tests accept programs that compute nothing; it is found out once per reference."""
     known = remembered(reference)
     if not known:
-        text, none, zero = (
-            functools.partial(run_tests, sandbox, nothing(reference.asked, value), reference) for value in NOTHINGS
+        tests = reference.tests or ""
+        judged = replace(reference, tests=with_messages_judged(tests, reference.asked))
+        known.append(
+            say_nothing(
+                tests, lambda value: run_tests(sandbox, nothing(reference.asked, value), judged).status == "correct"
+            )
         )
-        known.append(text().status == "correct" and "correct" in (none().status, zero().status))
     return known[0]
 
 
@@ -154,7 +150,6 @@ def remembered(reference: Reference) -> list[bool]:
     return []
 
 
-def hold_for_nothings(asserts: list[PlainAssert]) -> bool:
+def hold_for_nothings(tests: str, asserts: list[PlainAssert]) -> bool:
     """Return the same of plain asserts."""
-    text, none, zero = (all(each.holds(encode(ast.literal_eval(value))) for each in asserts) for value in NOTHINGS)
-    return text and (none or zero)
+    return say_nothing(tests, lambda value: all(each.holds(encode(ast.literal_eval(value))) for each in asserts))

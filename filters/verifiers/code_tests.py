@@ -25,12 +25,13 @@ from dataclasses import replace
 from typing import Any, TypedDict
 
 from filters.code.extract import Wanted, complete, placed_before, program_of
-from filters.code.judging import NOTHINGS, nothing, run_test_code
+from filters.code.judging import run_test_code
 from filters.code.names import piece_of
 from filters.code.outputs import brief, same_output, same_value
 from filters.code.reference import Case, Reference, limits_of, names_asked, number, read_reference
 from filters.code.results import after, last_line, limit_broken, read_lines, said_error, timed_out
 from filters.code.usual_names import USUAL_NAMES
+from filters.code.vacuity import NOTHING, nothing
 from filters.sandbox.local import LocalSandbox
 from filters.sandbox.packages import files_of
 from filters.sandbox.program import WALL_PER_CPU, Program, Sandbox
@@ -270,7 +271,7 @@ def wrong_answer(reference: str) -> str:
         asked = read_reference(reference).asked
     except ValueError:
         asked = frozenset()
-    return f"```python\n{nothing(asked, NOTHINGS[0])}\n```"
+    return f"```python\n{nothing(asked, NOTHING)}\n```"
 
 
 def reference_answer(reference: str) -> None:

@@ -277,9 +277,58 @@ def test_tests_that_a_program_cannot_fail_are_an_error(sandbox: LocalSandbox, te
     assert judge(sandbox, "def f(x): return 'nonsense'", tests).status == "error"
 
 
+CASE = "import unittest\nclass T(unittest.TestCase):\n def test_a(self): "
+HARDLY = {  # tests that programs of the right kind pass, whatever they compute
+    "7": [
+        CASE + "self.assertTrue(f(1), 3)",
+        CASE + "r = f(1); self.assertTrue(r, [3])",
+        CASE + "self.assertTrue(f(1), f(2) + 1)",
+        CASE + "self.assertIsInstance(f(1), int)",
+        "assert f(1), 3",
+        "assert f(1), [3]",
+        "assert isinstance(f(1), int)",
+        "assert type(f(1)) is int",
+        "assert type(f(1)) == type(3)",
+        "assert f(1) * 0 == 0",
+        "assert f(1) in range(-100, 100)",
+        "assert f(1) >= -10**9",
+        "assert -100 <= f(1) <= 100",
+        "assert f(1) == int(f(1))",
+        "assert not f(1) == 99",
+    ],
+    "7.5": ["assert isinstance(f(1), float)", "assert type(f(1)) is float"],
+    "'seven'": ["assert isinstance(f(1), str)", "assert len(f(1)) >= 0", "assert len(f(1)) > 0"],
+    "[7]": ["assert isinstance(f(1), list)", "assert type(f(1)) == type([])", "assert len(f(1)) > 0"],
+    "(7,)": ["assert isinstance(f(1), tuple)"],
+    "{7: 7}": ["assert isinstance(f(1), dict)"],
+    "{7}": ["assert isinstance(f(1), set)"],
+    "x > 0": ["assert isinstance(f(1), bool)", "assert f(1) in (True, False)"],
+}
+
+
+@pytest.mark.parametrize(("value", "tests"), [(value, tests) for value, some in HARDLY.items() for tests in some])
+def test_tests_that_ask_for_the_kind_of_a_value_alone_are_an_error(
+    sandbox: LocalSandbox, value: str, tests: str
+) -> None:
+    judgement = judge(sandbox, f"def f(x): return {value}", tests)
+    assert judgement.status == "error" and "computes nothing" in judgement.reason, judgement
+
+
 @pytest.mark.parametrize(
     ("program", "tests"),
     [
+        ("def f(x): return x > 0", CASE + "self.assertTrue(f(1), True)"),
+        ("def f(x): return x > 0", CASE + "self.assertTrue(f(1), 'positive')"),
+        ("def f(x): return x + 1", CASE + "self.assertTrue(f(1) == 2, 2)"),
+        ("def f(x): return x + 1", CASE + "self.assertTrue(f(1), 2); self.assertEqual(f(2), 3)"),
+        ("def f(x): return x + 1", CASE + "self.assertIsInstance(f(1), int); self.assertEqual(f(2), 3)"),
+        ("def f(x): return x > 0", "assert f(1), 'positive'"),
+        ("def f(x): return 1", "assert f(1) == 1"),
+        ("def f(x): return -1", "assert f(1) == -1"),
+        ("def f(x): return ''", "assert f(1) == ''"),
+        ("def f(x): return []", "assert f(1) == []"),
+        ("def f(x): return []", "assert isinstance(f(1), list) and not f(1)"),
+        ("def f(x): return True", "assert f(1) is True"),
         ("def f(x): pass", "def test_f(): assert f(1) is None"),
         ("def f(x): return True", "def test_f(): assert f(1)"),
         ("def f(x): return False", "def test_f(): assert not f(1)"),
