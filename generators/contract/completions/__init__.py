@@ -4,7 +4,7 @@ The `<think>` convention and every other model's marks live here alone, so that 
 training agree to the byte.
 """
 
-from generators.contract.completions.finish import finish_reason, is_refusal
+from generators.contract.completions.finish import finish_reason, is_known, is_refusal
 from generators.contract.completions.marks import CLOSE, OPEN
 from generators.contract.completions.messages import read_message
 from generators.contract.completions.texts import (
@@ -23,6 +23,7 @@ __all__ = [
     "asked_text",
     "ends_opened",
     "finish_reason",
+    "is_known",
     "is_refusal",
     "join_reasoning",
     "read_message",

@@ -8,7 +8,7 @@ STOP, LENGTH = "stop", "length"
 _STOPS = (
     "stop stopped eos eos_token eos_found end end_turn end_of_turn endoftext end_of_text end_of_sequence "
     "stop_sequence stop_sequence_reached stop_token stop_word stop_words stop_str stop_string word complete completed "
-    "finish finished normal done"
+    "finish finished normal done success succeeded ok"
 )
 _CUTS = (
     "length max_length max_tokens max_token max_new_tokens max_output_tokens max_completion_tokens maximum_tokens "
@@ -56,6 +56,11 @@ def finish_reason(stated: Any) -> str | None:
     if kind is None:
         return f"error: unknown finish_reason {shown!r}; known are stop, length and their usual names"
     return f"error: {_SAYS[kind]}: finish_reason {shown}"
+
+
+def is_known(stated: Any) -> bool:
+    """Return whether a finish reason is in the table."""
+    return _name(stated) in _TABLE
 
 
 def is_refusal(stated: Any) -> bool:

@@ -19,7 +19,11 @@ WRONG = frozenset({"no", "false", "incorrect", "wrong", "fail", "failed", "0", "
 NO_RESPONSE = "the row has no response"
 EMPTY = "the answer is empty"
 NOT_LEARNED = {"weight": (0,), "train": (False,), "loss": (False, 0), "train_on_turn": (False,)}
-UNFINISHED = {"done": False, "truncated": True}  # of a message itself
+UNFINISHED = {  # of a message itself
+    "done": False, "complete": False, "completed": False, "is_complete": False, "finished": False, "truncated": True,
+    "is_truncated": True,
+}  # fmt: skip
+FINISHES = ("finish_reason", "finishReason", "stop_reason", "stopReason", "done_reason", "doneReason")
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ def answers_of(row: Mapping[str, Any], shape: Shape, chat: Any) -> Iterator[Answ
         whole = flag_of(_nth(complete, place, several or isinstance(complete, list)))
         part = flag_of(_nth(cut, place, several or isinstance(cut, list)))
         ends = _Ends(whole is False, part is True, shape, str(value_at(row, PREFIX) or ""))
+        told = next((len(one) for one in (finishes, complete, cut) if isinstance(one, list) and one), None)
+        if several and told is not None and told <= place and not _stated(value):
+            error = f"the row has {len(found)} completions, but only {told} say how they end"
+            yield Answered(Completion(None, ""), "error", error, said)
+            continue
         yield _answered(value, _nth(finishes, place, several), ends, said)
 
 
@@ -123,9 +132,9 @@ def _thought(thought: Any, value: Any) -> Any:
 
 def _answered(value: Any, stated: Any, ends: _Ends, verdicts: Mapping[str, Any]) -> Answered:
     if isinstance(value, Mapping) and isinstance(value.get("message"), Mapping):  # a choice of a server's reply
-        stated, value = value.get("finish_reason") or stated, value["message"]
+        stated, value = _stated(value) or stated, value["message"]
     elif isinstance(value, Mapping):
-        stated = value.get("finish_reason") or value.get("stop_reason") or value.get("done_reason") or stated
+        stated = _stated(value) or stated
     completion = _completion(value, ends_opened(ends.opened))
     if isinstance(completion, str):
         return Answered(Completion(None, ""), "error", completion, verdicts)
@@ -136,6 +145,11 @@ def _answered(value: Any, stated: Any, ends: _Ends, verdicts: Mapping[str, Any])
     if finish == "stop" and not said_in(completion.answer) and completion.fault is None:
         completion = replace(completion, fault=EMPTY)
     return Answered(completion, finish, error or None, verdicts)
+
+
+def _stated(value: Any) -> Any:
+    """Return the finish reason that a message or choice itself states."""
+    return next((value[key] for key in FINISHES if value.get(key)), None) if isinstance(value, Mapping) else None
 
 
 def said_in(text: str) -> bool:

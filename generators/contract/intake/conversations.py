@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from generators.contract.intake.answers import Answered, answers_of
-from generators.contract.intake.shapes import CHATS, Shape
+from generators.contract.intake.shapes import Shape
+from generators.contract.intake.shapes.names import CHATS
 from generators.contract.intake.turns import (
     Messages,
     alternating,

@@ -5,7 +5,6 @@ import glob
 import gzip
 import io
 import json
-import logging
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from generators.contract.errors import InputError, MissingFile
+from generators.contract.intake.splits import SPLITS, rows_of_split, train_files
 from generators.contract.intake.values import BadRow, plain, shown
 
 JSON = (".jsonl", ".ndjson", ".json")
@@ -29,11 +29,9 @@ ABOUT = frozenset({*SAVED, "dataset_info.json", "dataset_infos.json", "manifest.
 ZSTD = b"\x28\xb5\x2f\xfd"
 LFS = b"version https://git-lfs"
 DELIMITERS = (";", "\t", "|")  # where a first line has no comma
-SPLITS = {"train", "test", "validation", "valid", "dev", "eval"}
 LISTS = ("data", "rows", "examples", "instances", "items", "records", "train", "results", "samples", "questions")
 BATCH = 256  # rows of a column file in memory at once
 csv.field_size_limit(1 << 30)
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,12 @@ def _below(path: Path) -> list[Path]:
     if any((path / name).is_file() for name in SAVED):
         return [path]
     inside = sorted(file for file in path.rglob("*") if file.is_file())
-    return [file for file in inside if file.name.lower().endswith(ENDINGS) and file.name not in ABOUT]
+    found = [file for file in inside if file.name.lower().endswith(ENDINGS) and file.name not in ABOUT]
+    return train_files(path, [file for file in found if not _is_hidden(file.relative_to(path))])
+
+
+def _is_hidden(file: Path) -> bool:
+    return any(part.startswith(".") for part in file.parts)
 
 
 def read_file(path: str | Path | Iterable[str | Path], limit: int | None = None) -> Iterator[dict[str, Any]]:
@@ -309,15 +312,6 @@ def _several(text: str) -> list[Any] | None:
     return values
 
 
-def _split_of(value: Mapping[str, Any], splits: list[str], file: Path) -> list[Any]:
-    """Return the rows of the first split that has any, train before others, and say which ones are left."""
-    read = min(splits, key=lambda name: (not value[name], name != "train"))
-    left = ", ".join(f"{name} ({len(value[name]):,} rows)" for name in splits if name != read)
-    log.warning("%s holds several splits: %s is read and left is %s; give each a file of its own", file, read, left)
-    rows: list[Any] = value[read]
-    return rows
-
-
 def _is_turns(rows: list[Any]) -> bool:
     """Return whether a list is one conversation."""
     return all(("from" in row and "value" in row) or ("role" in row and "content" in row) for row in rows)
@@ -327,7 +321,7 @@ def _rows_in(value: Mapping[str, Any], file: Path) -> list[Any] | None:
     """Return the rows that one object holds: a list under a usual name, equally long columns, or rows by id."""
     splits = [name for name in value if name in SPLITS and isinstance(value[name], list)]
     if len(splits) > 1:
-        return _split_of(value, splits, file)
+        return rows_of_split(value, splits, file)
     for name in LISTS:
         inner = value.get(name)
         if isinstance(inner, list) and inner and all(isinstance(item, dict) for item in inner) and not _is_turns(inner):

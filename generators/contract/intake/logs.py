@@ -43,14 +43,15 @@ def completions_of(reply: Row) -> list[Any]:
     if isinstance(choices := reply.get("choices") or reply.get("candidates"), list):
         return [_choice(one) for one in choices if isinstance(one, Mapping)]
     if reply.get("content") or reply.get("output"):
-        stated = reply.get("stop_reason") or reply.get("incomplete_details") or reply.get("status")
+        stated = reply.get("stop_reason") or reply.get("stopReason")
+        stated = stated or reply.get("incomplete_details") or reply.get("status")
         return [{"content": reply.get("content") or reply.get("output"), "finish_reason": stated}]
     return []
 
 
 def _choice(choice: Row) -> dict[str, Any]:
     message = choice.get("message") or choice.get("content") or choice
-    stated = choice.get("finish_reason") or choice.get("finishReason")
+    stated = choice.get("finish_reason") or choice.get("finishReason") or choice.get("stop_reason")
     return {**(message if isinstance(message, Mapping) else {"content": message}), "finish_reason": stated}
 
 
