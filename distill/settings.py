@@ -97,6 +97,24 @@ class LoraSettings(Config):
     )
 
 
+class SpanSettings(Config):
+    """Weights of the target tokens of a document's spans in the loss, which is divided by their sum."""
+
+    prompt: float = Field(0.0, ge=0.0, allow_inf_nan=False, description="weight of each token of the prompt")
+    think: float = Field(
+        1.0, ge=0.0, allow_inf_nan=False, description="weight of each token of the reasoning, its marks included"
+    )
+    answer: float = Field(
+        1.0, ge=0.0, allow_inf_nan=False, description="weight of each token after the reasoning, the end included"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> "SpanSettings":
+        if not self.prompt + self.think + self.answer:
+            raise ValueError("prompt, think and answer are all 0, so nothing would be learned; one must be above 0")
+        return self
+
+
 class TrainConfig(Config):
     """Settings of `train`: full fine-tuning on `alpha * CE + (1 - alpha) * T^2 * D(teacher_T || student_T)`."""
 
@@ -112,6 +130,8 @@ class TrainConfig(Config):
         description="divergence of the soft labels' term; span_kl, gold and uld allow a teacher with another tokenizer",
     )
     beta: float = Field(0.5, gt=0.0, lt=1.0, description="the teacher's share of the mixture in jsd, skew_kl, gold")
+
+    spans: SpanSettings = Field(SpanSettings(), description="weights of prompt, reasoning and answer")
 
     lora: LoraSettings | None = Field(None, description="train low-rank adapters in place of the weights")
     freeze: tuple[str, ...] = Field(
@@ -192,6 +212,13 @@ class TrainConfig(Config):
             raise ValueError(
                 f"divergence is {self.divergence} and soft_targets is {self.soft_targets}; a teacher of another "
                 'tokenizer is run beside the student: soft_targets = "online"'
+            )
+        if self.divergence in get_args(SpanDivergence) and self.spans != SpanSettings():
+            raise ValueError(f"divergence is {self.divergence} and spans are set; it has the same weight everywhere")
+        if self.spans.prompt and self.soft_targets == "stored":
+            raise ValueError(
+                f"spans.prompt is {self.spans.prompt:g} and soft_targets is stored; targets are stored for completions "
+                'alone: spans.prompt = 0, or soft_targets = "online"'
             )
         return self
 

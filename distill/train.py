@@ -45,7 +45,7 @@ from distill.parallel.checkpoints import drop_sharded, load_sharded_checkpoint, 
 from distill.parallel.launch import launch
 from distill.parallel.ranks import Ranks, join, launched
 from distill.parallel.sharding import Sharded, load_sharded, mesh_of, save_gathered
-from distill.settings import TrainConfig
+from distill.settings import SpanSettings, TrainConfig
 from distill.soft_targets.lookup import check_store, stored_targets
 from distill.soft_targets.store import TargetStore
 from distill.training.adapters import four_bits, freeze, merged, save_adapter, with_adapters
@@ -62,6 +62,7 @@ from distill.training.lr_schedule import learning_rate
 from distill.training.masters import Masters
 from distill.training.packing import Batch, plan_steps
 from distill.training.reports import check_installed, reports
+from distill.training.span_weights import SpanWeights
 from distill.training.speed import Speed
 from distill.training.trainer import TeacherOf, Trainer, flat
 from generators.contract.errors import Failed, InputError, RecipeError
@@ -111,7 +112,8 @@ def train(
     )
     student, adapted, whole = open_student(config, device, ranks, flat=is_flat)
     trainer = Trainer(
-        config, student, teacher_of, vocab_size, padding_id(tokenizer, rows), ranks=ranks, whole=whole
+        config, student, teacher_of, vocab_size, padding_id(tokenizer, rows), ranks=ranks, whole=whole,
+        weigh=SpanWeights(config.spans, tokenizer) if config.spans != SpanSettings() else None,
     )  # fmt: skip
     trainer.prepare()
     tokens, seconds = fit(trainer, examples, held_out, out, runtime.progress)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from generators.contract.engine import SampleRequest, SamplingConfig, load_engine
 from generators.problems import draw
+from pipelines.cli.main import main
 from pipelines.recipe.loading import load_recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,6 +60,35 @@ def test_the_laptop_scores_are_the_measured_ones() -> None:
     scores = re.findall(r"^\| [^|]+ \| ([\d.]+%) \|", table, re.MULTILINE)
     text = (ROOT / "examples" / "laptop_toy" / "README.md").read_text(encoding="utf-8")
     assert len(scores) == 5 and all(score in text for score in scores)
+
+
+STUDENTS = {  # DeepSeek-R1's six students and their peak learning rates (arXiv 2501.12948)
+    "qwen_1.5b": 1e-4, "qwen_7b": 8e-5, "qwen_14b": 7e-5, "qwen_32b": 6e-5, "llama_8b": 5e-5, "llama_70b": 2e-5,
+}  # fmt: skip
+
+
+def test_the_students_of_r1_are_trained_as_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    shutil.copytree(ROOT / "examples" / "r1_800k_mix", tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    row = {"question": "1 + 1?", "reference": "2", "verifier": "math_answer", "domain": "math"}
+    pl.DataFrame([row]).write_parquet("reasoning_prompts.parquet")
+    said = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]
+    Path("general_chat.jsonl").write_text(json.dumps({"messages": said}) + "\n")
+    Path("data/benchmarks").mkdir(parents=True)
+    Path("data/benchmarks/aime24.jsonl").write_text('{"problem": "1 + 1?", "answer": "2"}\n')
+    assert {path.stem for path in Path("students").glob("*.toml")} == set(STUDENTS)
+    base = load_recipe("recipe.toml").model_dump()
+    for name, rate in STUDENTS.items():
+        assert main(["run", f"students/{name}.toml", "--dry-run"]) == 0
+        assert name.replace("_", "-") in capsys.readouterr().out
+        recipe = load_recipe(f"students/{name}.toml")
+        assert recipe.train is not None and recipe.train.learning_rate == rate
+        assert (recipe.train.final_lr_ratio, recipe.train.epochs, recipe.train.sequence_tokens) == (0.1, 2, 32768)
+        ours = recipe.model_dump()
+        assert {key for key in base if ours[key] != base[key]} <= {"name", "description", "train"}
 
 
 @pytest.mark.slow

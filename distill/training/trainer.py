@@ -3,14 +3,17 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from distill.cross_tokenizer.span_loss import SpanTeacher, span_loss
 from distill.loss.distillation_loss import LossOutput, Teacher, distillation_loss
+from distill.loss.heads import Head
 from distill.models import varlen
 from distill.models.forward import compile_layers
 from distill.models.loading import hidden_states, output_head, pick_dtype
@@ -20,6 +23,7 @@ from distill.settings import MICRO_BATCH_TOKENS, TrainConfig
 from distill.training.examples import Example
 from distill.training.masters import Masters
 from distill.training.packing import Batch, balance, batches, collate, without_targets
+from distill.training.span_weights import SpanWeights, equal_weights, total_weight
 
 TeacherOf = Callable[[Batch], Teacher | SpanTeacher | None]
 ALONE = Ranks()
@@ -59,6 +63,7 @@ class Trainer:
     limit: int = 0  # tokens of a micro-batch
     laid_out: int = 0  # tokens of the last step's batches, padding included
     ranks: Ranks = ALONE
+    weigh: SpanWeights | None = None  # targets by their spans
     recomputed: str = "none"  # activations: none, selective or full
     whole: Sharded | None = None  # around the model, if its weights are spread over ranks
     sync_often: bool = False  # sum gradients over the ranks after each micro-batch, not once a step
@@ -113,7 +118,8 @@ class Trainer:
         return LossOutput(*self.whole(lambda: _parts(self._loss(batch, denominator))))
 
     def _loss(self, batch: Batch, denominator: float) -> LossOutput:
-        if not batch.examples:
+        groups = list(equal_weights(batch.examples)) if batch.examples else []
+        if not groups:
             return self._no_loss(batch)
         dtype = pick_dtype(self.config.dtype, self.device)
         lower = dtype != torch.float32 and self.masters is None and self.whole is None
@@ -122,21 +128,23 @@ class Trainer:
             "temperature": self.config.temperature,
             "divergence": self.config.divergence,
             "beta": self.config.beta,
-            "denominator": denominator,
         }
         with torch.autocast(self.device.type, dtype) if lower else nullcontext():
             student = hidden_states(self.model, batch), output_head(self.model), batch.labels
             teacher = self.teacher_of(batch)
             if isinstance(teacher, SpanTeacher):
-                return span_loss(*student, teacher, **usual)
-            return distillation_loss(
-                *student, teacher=teacher, ignore_index=None, vocab_size=self.vocab_size,
-                tolerance=self.config.tolerance, **usual,
-            )  # fmt: skip
+                return span_loss(*student, teacher, denominator=denominator, **usual)
+            usual |= {"ignore_index": None, "vocab_size": self.vocab_size, "tolerance": self.config.tolerance}
+            parts = []
+            for weight, chosen in groups:
+                *own, their_own = _rows(chosen, *student, teacher)
+                part = distillation_loss(*own, teacher=their_own, denominator=denominator / weight, **usual)
+                parts.append((weight, part))
+            return _sum_of(parts)
 
     def _no_loss(self, batch: Batch) -> LossOutput:
-        """Return zero after a forward pass, which other ranks wait for, of a rank without documents."""
-        nothing = hidden_states(self.model, batch).sum() + 0 * output_head(self.model).weight.sum()
+        """Return zero after a forward pass, which other ranks wait for, without a target that counts."""
+        nothing = 0 * (hidden_states(self.model, batch).sum() + output_head(self.model).weight.sum())
         return LossOutput(nothing, nothing.detach(), nothing.detach(), 0)
 
     def batches(self, examples: Sequence[Example]) -> Iterator[Batch]:
@@ -236,7 +244,9 @@ class Trainer:
         return f'activation_checkpointing = "{activations}"'
 
     def _gradients(self, examples: Sequence[Example]) -> dict[str, float]:
-        tokens = sum(example.targets for example in examples)
+        if self.weigh:
+            examples = self.weigh(examples)
+        tokens = total_weight(examples) or 1.0  # nothing is learned from a step whose targets weigh nothing
         sums = torch.zeros(3, dtype=torch.float64, device=self.device)
         self.laid_out = 0
         for batch, last in with_last(self.batches(examples)):
@@ -268,11 +278,34 @@ def _size(weight: Any) -> int:
     return shape.numel()
 
 
+def _rows(
+    chosen: NDArray[np.int64] | None, hidden: torch.Tensor, head: Head, labels: torch.Tensor, teacher: Teacher | None
+) -> tuple[torch.Tensor, Head, torch.Tensor, Teacher | None]:
+    """Return the inputs of a loss at some of the targets; None: at all of them."""
+    if chosen is None:
+        return hidden, head, labels, teacher
+    rows = torch.from_numpy(chosen).to(hidden.device, non_blocking=True)
+    return hidden[rows], head, labels[rows], teacher and teacher.rows(rows)
+
+
+def _sum_of(parts: Sequence[tuple[float, LossOutput]]) -> LossOutput:
+    """Return the sum of losses; CE and divergence are weighted as the losses are."""
+    (weight, first), *others = parts
+    if not others:
+        return replace(first, ce_sum=weight * first.ce_sum, kl_sum=weight * first.kl_sum)
+    return LossOutput(
+        sum((part.loss for _, part in others), first.loss),
+        sum((by * part.ce_sum for by, part in others), weight * first.ce_sum),
+        sum((by * part.kl_sum for by, part in others), weight * first.kl_sum),
+        first.tokens + sum(part.tokens for _, part in others),
+    )
+
+
 def _parts(output: LossOutput) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]:
     return output.loss, output.ce_sum, output.kl_sum, output.tokens
 
 
-def _sums(output: LossOutput, tokens: int, ranks: int = 1) -> torch.Tensor:
+def _sums(output: LossOutput, tokens: float, ranks: int = 1) -> torch.Tensor:
     parts = (output.loss.detach() / ranks, output.ce_sum / tokens, output.kl_sum / tokens)
     return torch.stack([part.double() for part in parts])
 
