@@ -91,4 +91,6 @@ def denials(reference: str, rng: Random) -> Iterator[str]:
     for form in rng.sample(NOT_ASSERTED, 3):
         yield filled(form, reference)
     yield rng.choice(UNMARKED).format(reference)
-    yield rng.choice(NOT_ASSERTED_PLAIN).replace("{}", f"${reference}$" if rng.random() < 0.5 else reference)
+    yield filled(rng.choice(NOT_ASSERTED_PLAIN), reference).replace(
+        "{}", f"${reference}$" if rng.random() < 0.5 else reference
+    )

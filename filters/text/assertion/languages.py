@@ -23,7 +23,7 @@ NOT = " ".join(NEGATIONS.values())
 FINAL_NOT = " ".join(NEGATIONS[name] for name in words.FINAL)
 NOT_RIGHT = f"{' '.join(WRONG.values())} {words.WRONG_AFTER}"
 EDGE = r"(?:[\s$*_.)\]}]|\\[)\]])*"
-OPENED = r"(?:\\[(\[]|[\s$*(:\"«„“])*(?:\\?[A-Za-z]+(?:_\w|\(\w\))?\s*=\s*)?\$?"  # what may stand between a word and the value behind it
+OPENED = r"(?:\\[(\[]|[\s$*(:\"«„“¥€£₹])*(?:\\?[A-Za-z]+(?:_\w|\(\w\))?\s*=\s*)?\$?"  # what may stand between a word and the value behind it
 VERBS = r"(?:\s*(?:ist|war|es|est|è|é|är|er|jest|to|is|это|είναι|هو|είν|adalah|là|était|kann|sein)\s+)?(?:\w+\s+)?"
 COPULA = rf"(?:{word(words.COPULAS)}\W+)"
 # "答案不是", "no puede ser igual a", "wrong answer:"; the value follows.

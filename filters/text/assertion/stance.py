@@ -57,6 +57,7 @@ CLAUSE_DENIES = re.compile(
     r"|\bn't\s+be\W*$",
     re.IGNORECASE,
 )
+LABEL = re.compile(r"[\s$]*(?:\\?[A-Za-z]+(?:_\{?\w+\}?|\(\w+\))?\s*=\s*)?[\s$]*")  # of an answer: "x_1 ="
 # Right before an answer that stands for another: an example, one that is called wrong, or one in whose place another stands.
 EXAMPLE = re.compile(
     r"(?:\b(?:instead\s+of|rather\s+than|(?:any|every)thing\s+(?:but|except|other\s+than))|(?:^|[\n.:(*]\s*)\(?(?:wrong|incorrect|false)\b\)?:?|not\s+(?:\w+\s+)?(?:sure|certain),?\s+but)[\s$(]*$|\b(?:e\.\s?g\.,?|for\s+(?:example|instance),?|example(?:\s+\w+)?:|box(?:es)?\s+(?:like|such\s+as)|format:)[\s$(]*$",
@@ -162,7 +163,7 @@ def denied_elsewhere(before: str, rest: str) -> bool:
         return True
     if ENGLISH.search(before) or ENGLISH.search(rest):
         return NEGATED_REST.match(rest) is not None and not rest.isascii()
-    if UNTRUE.search(turned) or DOUBTED.search(turned if turned.strip(" $") else before):
+    if UNTRUE.search(turned) or DOUBTED.search(before if LABEL.fullmatch(turned) else turned):
         return True
     return NEGATED_REST.match(rest) is not None or DOUBTED_AFTER.match(rest) is not None
 
