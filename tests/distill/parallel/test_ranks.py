@@ -89,7 +89,7 @@ def run(
         write_frame(frame(rows, CORPUS), files[-1])
 
     def run(name: str, progress: Any = None, **settings: Any) -> dict[str, torch.Tensor]:
-        usual = {"device": "cpu", "epochs": 1, "batch_tokens": 200, "micro_batch_tokens": 60, "learning_rate": 3e-3}
+        usual = {"device": "cpu", "epochs": 3, "batch_tokens": 200, "micro_batch_tokens": 60, "learning_rate": 3e-3}
         more = {"layout": "packed", "validate_every": 3, "checkpoint_every_s": 0}
         config = TrainConfig.model_validate({"student": student, **usual, **more, **settings})
         out = folder / name
