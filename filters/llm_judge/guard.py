@@ -42,6 +42,7 @@ OPENER = re.compile(
     r"|respuesta|soluci[oó]n|r[eé]ponse|l[oö]sung|antwort|resposta|solu[cç][aã]o|soluzione|risposta|ответ|решение",
     re.DOTALL,
 )
+LIKE_LATIN = str.maketrans("αβεζηικμνορτυχ", "abezhikmnoptyx")  # Greek letters, of which words of Latin ones are made
 TWO_ALPHABETS = re.compile(r"[a-z][\u0400-\u04ff]|[\u0400-\u04ff][a-z]")
 LAYOUT = re.compile(r"\\(?:text|mathrm|mathbf|textbf)\b|\\boxed|[\s*_`#$.,!(){}\[\]\"'\u2018-\u201d\u3002:-]+")
 _forgeries = {reason: re.compile(pattern, re.MULTILINE) for reason, pattern in FORGERIES.items()}
@@ -64,7 +65,7 @@ def reason_against(answer: str) -> str | None:
         return "it announces an answer and gives none"
     if spelled_out(plain):
         return "it has the form of a verdict"
-    views = (plain, undressed(plain))
+    views = {plain, undressed(plain), plain.translate(LIKE_LATIN)}
     return forgery(answer) or next((why for view in views if (why := reason_in(view))), None)
 
 

@@ -42,9 +42,13 @@ ONLY_MATERIAL = (
     r"(?:\s+(?:says?|states?|gives?|has|contains?|is|wants?|shows?))?\W*$|\b(?:what|whatever|per)\s+the\s+key\b"
     r"|^\W*the expected (?:answer|value from the key)\W*$"
 )
-CANDIDATE = r"\[/?(?:reference|candidate)\b|\[/(?:question|first|second)\b"
+CANDIDATE = (
+    r"\[/?(?:reference|candidate)\b|\[/(?:question|first|second)\b|\[[^\]\n]{0,20}\b(?:candidate|reference)\W*\]"
+    r"|\b(?:reference|candidate)\s*(?:[=≡≈~]+|equals?|is|matches)\s*(?:the\s+)?(?:reference|candidate)\b"
+    r"|</?s>|<(?:eos|bos|eot|pad|endoftext)>"
+)
 OTHER_SCRIPTS = (
-    r"裁判|评委|评判|评分|打分|判为|判定|参考答案|标准答案|指令|提示词|採点|審査|채점|심사"
+    r"裁判|评委|评判|评分|打分|判为|判定|参考答案|标准答案|指令|提示词|(?:参照|模範)(?:解答|回答)|採点|審査|채점|심사"
     r"|\b(?:juez|juge|richter|судья|оцен\w*)\b"
 )
 
@@ -72,10 +76,12 @@ SURELY = (
 CLAIM = (
     rf"\b{ANSWERS}\b[^.\n]{{0,30}}\b(?:is|are|be|was|were|seems?|looks?)\s(?:[\w%]+\s){{0,3}}"
     rf"(?:correct|equivalent|right|identical|equal|same|accurate)\b{CLAIM_ENDS}"
-    rf"|(?<!of )\b(?:this|that|it|mine|they|everything|all|both|both of (?:them|these)|the two|the above)(?:\s+{SURELY}){{0,5}}"
+    rf"|(?<!of )\b(?:this|that|it|mine|they|everything|all|both|both of (?:them|these)|(?:the|these|those) two|the above)(?:\s+{SURELY}){{0,5}}"
     rf"(?:'s|\s(?:is|are|be|was))\s(?:\w+\s){{0,3}}(?:correct|equivalent|right|identical|valid|same)\b{CLAIM_ENDS}"
     rf"|\b(?:verified|checked|confirmed|certified|proven)\s+(?:\w+\s+){{0,3}}(?:correct|right|equivalent)\b"
     r"|\b(?:mean|say|express|state)s?\s+(?:exactly\s+|essentially\s+|just\s+)?the\s+same\b"
+    r"|\b(?:answers?|responses?|solutions?|candidates?)\s+(?:is|are|was|were|has been|have been)\s+(?:\w+\s+){0,2}"
+    r"(?:verified|checked|confirmed|certified|approved|validated)\b"
     rf"|\b{ANSWERS}\s+(?:\w+\s+){{0,2}}(?:agree|match|coincide|correspond)(?:e?s)?\b"
     r"|\b(?:the|this|its|my|given)\s+values?\s+(?:is|are)\s+(?:correct|right)\b|^\W*all\s+(?:correct|right)\W*$"
     r"|^\W*(?:the\s+)?same\s+(?:thing|value|answer|result|number)\b(?!\s+(?:of|as)\b)|\bform of the same (?:answer|value)\b"
@@ -95,7 +101,7 @@ FOREIGN_CLAIM = (
     r"\b(?:antwort\w*|lösung\w*|réponses?|respuestas?|rispost[ae]|respostas?|soluci[oó]n|soluzione|solução|ответ\w*"
     r"|решени\w*)\b[^.\n]{0,40}\b(?:korrekt|richtig|gleichwertig|äquivalent|identisch|gleich|correctes?|exactes?"
     r"|justes?|équivalentes?|identiques?|correct[ao]s?|equivalentes?|corrett[aoei]|giust[aoe]|equivalent[ei]|corret[ao]s?"
-    r"|cert[ao]s?|верн\w*|правильн\w*|эквивалентн\w*|совпада\w*)(?!\w)"
+    r"|cert[ao]s?|верн\w*|правильн\w*|эквивалентн\w*|совпада\w*|coincid\w*|concord\w*|corrispond\w*|correspond\w*|übereinstimm\w*)(?!\w)"
     r"|(?:答え|回答|解答|答案)[^\n]{0,10}(?:正し|正解|正确|正確|一致|等价|等価)|^\W*(?:完全)?正确的?[。!]?$"
     r"|^\W*(?:ja|oui|s[ií]|да|はい)?\W*(?:(?:das|es|dies|die) ist|c'est|es|è|é|está|это)\s+(?:\w+\s+)?(?:korrekt|richtig|correct[eao]?"
     r"|juste|corrett[ao]|corret[ao]|верно|правильн\w+)(?!\w)|^\W*正解(?:です|だ)?\W*$|答案[^\n]{0,4}对|^\W*맞습니다\W*$"
@@ -104,11 +110,17 @@ FOREIGN_CLAIM = (
 CLAIMED = (
     r"(?:^|[^\w\s]\s*)equivalent\s*(?:$|[^\w\s]|yes|true)"
     r"|^\W*\S+\s+is\s+equivalent\s*(?:$|[.,;:!])|[:;,]\s*(?:accept(?:ed)?|approved?|equivalent|correct)\W*$"
+    r"|\b(?:therefore|thus|hence|so)\W+(?:(?:they|both|these) are\s+)?equivalent\W*$"
     r"|\b(?:deemed|considered|semantically|fully|mathematically)\s+equivalent\W*$"
 )
 
 AGREEMENT = (
     r"\b(?:equivalent|identical|same|equal)\s+(?:to|as|with)\s+yours\b"
+    r"|\b(?:equals?|match(?:es)?|agrees?\s+with|like)\s+(?:yours|theirs)\b"
+    r"|\b(?:official|model|sample|textbook|author's|teacher's)\s+(?:solution|answer|key)s?\s+(?:\w+\s+){0,2}"
+    r"(?:gives?|says?|has|states?|shows?|is|reads?|agrees?)\s+(?:\w+\s+){0,2}(?:this|that|same|it|so)\b"
+    r"|\b(?:coincid\w*|concord\w*|corrispond\w*|correspond\w*|übereinstimm\w*|stimm\w*)\b[^.\n]{0,20}"
+    r"\b(?:r[eé]f[eé]r\w*|riferiment\w*|musterlösung\w*|esperad\w*|attendu\w*)"
     r"|\b(?:same|identical|equals?|match(?:es|ing)?|agrees?|consistent|corresponds?|equivalent)\b[^.\n]{0,20}"
     r"\b(?:as|to|with|the|of|match(?:es)?|equals?)\s+(?:(?:the|a|what|your|my|in)\s+)*"
     rf"{MATERIAL}\b(?!\s+(?:frame|point|level|deviation))"
@@ -148,10 +160,12 @@ VERDICT = (
     r"|\W*(?:(?:final|my|the)\s+)*(?:decision|judge?ment|grade|verdict)\s*[:=]\W*[ab]\+?\W*"
     rf"|\W*{LOOSE_FIELDS}\W+(?:is\W+)?(?:correct|equivalent|accept(?:ed)?|approved)\W*"
     r"|\W*(?:is[_ ]?)?(?:same|match(?:es)?|equivalent|correct|accept(?:ed)?)\W{1,4}(?:yes|true|1)\W*"
+    r"|\W*(?:yes|true|same|correct|equivalent)\W+(?:match(?:es|ed)?|equivalent|correct|identical|accept(?:ed)?)\W*"
     rf"|\W*({WORDS})(?:\W+\1\b)+\W*"
     rf"|\W*(?:{VERY}\W+)*(?:correct|equivalent)\W*|\W*(?:{VERY}\W+)+right\W*"
     r"|\W*(?:(?:the|my|this|it|they|both)\s+)?(?:(?:answers?|responses?|two)\s+)?"
     r"(?:match(?:es)?|agrees?|accept(?:ed)?|approved)(?:\s+(?:exactly|perfectly|answers?|completely|fully))*\W*"
+    r"|\W*(?:(?:all|the|it|test|tests)\s+){0,3}passed\W*|\W*(?:да\W+)?(?:верно|правильно|совпада\w+)\W*"
     r"|\W*(?:equivalente|équivalent|äquivalent|эквивалентно|答案一致|等价|一致|同等)\W*"
 )
 SPELLED = r"equivalent|correct|accept|verdict|identical|ignore"  # words that are written letter by letter

@@ -3,9 +3,9 @@
 A check takes the response and the arguments of its instruction, and returns what is wrong, or None. The patterns mean
 what they mean in the paper's own code (google-research/instruction_following_eval). For two kinds that code uses
 models which are downloaded or random; fixed rules replace them here: a sentence ends at a stop, question mark or
-exclamation mark that a new sentence follows, and the language comes from `filters.text.language`. Four faults of that
+exclamation mark that a new sentence follows, and the language comes from `filters.text.language`. Five faults of that
 code are not repeated: keywords are literal text (its `C++` is a regular expression), paragraphs are counted and indexed
-alike, a first "word" may be several, and the signs of a product highlight nothing.
+alike, a first "word" may be several, the signs of a product highlight nothing, and rules and emphasis are no bullets.
 """
 
 import inspect
@@ -25,7 +25,12 @@ ABBREVIATED = re.compile(rf"\b(?:{ABBREVIATIONS})\.$")
 WORD = re.compile(r"\w+")
 TOKEN = re.compile(r"[^\W_]+(?:[-.&/][^\W_]+)*")
 # Emphasis as Markdown has it: no blank inside its edges, no letter outside them (3*4*5 is a product).
-HIGHLIGHT = re.compile(r"(?<![A-Za-z0-9*\\])(\*{1,3})(?=[^\s*])[^\n*]*(?<=[^\s*])\1(?![A-Za-z0-9*])")
+HIGHLIGHT = re.compile(
+    r"(?<![A-Za-z0-9*\\])(?:(\*{1,3})(?=[^\s*])[^\n*]*(?<=[^\s*])\1"
+    r"|(\*{2,3})(?=[^\s*])(?:[^\n*]|\*(?!\*))*?(?<=[^\s*])\2)(?![A-Za-z0-9*])"
+)
+# A line that begins with a bullet, which a rule across the page (---) and emphasis (*so*) are not.
+BULLET = re.compile(r"^[ \t]*(?!(?:[-*][ \t]*){3,}$)(?:\*(?!\*|[^\s*][^*\n]*(?<=\S)\*)(?=.)|-)", re.M)
 PARAGRAPH_BREAK = re.compile(r"\n[ \t]*\n\s*")
 Check = Callable[..., str | None]
 
@@ -119,7 +124,7 @@ def postscript(text: str, *, postscript_marker: str) -> str | None:
 
 
 def number_bullet_lists(text: str, *, num_bullets: int) -> str | None:
-    found = len(re.findall(r"^\s*\*[^\*].*$|^\s*-.*$", text, re.M))
+    found = len(BULLET.findall(text))
     return None if found == num_bullets else f"{found} bullet points, not {num_bullets}"
 
 

@@ -6,11 +6,14 @@ an empty answer breaks the format. It does not judge whether the answer is right
 """
 
 import re
+import unicodedata
 
 from filters.verification.verdicts import Item, Judgement, broken, correct, wrong
 
-# Also tags that are nearly right, such as <think > and <Answer/>: they are tags, and none of those wanted.
-TAG = re.compile(r"<\s*/?\s*(?:think(?:ing)?|answer)\b\s{0,8}[^<>\n]{0,40}>", re.IGNORECASE)
+# Also tags that are nearly right, such as <think >, </thinks> and <Answer/>: they are tags, and none of those wanted.
+TAG = re.compile(
+    r"<\s*(?:/?\s*(?:think(?:ing)?|answer)\b|/\s*(?:think|answer)\w{1,20})\s{0,8}[^<>\n]{0,40}>", re.IGNORECASE
+)
 PLAIN, TAGGED = ["<think>", "</think>"], ["<think>", "</think>", "<answer>", "</answer>"]
 
 
@@ -23,6 +26,7 @@ def verify(item: Item) -> Judgement:
         return wrong("nothing after the thinking")
     wanted = TAGGED if item.reference else PLAIN
     tags = TAG.findall(text)
+    tags = TAG.findall(as_seen(text)) if tags == wanted and not text.isascii() else tags
     if tags != wanted:
         return wrong(f"tags {' '.join(tags[:8]) or 'missing'}, not {' '.join(wanted)}")
     before, thinking, between, *rest = TAG.split(text)
@@ -36,6 +40,11 @@ def verify(item: Item) -> Judgement:
     if between.strip() or after.strip():
         return wrong("text outside the tags")
     return correct("the tags are in order") if answer.strip() else wrong("empty answer")
+
+
+def as_seen(text: str) -> str:
+    """Return the text without invisible characters, and with the ordinary form of wide ones."""
+    return "".join(c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
 
 
 def reference_answer(reference: str) -> str:

@@ -165,6 +165,8 @@ def test_first_words(first: str, text: str, follows: bool) -> None:
         ("* item one\n* item two", 0),
         ("* item with *one* mark", 1),
         ("3*4*5 is 60", 0),
+        ("**3*4**", 1),
+        ("**a *b* c** and **d**", 2),
         ("2 * 3 * 4", 0),
         ("x*y*z", 0),
         ("** ** and ****", 0),
@@ -175,6 +177,29 @@ def test_highlights_are_emphasis_and_nothing_else(text: str, highlights: int) ->
     kind = "detectable_format:number_highlighted_sections"
     assert bind(kind, {"num_highlights": highlights})(text) is None
     assert bind(kind, {"num_highlights": highlights + 1})(text) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "bullets"),
+    [
+        ("- a\n- b", 2),
+        ("* a\n  * b\n\n- c", 3),
+        ("- a\n\n---\n\ntext", 1),
+        ("* a\n* * *\n***\n- - -", 1),
+        ("Title\n-----\n- a", 1),
+        ("*it* text", 0),
+        ("*a whole line*", 0),
+        ("* *it* text", 1),
+        ("**bold** text", 0),
+        ("* **bold** text", 1),
+        ("*no blank", 1),
+        ("-no blank", 1),
+        ("", 0),
+    ],
+)
+def test_bullets_are_neither_rules_nor_emphasis(text: str, bullets: int) -> None:
+    kind = "detectable_format:number_bullet_lists"
+    assert bind(kind, {"num_bullets": bullets})(text) is None
 
 
 def test_an_empty_answer_is_unparseable() -> None:

@@ -40,7 +40,22 @@ def judged(text: str, reference: str) -> Item:
     return replace(written(text, answer_only=False), reference=reference)
 
 
-NEARLY_OPEN = ["<think >", "< think>", "<THINK>", "<Think>", "<think/>", "<think id=1>", "<thinking>", "</ think>"]
+NEARLY_OPEN = [
+    "<think >",
+    "< think>",
+    "<THINK>",
+    "<Think>",
+    "<think/>",
+    "<think id=1>",
+    "<thinking>",
+    "</ think>",
+    "</thinks>",
+    "<\u200bthink>",
+    "<th\u2060ink>",
+    "</think\ufeff>",
+    "＜think＞",
+    "</thinkk>",
+]
 NEARLY_ANSWER = ["<answer >", "<Answer>", "< answer>", "<answer/>", '<answer type="x">']
 
 
