@@ -36,8 +36,11 @@ _FINAL = (
 _ANALYSIS = r"<\|channel\|>\s*analysis[^<]*<\|message\|>"
 
 
+_ATTRIBUTES = r"""(?:[ \t]+[\w:-]{1,40}=(?:"[^"<>\n]{0,200}"|'[^'<>\n]{0,200}'|[^\s"'<>]{1,80})){0,8}"""
+
+
 def _tag(names: str, closing: bool = False) -> str:
-    return rf"<[ \t]?/[ \t]?(?:{names})[ \t]*>" if closing else rf"<[ \t]?(?:{names})[ \t]*>"
+    return rf"<[ \t]?/[ \t]?(?:{names})[ \t]*>" if closing else rf"<[ \t]?(?:{names}){_ATTRIBUTES}[ \t]*>"
 
 
 _OPENINGS, _CLOSINGS = ("|".join(pair) for pair in zip(*TOKENS, strict=True))
@@ -75,7 +78,7 @@ _SPECIAL = (
     r"start|end|return|call|channel|message|constrain|eot|eom|endofturn|end_of_turn|start_of_role|end_of_role|"
     r"start_of_turn_token|end_of_turn_token|chatbot_token|user_token|system_token|assistant|user|system|observation|"
     r"python_tag|turn|sop|eop)\|?>|"
-    r"<(?:start_of_turn|end_of_turn|turn\|)>?|\[/?INST\]|\[gMASK\]|<｜[^｜<>\n]{1,40}｜>|<\|end▁of▁sentence\|>"
+    r"<(?:start_of_turn|end_of_turn|turn\|)>?|<unused(?!9[45]>)\d{1,4}>|<extra_id_\d{1,4}>|\[/?INST\]|\[gMASK\]|<｜[^｜<>\n]{1,40}｜>|<\|end▁of▁sentence\|>"
 )
 _AT_THE_EDGE = r"<(?:eos|bos|pad|unk|/s|s|end_of_text|[a-z]{2,8}:(?:eos|bos))>|\[(?:EOS|BOS|PAD)\]"
 _ROLE = r"(?:assistant|model)"
@@ -116,7 +119,7 @@ def family(mark: str) -> re.Pattern[str]:
             return re.compile(closing, re.IGNORECASE)
     if re.fullmatch(_ANALYSIS, mark, re.IGNORECASE):
         return re.compile(_FINAL, re.IGNORECASE)
-    return re.compile(_tag(re.escape(mark.strip("< \t>")), True), re.IGNORECASE)
+    return re.compile(_tag(re.escape(mark.strip("< \t>").split()[0]), True), re.IGNORECASE)
 
 
 def marks_in(pattern: re.Pattern[str], text: str, start: int = 0) -> Iterator[re.Match[str]]:

@@ -26,6 +26,18 @@ class _Read:
     texts: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)  # types of parts that are no text
+    thought_after_text: bool = False
+    parted: bool = False  # texts stand on both sides of a part of thinking: each is an answer of its own
+
+    def spoken(self, text: str) -> None:
+        """Add a text of the answer."""
+        self.parted = self.parted or (bool(text.strip()) and self.thought_after_text)
+        self.texts.append(text)
+
+    def thought(self, thoughts: Iterable[str]) -> None:
+        """Add thinking."""
+        self.thought_after_text = any(text.strip() for text in self.texts)
+        self.thoughts.extend(thoughts)
 
 
 def read_message(message: Mapping[str, Any], opened: bool | str = False) -> Completion:
@@ -49,6 +61,7 @@ def read_message(message: Mapping[str, Any], opened: bool | str = False) -> Comp
     if message.get("tool_calls") or message.get("function_call"):
         read.others.append("tool_call")
     fault = found.fault or (f"a part of type {read.others[0]}" if read.others else None)
+    fault = fault or ("thinking between two texts" if read.parted else None)
     return replace(found, fault=fault, refusal="\n".join(read.refusals) or None)
 
 
@@ -74,7 +87,7 @@ def _thoughts(value: Any) -> Iterable[str]:
 def _content(content: Any, read: _Read) -> None:
     """Sort the content of a message into its kinds of text."""
     if isinstance(content, str):
-        read.texts.append(content)
+        read.spoken(content)
     elif isinstance(content, list | tuple):
         for part in content:
             _content(part, read)
@@ -87,7 +100,7 @@ def _part(part: Mapping[str, Any], read: _Read) -> None:
     if kind in HIDDEN:
         return
     if kind in THINKING or part.get("thought") is True or (not kind and part.get("thinking")):
-        read.thoughts.extend(_thoughts(part))
+        read.thought(_thoughts(part))
     elif kind == "refusal" or (kind in SPOKEN and part.get("refusal")):
         read.refusals.append(str(part.get("refusal") or part.get("text")))
     elif kind in SPOKEN:
