@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from filters.text.assertion.formulas import within_formula
 from filters.text.assertion.languages import NOT_THE_VALUE, after_contrast
 from filters.text.assertion.later import another
+from filters.text.assertion.operands import equated, limited, signed_outside
 from filters.text.assertion.stance import INSIDE_DENIES, LATER_CHARS, denies, negated, only_supposed, stops_short
 from filters.text.boxes import box_places, boxed, joined_boxes, separate_boxes, with_braces
 from filters.text.commitment import BUT, HEDGE, NOT, REASON, committed, is_denied
@@ -114,9 +115,16 @@ def final_answer(item: Item) -> Answer | Judgement:
             or is_denied(text, start, end + 1)
             or denies(text, start, end + 1)
             or within_formula(text, start, end + 1)
+            or is_operand(text, marked or "", start, end + 1)
             or (last_tag(text) is not None and mark_denied(text, marked))
         )
     return Answer(text, marked, boxes, several[0], stated, several[1], after=after, denied=denied, another=instead)
+
+
+def is_operand(text: str, marked: str, start: int, end: int) -> bool:
+    """Return whether the text next to a box makes it a bound or a part of another value."""
+    before, after = text[max(0, start - AFTER_CHARS * 2) : start], text[end : end + AFTER_CHARS * 2]
+    return limited(before, after) or signed_outside(before) or equated(marked, after)
 
 
 def not_meant(text: str, stated: str) -> bool:

@@ -6,17 +6,17 @@ import re
 
 BEFORE_CHARS, AFTER_CHARS = 200, 200
 OPEN_FORMULA = re.compile(
-    r"(?:[-+*/^_\u00b1\u00d7\u00f7\u221a\u2212]|\\(?:pm|mp|cdot|times|div|sqrt|sin|cos|tan|log|ln)|\\(?:sqrt|[dt]?frac)(?:\[\d+\])?(?:\{[^{}]*\})?\{|\\[dt]?frac|\\not|\d|\\cancel\w*\{|\\sout\{|[\^_]\{|(?<![^\W\d_])(?<![\\'\u2019])[a-z])(?:\\left)?\(?\s*$"
+    r"(?:[-+*/^_\u00b1\u00d7\u00f7\u221a\u2212]|\\(?:pm|mp|cdot|times|div|sqrt|sin|cos|tan|log|ln)|\\(?:sqrt|[dt]?(?:frac|binom))(?:\[\d+\])?(?:\{[^{}]*\})?\{|\\(?:pi|theta|alpha|beta|phi|lfloor|lceil)|\\[dt]?frac|\\not|\d|\\cancel\w*\{|\\sout\{|[\^_]\{|(?<![^\W\d_])(?<![\\'\u2019])[a-z])(?:\\left)?\(?\s*$"
     r"|(?<![\w.])0\.$"
 )
 FORMULA_BEGINS = re.compile(r"\$|\\[(\[]|\n|\\begin\{[a-z]+\*?\}")
 GOES_ON = re.compile(
     r"(?:\\[,;: ]|\s)*(?:\^(?!\s*\{?\s*(?:\\circ|\\degree|\\prime|\u00b0))|_|!(?!\s*(?:$|\n))|[+*/\u00b1\u00d7\u00f7](?!\s*(?:$|\n|\*))|-\s*[\d\\A-Za-z]"
     r"|\\(?:pm|mp|cdot|times|div|sqrt|pi|sin|cos|[dt]?frac|left|neq?|leq?|geq?|lt|gt)(?![a-z])(?!\s*\\text)(?!\s*10\s*\^)|[<>\u2264\u2265\u2260](?![|/])|\\not)"
-    r"|[|)\s]+(?:[<>\u2264\u2265]|\\[lg](?:eq?|t)(?![a-z]))\s*[\w\\-]|\.\d|[a-z]\s*[-+=*/^]"
+    r"|[|)\s]+(?:[<>\u2264\u2265]|\\[lg](?:eq?|t)(?![a-z]))\s*[\w\\-]|\.\d|:?\d|[a-z]\s*[-+=*/^]"
 )
 FACTOR = re.compile(r"(?:\\[,;: ])?[a-zA-Z](?![A-Za-z])(?<![mgsNJVWKCLhAF])|\{?\(|\d")
-NO_FORMULA = re.compile(r"[A-Za-z]{2}\s+[a-z]\s*$|(?:^|\s)(?:[-*+]|\d)\s*$")  # a bullet, or an article
+NO_FORMULA = re.compile(r"[A-Za-z]{2}\s+[a-z]\s*$|^\s*[-*+]\s*$|\s[-*+]\s+$|(?:^|\s)\d\s*$")  # a bullet, or an article
 IN_FORMULA = re.compile(r"^[^\n$]*(?:\$|\\[)\]])")
 OPENING = re.compile(r"\$|\\[(\[]")
 GROUP_OPENS, GROUP_CLOSES = re.compile(r"[(\[]|\\\{|\\langle"), re.compile(r"[)\]]|\\\}|\\rangle")

@@ -1,0 +1,185 @@
+"""Words next to a box that make it a bound or an operand of another value, in many languages."""
+
+# ruff: noqa: RUF001  (words of other scripts)
+
+import pytest
+
+from filters.text.assertion.operands import equated, limited, signed_outside
+from filters.verification.verdicts import Item
+from filters.verifiers.math_answer import verify
+
+BOUNDS = [
+    "The total is at least {}.",
+    "There are at most {} such integers.",
+    "There are over {} of them.",
+    "Up to {} can be chosen.",
+    "An upper bound is {}.",
+    "There are more than {}.",
+    "Al menos {}.",
+    "como máximo {}",
+    "Son más de {}.",
+    "Au moins {}.",
+    "La réponse est au plus {}.",
+    "plus de {}",
+    "Die Antwort ist mindestens {}.",
+    "höchstens {}",
+    "minstens {}",
+    "minst {}",
+    "vähintään {}",
+    "legalább {}",
+    "co najmniej {}",
+    "alespoň {}",
+    "cel puțin {}",
+    "en az {}",
+    "ít nhất {}",
+    "lớn hơn {}",
+    "paling sedikit {}",
+    "Ответ не менее {}.",
+    "не більше {}",
+    "поне {}",
+    "najmanje {}",
+    "τουλάχιστον {}",
+    "pelo menos {}",
+    "almeno {}",
+    "على الأقل {}",
+    "أكبر من {}",
+    "حداقل {}",
+    "לפחות {}",
+    "कम से कम {}",
+    "কমপক্ষে {}",
+    "적어도 {}",
+    "답은 {}보다 크다.",
+    "{} 이상",
+    "少なくとも{}",
+    "答えは{}以上です。",
+    "答えは{}未満です。",
+    "答えは{}より大きい。",
+    "最多{}个。",
+    "至少是{}",
+    "答案不少于{}。",
+    "答案大于或等于{}。",
+    "不超过{}",
+    "多于{}",
+    "不足{}",
+    "{}以上",
+    "答案接近{}。",
+]
+OPERANDS = [
+    "The answer is twice {}.",
+    "Half of {} is the answer.",
+    "The answer is half of {}.",
+    "The answer is the square root of {}.",
+    "The answer is the cube of {}.",
+    "The answer is the reciprocal of {}.",
+    "The answer is minus {}.",
+    "The answer is negative {}.",
+    "The answer is {} squared.",
+    "The answer is {} factorial.",
+    "The answer is {} times 4.",
+    "The answer is {} plus 4.",
+    "The answer is 4 plus {}.",
+    "The answer is {} divided by 4.",
+    "The answer is {}:4.",
+    "The answer is 1 out of {}.",
+    "The probability is 1 in {}.",
+    "The answer is {} in base 8.",
+    "The answer is {} more than Bob's age.",
+    "The answer is divisible by {}.",
+    "The remainder when divided by {} is what we want.",
+    "The answer is −{}.",
+    "$x = -$ {}",
+    "I retract {}.",
+    "Without {}, the rest are solutions.",
+    "La respuesta es el doble de {}.",
+    "La respuesta es la mitad de {}.",
+    "La respuesta es menos {}.",
+    "La réponse est le double de {}.",
+    "La réponse est moins {}.",
+    "Die Antwort ist das Doppelte von {}.",
+    "Die Antwort ist minus {}.",
+    "Ответ: минус {}.",
+    "Ответ: удвоенное {}.",
+    "answer: {} al cuadrado",
+    "答案是{}的两倍。",
+    "答案是{}的平方。",
+    "答案是{}的一半。",
+    "答案是负{}。",
+    "排除{}。",
+    "答えは{}の2倍です。",
+    "答えはマイナス{}です。",
+    "정답은 {}의 2배입니다.",
+    "정답은 마이너스 {}입니다.",
+]
+STATED = [
+    "You need at least {} socks.",
+    "At least {} moves are needed.",
+    "She must sell at least {} boxes.",
+    "We can choose at most {} of them.",
+    "Se necesitan al menos {} pasos.",
+    "Man braucht mindestens {} Züge.",
+    "Нужно не менее {} ходов.",
+    "至少需要{}个。",
+    "最多可以取{}个。",
+    "Il faut au moins {} coups.",
+    "The upper bound is {}.",
+    "All terms cancel except {}.",
+    "Ann has {} more apples than Bob.",
+    "He did it {} times.",
+    "The answer is as follows below:\n\n{}",
+    "See above\n\n{}",
+    "The only triple is {}.",
+    "The area is {} squared units.",
+    "- {}",
+    "* {}",
+    "Thus, the total - {}",
+    "He ran {} miles over 3 days.",
+    "The number is in base {}.",
+    "It has a root of {}.",
+    "La réponse n'est pas 7 mais {}.",
+    "答案是{}。",
+    "总共有{}个。",
+    "Tổng cộng {}",
+    "Ответ: {}.",
+    "답은 {}입니다.",
+    "答えは{}です。",
+    "The minimum is at least 4, in fact {}.",
+    "It weighs {} kg.",
+    "{}!",
+    "The count is {}, and at most 9 were asked.",
+]
+
+
+def status(response: str) -> str:
+    return verify(Item(response, "8")).status
+
+
+@pytest.mark.parametrize("mark", ["\\boxed{8}", "$\\boxed{8}$", "**\\boxed{8}**", "\\(\\boxed{8}\\)"])
+def test_bounds_and_operands_are_no_answers(mark: str) -> None:
+    assert [one for one in BOUNDS + OPERANDS if status(one.replace("{}", mark)) == "correct"] == []
+
+
+@pytest.mark.parametrize("mark", ["\\boxed{8}", "$\\boxed{8}$", "\\(\\boxed{8}\\)"])
+def test_values_that_a_sentence_states_are_answers(mark: str) -> None:
+    assert [one for one in STATED if status(one.replace("{}", mark)) != "correct"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-$\\boxed{8}$", "–$\\boxed{8}$", "$-$\\boxed{8}", "$\\sqrt{}$\\boxed{8}", "$\\pi\\boxed{8}$", "\\boxed{8}0",
+        "$\\binom{\\boxed{8}}{2}$", "$\\boxed{8} = 9$", "$\\boxed{8}$:4",
+    ],
+)  # fmt: skip
+def test_signs_outside_the_dollars(text: str) -> None:
+    assert status(text) != "correct"
+
+
+@pytest.mark.parametrize("text", ["$\\boxed{8} = 8$", "$2 + 6 = \\boxed{8}$", "$\\boxed{8} = 2^3$", "- $\\boxed{8}$"])
+def test_equations_around_a_box(text: str) -> None:
+    assert status(text) == "correct"
+
+
+def test_the_parts() -> None:
+    assert limited("there are at most $", "$ of them") and not limited("", "") and not limited("is ", ".")
+    assert signed_outside("it is -$") and not signed_outside("it is - $") and not signed_outside("x-$")
+    assert equated("8", " = 9$") and not equated("8", " = 8$") and not equated("x", " = 9$")
