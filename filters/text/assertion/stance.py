@@ -18,6 +18,7 @@ from filters.text.assertion.languages import (
     UNTRUE,
 )
 from filters.text.assertion.later import BAD, IS, PRONOUN, UNDONE, withdrawn
+from filters.text.assertion.suppositions import breaks_off, supposes
 
 BEFORE_CHARS, AFTER_CHARS, LATER_CHARS = 200, 200, 1500
 BOX = re.compile(r"^\\+f?box(?:ed)?\s*\{(.*)\}$", re.DOTALL)
@@ -185,11 +186,15 @@ def negated(statement: str) -> bool:
 
 def only_supposed(sentence: str) -> bool:
     """Return whether a sentence names a value only to look at it: "let x = 8", "the case k = 8", "next, try 8"."""
-    return SUPPOSED.search(sentence) is not None or HYPOTHESIS.search(sentence) is not None
+    if SUPPOSED.search(sentence) is not None or HYPOTHESIS.search(sentence) is not None:
+        return True
+    return not ENGLISH.search(sentence) and supposes(sentence)
 
 
 def stops_short(text: str) -> bool:
     """Return whether a text ends in a supposition or in the first word of a sentence, before it states an answer."""
     tail = text[-BEFORE_CHARS:].rstrip(" *")
     last = next((part for part in reversed(SENTENCE.split(tail)) if part.strip(" *$")), "")
-    return DANGLING.search(tail) is not None or only_supposed(last) or (len(text) < BEFORE_CHARS and negated(text))
+    if DANGLING.search(tail) is not None or breaks_off(tail) or only_supposed(last):
+        return True
+    return len(text) < BEFORE_CHARS and negated(text)
