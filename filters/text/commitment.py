@@ -6,6 +6,7 @@ Every pass over the text takes linear time, whatever the text contains.
 import re
 
 from filters.text.assertion.languages import any_of, word
+from filters.text.assertion.operands import limited
 from filters.text.assertion.stance import NOT_HARD, denies, negated, only_supposed
 from filters.text.assertion.words import AND, OR, OR_CJK, REASONS
 
@@ -26,6 +27,7 @@ REASON = re.compile(
 )
 DENIED_NUMBER = re.compile(
     r"\b(?:not|isn't|never|n't|rather than|instead of)\s+(?:it'?s\s+not\s+)?(?:\$|\\\()?-?\d[\d.,/]*(?:\\?%|\$|\\\))?"
+    r"(?:(?:\s+\d[\d.,/]*)*\s+(?:or|nor)\s+-?\d[\d.,/]*)?"  # "not 3, 4, or 5"
 )
 # A sentence with one of these commits to nothing.
 HEDGE = re.compile(
@@ -45,15 +47,34 @@ GAVE_UP = re.compile(
 # A number behind one of these is mentioned, not stated.
 MENTION = re.compile(
     r"(?:\b(?:in|at|by|for|from|within|after|before|per|than|every|each|step|steps|section|page|chapter|case|line|part|question|problem|"
-    r"equation|with|until|d'ici|dans|en|pour|sur)\s+(?:the\s+|about\s+|all\s+)?|第)$",
+    r"equation|with|until|past|first|figure|fig\.|table|theorem|lemma|exercise|mod|modulo|d'ici|dans|en|pour|sur)\s+(?:the\s+|about\s+|all\s+)?\(?|\b[a-z]\(|第)$",
     re.IGNORECASE,
 )
-CALCULATED = re.compile(r"[\w)\]}]\s*[-+*/\u00d7÷^<>≤≥]\s*$")  # before a number that is a part of a calculation
-CALCULATING = re.compile(r"\s*[*/+\u00d7÷^=<>_]|\s+-\s*\d")
+CALCULATED = re.compile(r"[\w)\]}]\s*[-+*/\u00d7÷^<>≤≥≠]\s*$")  # before a number that is a part of a calculation
+CALCULATING = re.compile(
+    r"\s*[*/+\u00d7÷^=<>_]|\s+-\s*\d|\s+times\s+(?:as|more|less|the|that)\b|\s+(?:more|fewer|less)(?:\s+\w+)?\s+than\b",
+    re.IGNORECASE,
+)
 LATEX = re.compile(r"[\\^_{}]")
 EQUATION = re.compile(r"[-+]?[\d(][\d\s.,+\-*/\u00d7·÷^()%]*(?:=\s*[-+]?[\d(][\d\s.,+\-*/\u00d7·÷^()%]*)+")
 NUMBER = re.compile(
     r"(?<![A-Za-z0-9_.])[-\u2212]?(?:[$€£]\s?)?(?:(?:\d{1,3}(?:[,\s]\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:/\d+)?(?:\s?\\?%|(?:e[+-]?\d+)\b)?"
+)
+# A number that is a part of a larger value: a time, a ratio, a point, a list, a range.
+LARGER = re.compile(
+    r"(?:(?:\b(?:is|are|was|were|be|equals|answers?|shows|at|by|until)\s+|[:=]\s+|^\s*)[(\[]?|[(\[])\s*(-?\d[\d.]*(?:(?::|,\s*(?:and\s+|or\s+)?|\s+(?:and|or|to|y|et|und|e|и)\s+|\s*[\u2013;]\s*)-?\d[\d.]*(?<!\.))+)"
+    r"(?=([)\]]?)(?:\s*(?:[.,;!)\]]|$|[ap]\.?m\b)|\s+[^\W\d]))",
+    re.IGNORECASE,
+)
+RANGE = re.compile(r"\bto\b|\u2013", re.IGNORECASE)
+THOUSANDS = re.compile(r"-?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+ITEM_ALONE = re.compile(
+    r"\n\s*\d+[.)][ \t]+\S[^\n]*\n+\s*\d+[.)]\s*$"
+)  # a list that is cut off at the number of its next item
+# "**Result:** 37": the words in bold type are a label.
+LABEL = re.compile(r"\s*(?:\*\*([^*\n]{1,80}?)(?:[:\uff1a=]\s*\*\*|\*\*\s*[:\uff1a]))(?=.*\d)")
+NO_LABEL = re.compile(
+    r"\s*(?:step|case|part|question|problem|example|hint|note|check|option|equation|check|given)\b", re.IGNORECASE
 )
 PARENTHESES = re.compile(r"\([^()]*\)")
 UNIT = re.compile(r"\s?(?!(?:more|fewer|less|left|each|altogether|total)\b)[A-Za-z°²³]{1,12}\b")
@@ -97,7 +118,11 @@ def committed(text: str) -> tuple[str, ...]:
     A value that is said in two ways ("60 minutes, which is 1 hour") has two readings.
     """
     tail = text[-TAIL_CHARS:]
-    if tail.rstrip(" *$").endswith("?") or GAVE_UP.search(tail, max(0, len(tail) - GIVING_UP_CHARS)):
+    if (
+        tail.rstrip(" *$").endswith("?")
+        or ITEM_ALONE.search(tail)
+        or GAVE_UP.search(tail, max(0, len(tail) - GIVING_UP_CHARS))
+    ):
         return ()
     for sentence in reversed(SENTENCE_END.split(tail)):
         sentence = REASON.sub("", DENIED_NUMBER.sub(" ", NOT_HARD.sub(" ", sentence)))
@@ -116,11 +141,14 @@ def is_disowned(sentence: str, value: str) -> bool:
     if place < 0:
         return False
     start = len(sentence[:place].rstrip("0123456789:./,^{}\\"))  # a ratio, a time
-    return denies(sentence, start, place + len(number))
+    end = place + len(number)
+    return limited(sentence[:start], sentence[end:]) or denies(sentence, start, end)
 
 
 def stated_in(sentence: str) -> list[str]:
     """Return the value that a sentence states: a formula, bold text, an equation of numbers, or a number."""
+    if "**" in sentence and (label := LABEL.match(sentence)):
+        return [] if NO_LABEL.match(label[1]) else stated_in(sentence[label.end() :])
     formulas = list(FORMULA.finditer(sentence))
     if formulas:
         return [joined(sentence, formulas)]
@@ -162,4 +190,15 @@ def last_number(sentence: str) -> str | None:
     if found is None:
         return None
     unit = UNIT.match(sentence, found.end())
+    for larger in LARGER.finditer(sentence):
+        if larger.start(1) <= found.start() < larger.end(1) and not THOUSANDS.fullmatch(larger[1]):
+            return None if RANGE.search(larger[1]) else whole(larger, unit)
     return found.group().strip() + (f"\\text{{{unit.group()}}}" if unit else "")
+
+
+def whole(larger: re.Match[str], unit: re.Match[str] | None) -> str:
+    """Return a time, a list or a point as it stands, with the brackets or the unit behind it."""
+    before, after = larger.string[larger.start(1) - 1 : larger.start(1)], larger[2]
+    if before and after and before in "([":
+        return f"{before}{larger[1]}{after}"
+    return larger[1] + (f"\\text{{{unit.group()}}}" if unit else "")
