@@ -84,6 +84,8 @@ class QuantityComparer:
         if not isinstance(reference, Quantity):
             if not isinstance(said, Quantity):
                 return self.without_degrees(reference, said)
+            if said.unit.startswith("_") and said.unit != "_10":  # 14_8 is another number than 14
+                return DIFFERENT
             found = self.scalars(reference, said.value)
             if said.unit == "%" and found is EQUAL and not is_percentage(reference):
                 return self.scalars(reference, said)

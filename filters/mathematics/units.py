@@ -127,7 +127,26 @@ PREFIXED_UNITS = "m g s A mol N J eV cal W Wh Pa bar Hz C V Ω \N{OHM SIGN} Omeg
 PREFIXED = frozenset(PREFIXED_UNITS.split())
 CURRENCIES = frozenset(("money", "euro", "pound", "yuan", "rupee", "yen"))
 NOTATION = CURRENCIES | {"angle"}  # an answer may leave these out
-MULTIPLIERS = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+# Words for numbers that multiply the number before them.
+MULTIPLIED = {
+    "12": "dozen dozens docena docenas douzaine douzaines dutzend dozzina dúzia",
+    "1e2": "hundred hundreds 百",
+    "1e3": "thousand thousands mille tausend тысяча тысячи тысяч тыс duizend tusen tysiąc tysiące tysięcy tisíc"
+    " ezer bin nghìn ribu हज़ार हजार 千 천",
+    "1e4": "万 萬 만",
+    "1e5": "lakh lakhs लाख",
+    "1e6": "million millions millón millones milhão milhões milioni milione millionen миллион миллиона миллионов"
+    " млн miljoen miljoner milion miliony milionów milyon triệu juta مليون",
+    "1e7": "crore crores करोड़",
+    "1e8": "亿 億 억",
+    "1e9": "billion billions bilhão bilhões milliard milliards milliarde milliarden miliardo miliardi миллиард"
+    " миллиарда миллиардов млрд miljard miliard milyar tỷ miliar مليار",
+    "1e12": "trillion trillions 兆 조",
+    "0.1": "tenth tenths",
+    "0.01": "hundredth hundredths",
+    "0.001": "thousandth thousandths",
+}
+MULTIPLIERS = {word: Fraction(value) for value, words in MULTIPLIED.items() for word in words.split()}
 EMPTY_WORDS = "of the a an in total each about around approximately altogether unit units"
 EMPTY = frozenset(EMPTY_WORDS.split())
 POWER_WORDS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}

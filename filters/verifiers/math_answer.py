@@ -61,7 +61,13 @@ UNCLOSED_BOX = re.compile(r"^\\+boxed\{(?!.*\}$)", re.DOTALL)
 LABEL = re.compile(r"(?<![A-Za-z\\])[A-J]\s*[).]")
 PERCENT = re.compile(r"(?:[\s$]|\\[)\]])*(?:\\text\s*\{\s*)?\s*(?:\\?%|percent\b|pct\b)")
 UNIT_AFTER = re.compile(r"(?:[\s$]|\\[)\]]|\\[,;: ]|~)*((?:\\(?:text|mathrm)\s*\{)?[A-Za-z°/^\d²³.{} \\]+)")
-SCALE = re.compile(rf"(?:[\s$]|\\[)\]])*(?:\\text\s*\{{\s*)?({'|'.join(MULTIPLIERS)})s?\b(?=[\s}}$.]*(?:\n|$))")
+SCALE_WORDS = sorted(MULTIPLIERS, key=len, reverse=True)
+# With more words behind it ("[5] dozens of eggs") the question may ask for dozens.
+SCALE = re.compile(
+    rf"(?:[\s$]|\\[)\]])*(?:\\text\s*\{{\s*)?(?:({'|'.join(word for word in SCALE_WORDS if word < '百')})"
+    r"\b(?=[\s}$.]*(?:\n|$))"
+    rf"|({'|'.join(word for word in SCALE_WORDS if word in '百千萬万亿億兆만억천조')})(?![米克瓦分里]))"
+)
 POWER = re.compile(r"(?:\\[,;: ]|\s)*\\(?:times|cdot)\s*10\s*\^\s*\{?\s*(-?\d{1,3})\s*\}?")
 UNIT_WORDS = 4
 SMALL_WORDS = frozenset(("a", "in", "A", "I"))  # units that are words as well
@@ -227,7 +233,7 @@ def with_unit(marked: str, after: str, reference: str) -> str:
     if PERCENT.match(after) and not marked.rstrip().endswith("%"):
         return f"{marked}\\%" if has_unit(reference) else f"({marked})/100"
     if scale := SCALE.match(after):
-        return f"{marked}\\text{{ {scale[1]}}}"
+        return f"{marked}\\text{{ {scale[1] or scale[2]}}}"
     if power := POWER.match(after):
         return f"{marked} \\times 10^{{{power[1]}}}"
     if after and (unit := unit_after(after)) and has_unit(reference):

@@ -49,10 +49,22 @@ HEDGE_WORDS = (
     "least most more less fewer greater smaller than over under above below if unless when except plus minus or is are "
     "was but no almost nearly minimum maximum rejected reject extraneous invalid untrue sure "
     "uncertain unverified tentative "
-    "tentatively discarded impossible supposedly allegedly hardly barely only guessed estimate estimated"
+    "tentatively discarded impossible supposedly allegedly hardly barely only guessed estimate estimated "
+    "excluded excluding"
 )
 HEDGES = frozenset(HEDGE_WORDS.split())
 WORD = re.compile(r"[\w']+")
+# Words before a value, without a colon, that take it as an operand or name something else by its number: "half of 4".
+OPERAND_WORDS = (
+    "half third quarter twice thrice double triple square cube squared cubed root reciprocal inverse negative opposite "
+    "factorial times case equation step part figure mod modulo percent multiple"
+)
+OPERANDS = frozenset(OPERAND_WORDS.split())
+# What right behind a value makes another one of it: "4 squared", "4的平方".
+OPERATION = re.compile(
+    r"(?:squared|cubed|factorial|doubled|halved|tripled|mod|modulo|times)\b|的|の(?:\d|半|二|三|平|逆|階)|의\s*(?:\d|두|세|절|제|역)"
+)
+HAN_MULTIPLIER = re.compile("([万萬만亿億억])(.+)")  # 3万元
 # Words in parentheses behind a value that leave it as it is; others, which are no unit, may take it back.
 HARMLESS = frozenset(
     ("answer", "exact", "exactly", "final", "option", "choice", "correct", "total", "in", "each", "of", "the")
@@ -160,9 +172,12 @@ class Parser(FactorParser):
         value = self.sum()
         value = negated(value) if minus else value
         unit = self.unit() if self.at_unit() else ""
-        first, _, rest = unit.partition(" ")
+        if OPERATION.match(unit.lower()):
+            raise Unreadable(f"the words {unit!r}")
+        han = HAN_MULTIPLIER.match(unit)
+        first, _, rest = unit.partition(" ") if han is None else (han[1], "", han[2])
         if first.lower() in MULTIPLIERS:
-            value, unit = Product((value, Number(Fraction(MULTIPLIERS[first.lower()])))), rest
+            value, unit = Product((value, Number(MULTIPLIERS[first.lower()]))), rest
         if (unit or money) and isinstance(value, Quantity):
             raise Unreadable("two units")
         found = Quantity(value, unit or money or "") if unit or money else value
@@ -208,7 +223,9 @@ class Parser(FactorParser):
         if self.at(*RELATIONS):
             return name
         colon = self.accept(":") or self.tokens[self.place - 1].text.endswith(":")
-        if not colon and self.next.kind not in ("number", "sign", "command"):
+        if not colon and (
+            self.next.kind not in ("number", "sign", "command") or OPERANDS & set(WORD.findall(name.text))
+        ):
             raise Unreadable(f"the words {name.text!r}")
         return Relation(("=",), (name, self.quantity()))
 

@@ -80,6 +80,7 @@ SET_NAME = re.compile(rf"{SETS}|\b(?:(positive|negative|non-?negative)\s+)?(inte
 SET_LETTERS = {"integer": "Z", "natural": "N", "real": "R", "rational": "Q", "whole": "N"}
 SET_SIGNS = {"positive": "+", "negative": "-", "nonnegative": "0", "": ""}
 NATURALS = {"N": {"Z+", "Z0"}, "N+": {"Z+"}, "N*": {"Z+"}, "N0": {"Z0"}}  # with or without 0
+OPERATION = re.compile(r"\s*\\?mod\s*\{?\s*(\d+)\s*\}?\s*")
 MODULUS = re.compile(r"\\?p?mod\s*\{?\s*(\w+)")
 
 
@@ -211,9 +212,15 @@ def date(text: str) -> str | None:
 def without_qualifier(text: str) -> tuple[str, str]:
     """Return a formula and what qualifies it: `for all real x`, `k \\in \\mathbb{Z}`, `(since a > 0)`, `mod 7`."""
     for match in QUALIFIER.finditer(text):
-        if match.start() and match.end() == len(text):
+        if match.start() and match.end() == len(text) and not is_remainder(text[: match.start()], match.group()):
             return text[: match.start()].rstrip(" ,;({"), match.group()
     return text, ""
+
+
+def is_remainder(value: str, qualifier: str) -> bool:
+    """Return whether `14 \\mod 5`, without parentheses, is an operation: its value is not below the modulus."""
+    modulus = OPERATION.fullmatch(qualifier)
+    return modulus is not None and value.strip().isdecimal() and int(value) >= int(modulus[1])
 
 
 def qualifiers_conflict(one: str, other: str) -> bool:

@@ -166,10 +166,17 @@ def test_values_that_a_sentence_states_are_answers(mark: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "-$\\boxed{8}$", "–$\\boxed{8}$", "$-$\\boxed{8}", "$\\sqrt{}$\\boxed{8}", "$\\pi\\boxed{8}$", "\\boxed{8}0",
-        "$\\binom{\\boxed{8}}{2}$", "$\\boxed{8} = 9$", "$\\boxed{8}$:4",
+        "-$\\boxed{8}$",
+        "–$\\boxed{8}$",
+        "$-$\\boxed{8}",
+        "$\\sqrt{}$\\boxed{8}",
+        "$\\pi\\boxed{8}$",
+        "\\boxed{8}0",
+        "$\\binom{\\boxed{8}}{2}$",
+        "$\\boxed{8} = 9$",
+        "$\\boxed{8}$:4",
     ],
-)  # fmt: skip
+)
 def test_signs_outside_the_dollars(text: str) -> None:
     assert status(text) != "correct"
 
@@ -183,3 +190,67 @@ def test_the_parts() -> None:
     assert limited("there are at most $", "$ of them") and not limited("", "") and not limited("is ", ".")
     assert signed_outside("it is -$") and not signed_outside("it is - $") and not signed_outside("x-$")
     assert equated("8", " = 9$") and not equated("8", " = 8$") and not equated("x", " = 9$")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "\\text{half of } 8",
+        "\\text{twice } 8",
+        "\\text{square root of } 8",
+        "8\\text{ squared}",
+        "8\\text{ tenths}",
+        "8\\text{万}",
+        "8的平方",
+        "\\text{Case }8",
+        "\\text{Equation }(8)",
+        "8\\ \\text{excluded}",
+        "8\\text{ millones}",
+        "8\\text{ тысячи}",
+        "8 \\mod 5",
+        "8_{9}",
+        "\\text{a quarter of } 8",
+        "\\text{about half of } 8",
+        "8万元",
+        "8\\text{ factorial}",
+        "8의 2배",
+    ],
+)
+def test_words_inside_a_box_that_make_another_value(said: str) -> None:
+    assert status(f"\\boxed{{{said}}}") != "correct"
+
+
+@pytest.mark.parametrize(
+    ("said", "reference"),
+    [
+        ("17万", "170000"),
+        ("17\\text{ millones}", "17000000"),
+        ("3\\text{万}", "30000"),
+        ("4\\text{ tenths}", "0.4"),
+        ("3万元", "30000元"),
+        ("8\\text{ m squared}", "8 m^2"),
+        ("\\text{Area} = 8", "8"),
+        ("8_{10}", "8"),
+        ("3 \\mod 7", "3"),
+        ("23\\text{ тысячи}", "23000"),
+        ("14_{8}", "14_8"),
+        ("14", "14_8"),
+        ("8千米", "8"),
+        ("2\\text{ quarters}", "2"),
+    ],
+)
+def test_number_words_inside_a_box_are_read(said: str, reference: str) -> None:
+    assert verify(Item(f"\\boxed{{{said}}}", reference)).status == "correct"
+
+
+@pytest.mark.parametrize(
+    ("text", "reference"),
+    [
+        ("答案是\\boxed{17}万。", "170000"),
+        ("Ответ: \\boxed{17} тысяч.", "17000"),
+        ("Son \\boxed{2} millones.", "2000000"),
+    ],
+)
+def test_a_number_word_behind_a_box_belongs_to_it(text: str, reference: str) -> None:
+    assert verify(Item(text, reference)).status == "correct"
+    assert verify(Item(text, "17")).status != "correct" != verify(Item(text, "2")).status
