@@ -51,6 +51,7 @@ BATCH = 4096  # rows in memory at once
 NAMED_FAULTS = 3  # of each kind of bad row, told with their places
 UNREADABLE = "unreadable"
 ASKING = re.compile(r"quest|quer|problem|prompt|instruct|ask|user|input", re.IGNORECASE)  # in names of columns
+NO_QUESTION = re.compile(r"(?:^|_)(?:id|type|count|len|tokens?|source|date|time|hash)$|Id$|task_?name", re.IGNORECASE)
 log = logging.getLogger(__name__)
 
 
@@ -285,11 +286,11 @@ def prompt_of(row: Mapping[str, Any], shape: Shape, config: FilePrompts | Datase
 def check_shape(row: Mapping[str, Any], shape: Shape, place: str) -> None:
     """Raise an InputError that names the key to set where no column can hold a question."""
     if shape.messages is None and not shape.questions:
-        texts = {name: len(value) for name, value in row.items() if isinstance(value, str)}
-        asking = next((name for name in texts if ASKING.search(name)), None)
-        likely = asking or max(texts, key=lambda name: texts[name], default=next(iter(row), "question"))
+        texts = [name for name, value in row.items() if isinstance(value, str)]
+        likely = next((name for name in texts if ASKING.search(name) and not NO_QUESTION.search(name)), None)
+        named = f'set prompts.fields.question = "{likely}"' if likely else "set prompts.fields.question to its column"
         sentence = missing(row, "question", "the prompt", place)
-        raise InputError(f'{sentence}; set prompts.fields.question = "{likely}", or prompts.fields.messages for a chat')
+        raise InputError(f"{sentence}; {named}, or prompts.fields.messages for a chat")
 
 
 def conversation_of(found: Conversation, shape: Shape, config: FilePrompts | DatasetPrompts) -> Conversation:

@@ -211,8 +211,11 @@ def _row(found: Conversation, answer: Answered, switches: str | None, other: Oth
         "prompt_id": prompt_id_of(asked),
         "messages": messages,
         "domain": other.domain,
-        "source": Path(other.path).name,
+        "source": found.source or Path(other.path).name,
         "license": found.license or other.license,
+        "teacher": found.teacher,
+        "verifier": found.verifier,
+        "reference": found.reference,
         "chat_template_kwargs": switches,
     }
 

@@ -30,6 +30,8 @@ from generators.contract.intake.values import (
     verifier_of,
 )
 
+KNOWN = ("reference_answer", "ground_truth", "test_case")  # references in the `info` of a first message
+
 
 @dataclass(frozen=True)
 class Conversation:
@@ -57,7 +59,7 @@ def read_prompt(row: Mapping[str, Any], shape: Shape, place: str) -> Conversatio
     return Conversation(
         messages,
         encodable(system) if isinstance(system, str) and system.strip() else None,
-        _reference(row, shape, place) or reference_text(about.get("reference_answer") or about.get("test_case")),
+        _reference(row, shape, place) or reference_text(next((about[key] for key in KNOWN if about.get(key)), None)),
         verifier_of(value_at(row, shape.verifier)),
         label_of(value_at(row, shape.domain)),
         source,

@@ -5,6 +5,7 @@ import glob
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,7 +31,9 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 LFS = b"version https://git-lfs"
 DELIMITERS = (";", "\t", "|")  # where a first line has no comma
 LISTS = ("data", "rows", "examples", "instances", "items", "records", "train", "results", "samples", "questions")
+NO_CELL = (None, "", "nan", "NaN", "None", "NULL", "null", "<NA>", "NaT")  # as pandas and databases write no value
 BATCH = 256  # rows of a column file in memory at once
+NOT_UTF8 = re.compile(r"[\udc80-\udcff]")  # a byte that is no text, as `surrogateescape` keeps it
 csv.field_size_limit(1 << 30)
 
 
@@ -115,7 +118,8 @@ def items_of(file: Path) -> Iterator[Item]:
         else:
             yield from _json(file)
     except UnicodeError as error:
-        raise InputError(f"{file} is not UTF-8 text: {error}") from None
+        advice = "write it anew as UTF-8, such as with `iconv -f LATIN1 -t UTF-8`, with its own encoding after -f"
+        raise InputError(f"{file} is not UTF-8 text: {error}; {advice}") from None
     except pa.ArrowInvalid as error:
         raise InputError(f"{file} cannot be read: it is not a {name.rpartition('.')[2]} file: {error}") from None
     except (OSError, EOFError, zlib.error, csv.Error) as error:  # gzip and zstd raise these for a damaged file
@@ -203,13 +207,13 @@ def _opened(file: Path) -> Any:
     return file.open("rb")
 
 
-def _text(file: Path, newline: str | None = None) -> IO[str]:
+def _text(file: Path, newline: str | None = None, errors: str = "strict") -> IO[str]:
     """Open a text of UTF-8, or of UTF-16 where it begins with that encoding's mark or with JSON in it."""
     with _opened(file) as stream:
         start = stream.read(2)
     encoding = "utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     encoding = "utf-16-le" if start in (b"{\0", b"[\0") else encoding
-    return io.TextIOWrapper(_opened(file), encoding=encoding, newline=newline)
+    return io.TextIOWrapper(_opened(file), encoding=encoding, newline=newline, errors=errors)
 
 
 def _table(file: Path, delimiter: str) -> Iterator[Item]:
@@ -228,12 +232,12 @@ def _table(file: Path, delimiter: str) -> Iterator[Item]:
             if None in row:
                 yield Item(place, BadRow("too_many_cells", f"{place}: it has more cells than the first line"))
             else:
-                yield Item(place, {name: cell or None for name, cell in row.items()})
+                yield Item(place, {name: None if cell in NO_CELL else cell for name, cell in row.items()})
 
 
 def _json(file: Path) -> Iterator[Item]:
     """Yield the rows of JSON lines, of a list, or of an object that holds a list, whatever the file is called."""
-    with _text(file) as text:
+    with _text(file, errors="surrogateescape") as text:
         first = next((line for line in text if line.strip()), "")
     if not first:
         return
@@ -263,13 +267,17 @@ def _is_object(line: str) -> bool:
 
 
 def _lines(file: Path) -> Iterator[Item]:
-    with _text(file) as text:
+    with _text(file, errors="surrogateescape") as text:
         for number, line in enumerate(text, start=1):
             if line.strip():
                 yield _line(line, f"{file}, row {number}")
 
 
 def _line(line: str, place: str) -> Item:
+    if not line.isascii() and (found := NOT_UTF8.search(line)):
+        byte = ord(found[0]) - 0xDC00
+        said = f"the byte 0x{byte:02x} at position {found.start() + 1} is not UTF-8; write the file anew as UTF-8"
+        return Item(place, BadRow("not_utf8", f"{place}: {said}"))
     try:
         text = line.lstrip("\ufeff").rstrip().removesuffix(",")  # of a list whose brackets are missing
         return Item(place, _checked(json.loads(text, strict=False), place))

@@ -15,6 +15,11 @@ from generators.contract.intake.values import is_chat
 Row = Mapping[str, Any]
 CHATS = ("messages", "conversations", "conversation", "prompt", "completion", "chosen", "rejected", "history")
 RENDERED = ("prompt", "text", "input", "inputs", "full_prompt", "question", "instruction", "chosen", "user_prompt")
+CALLS = (  # a request and its reply: of logs, of Bedrock's batches, of Curator
+    ("request", "response"),
+    ("modelInput", "modelOutput"),
+    ("generic_request", "raw_response"),
+)
 PREFIX = "assistant_prefix"  # what a template wrote of the answer, such as <think>
 
 
@@ -91,13 +96,16 @@ def _samples(row: Row) -> Row:
 
 def _reply(row: Row) -> Row:
     """Return the row with a server's reply as completions, next to its prompt."""
-    request, reply = row.get("request"), row.get("response")
-    if isinstance(request, Mapping) and isinstance(reply, Mapping):
-        return {**_without(row, "request", "response"), **asked_in(request), **_answered(reply, row, request)}
+    for sent, got in CALLS:
+        request, answer = row.get(sent), row.get(got)
+        if isinstance(request, Mapping) and isinstance(answer, Mapping):
+            rest = _without(row, sent, got, "response_message")
+            return {**rest, **asked_in(request), **_answered(answer, row, request)}
+    reply = row.get("response")
     if row.get("object") == "response" and isinstance(row.get("output"), list):
         return {**_without(row, "output", "input", "instructions"), **asked_in(row), **_answered(row, row)}
     if isinstance(message := row.get("message"), Mapping) and isinstance(
-        row.get("messages"), list
+        row.get("messages", row.get("prompt")), list | str
     ):  # Ollama's /api/chat
         return {**_without(row, "message"), "generations": [message]}
     if isinstance(about := row.get("meta_info"), Mapping) and isinstance(row.get("text"), str):  # SGLang's /generate

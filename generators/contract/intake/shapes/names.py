@@ -7,8 +7,14 @@ import re
 
 CHATS = (
     "messages", "conversations", "conversation", "chat", "dialogue", "dialog", "contents", "turns", "items", "data",
+    "input_messages",
 )  # fmt: skip
 LIKE_ANSWERS = re.compile(r"resp|answ|compl|outp|gener|solut|repl|pred|text", re.IGNORECASE)
+ABOUT_ANSWERS = re.compile(  # names of what is known of an answer, or of another text
+    r"(?:^|_)(?:created|date|time|id|type|format|count|len|length|tokens?|usage|model|context|status|score|reward|"
+    r"verified|correct|matches|is|num|source|license|author)(?:_|$)|(?:At|Id|Count|Tokens|Time)$",
+    re.IGNORECASE,
+)
 ASKING = re.compile(r"\w+_(?:question|problem|prompt|query|instruction)")  # where no column has a usual name
 ANSWERING = re.compile(r"\w+_(?:response|completion|generation|output|reply|trajectory)")
 NO_QUESTION = re.compile(r"(?:system|negative|rejected)_\w+")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from generators.contract.intake.shapes.names import ANSWERS, LIKE_ANSWERS, PAIRS
+from generators.contract.intake.shapes.names import ABOUT_ANSWERS, ANSWERS, LIKE_ANSWERS, PAIRS
 
 
 @dataclass(frozen=True)
@@ -57,18 +57,19 @@ class Shape:
                 "it holds the requests of a batch alone, without their results; name both files: set prompts.path = "
                 '["requests.jsonl", "results.jsonl"]'
             )
-        likely = self.spoken or (self.reference if self.reference in ANSWERS else self._free_column())
+        free = self._free_column()
+        likely = free or self.spoken or (self.reference if self.reference in ANSWERS else None)
         which = " + ".join(self.responses) or self.messages
         fault = f"no row has a completion in {which}" if which else "no column of a completion is known"
         key = f'set generate.options.response = "{likely}"' if likely else "set generate.options.response to its column"
         return f"{fault}; there are {', '.join(map(repr, self.columns)) or 'none'}; {key}"
 
     def _free_column(self) -> str | None:
-        """Return a column without a use, one named like an answer before others."""
+        """Return a column without a use that is named like an answer; None: no column is, and a wrong one misleads."""
         uses = [getattr(self, each.name) for each in fields(self) if each.name not in ("name", "spoken", "columns")]
         taken = {name for use in uses for name in (use if isinstance(use, tuple) else (use,))}
         free = [name for name in self.columns if name not in taken]
-        return next((name for name in free if LIKE_ANSWERS.search(name)), next(iter(free), None))
+        return next((name for name in free if LIKE_ANSWERS.search(name) and not ABOUT_ANSWERS.search(name)), None)
 
     def using(self, **named: Any) -> "Shape":
         """Return the shape with the columns that the settings name; None leaves a column as it was recognized."""
