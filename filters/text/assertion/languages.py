@@ -66,6 +66,12 @@ DOUBTED = re.compile(
     re.IGNORECASE,
 )
 DOUBTED_AFTER = re.compile(rf"{EDGE}(?:では?|이|가)?\s*(?:{any_of(words.MAYBE_AFTER)})")
+# "erfüllt die Bedingung nicht": behind a value that fails a condition.
+FAILS = re.compile(rf"{EDGE}(?:{words.FAILS})", re.IGNORECASE)
+UNSURE_AFTER = re.compile(words.UNSURE_AFTER, re.IGNORECASE)
+# "If the coin were fair, it would be 9, but it is not."
+COUNTERFACTUAL = re.compile(r"(?:如果|若|假如|要是).*(?:会是|將是|将是|就是|应是)\W*$")
+BUT_NOT = re.compile(r"(?:但|可是)[^\d]{0,14}(?:不|没|沒)")
 # A short sentence without a number that calls the answer wrong: "Espera, eso no es correcto."
 CALLED_WRONG = re.compile(
     rf"^\W*(?:{word(words.WAIT)}\W*)*(?:{word(words.THIS)}\W+(?:{FILLER}{{0,2}})?(?:{word(NOT_RIGHT)}|{word(NOT)}\W+(?:{FILLER}{{0,2}})?{word(words.RIGHT)}"

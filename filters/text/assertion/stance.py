@@ -8,13 +8,17 @@ Every search is within a bounded number of characters.
 import re
 
 from filters.text.assertion.languages import (
+    BUT_NOT,
     CONTRAST,
+    COUNTERFACTUAL,
     DOUBTED,
     DOUBTED_AFTER,
+    FAILS,
     NEGATED_BEFORE,
     NEGATED_REST,
     OR_AFTER,
     OR_BEFORE,
+    UNSURE_AFTER,
     UNTRUE,
 )
 from filters.text.assertion.later import BAD, IS, PRONOUN, UNDONE, withdrawn
@@ -39,9 +43,12 @@ SENTENCE_DENIES = re.compile(
     r"|(?:students|people)\s+(?:often|usually|tend)"
     r"|(?:one|you)\s+(?:might|may|could|would)\s+(?:\w+\s+)?(?:think|say|guess|answer|expect|assume|believe|conclude|get)"
     r"|(?:i|we)\s+(?:strongly\s+|really\s+|highly\s+)?(?:doubt|don't\s+think|do\s+not\s+think|don't\s+believe|do\s+not\s+believe|disagree|refuse)"
-    r"|far\s+from"
+    r"|far\s+from|likely\s+(?:am|are)(?:\s+(?:wrong|mistaken))?"
     r"|(?:my|our|the)\s+(?:initial|original|first|previous|earlier)\s+(?:answer|guess|thought|result|attempt|calculation)\s+(?:of|was|gave)"
     r"|any\s+(?:number|value)\s+(?:but|except)|other\s+than"
+    r"|(?:previously|formerly|once|initially|originally)\b[^.]*\b(?:thought|believed|claimed|said)|(?:was|were)\s+(?:once\s+)?(?:thought|believed)\s+to\s+be"
+    r"|(?:square|cube|half|double|twice|triple|reciprocal|negative|opposite|logarithm|log|digits|root|digit\s+sum|remainder|factorial|absolute\s+value|sum|product)\s+of\s+(?:the\s+digits\s+of\s+)?(?:the|our|my)\s+(?:final\s+)?answer\s+is"
+    r"|answer(?:,\s+(?:when|if|once|after)\s+\w+,|\s+(?:minus|plus|times|divided\s+by|multiplied\s+by|modulo|mod)\s+\S+|\s+(?:squared|cubed|doubled|halved))\s+is"
     r"|by\s+no\s+means|under\s+no\s+circumstances"
     r"|(?:had|if|were)\b[^.]*\b(?:answer|result|value|probability)\s+would"
     r"|at\s+first\s+(?:glance|sight)|(?:i|we)(?:'m|'d|\s+am|\s+would|\s+can\s+only)?\s+(?:just\s+|only\s+)?guess\w*|my\s+(?:\w+\s+)?guess|(?:had|have|forced)\s+to\s+guess|a\s+(?:\w+\s+)?guess|(?:i\s+don't|i\s+do\s+not)\s+know|not\s+(?:entirely\s+|really\s+|quite\s+|at\s+all\s+)?(?:sure|certain)"
@@ -82,15 +89,16 @@ ENGLISH = re.compile(
     re.IGNORECASE,
 )
 REMARK = re.compile(
-    r"\b(?:wrong|incorrect|false|invalid|rejected|reject|extraneous|discarded|inadmissible|impossible|mistaken|not\b|guess\w*"
-    r"|unsure|uncertain|probably|maybe|perhaps|unverified|untrue|erroneous|contradict\w*|tentative\w*|\?)",
+    r"舍|错误|錯誤|不合|增根|不適|부적|rejet[ée]|verworfen|descartad|rechazad|scartat|odrzuc|отброш|не\s+подходит|unbrauchbar"
+    r"|\b(?:wrong|incorrect|false|invalid|rejected|reject|extraneous|discarded|inadmissible|impossible|mistaken|not\b|guess\w*"
+    r"|unsure|uncertain|probably|maybe|perhaps|unverified|untrue|erroneous|contradict\w*|tentative\w*|depending\s+on|\?)",
     re.IGNORECASE,
 )
 REMARKED = re.compile(r"[ $.)\]}]*(?:\\q?quad|\\[,;: )\]]|[ $*_])*(?:\\text\w*\s*\{)?\s?[(\[]([^()\[\]]{1,60})[)\]]")
 # The rest of the sentence behind the answer.
 REST_DENIES = re.compile(
     rf"^(?:[\s$*_.)\]}}\"\u201d]|\\[)\]])*(?:\\text\w*\s*\{{)?\s*,?\s*(?:(?:but|though|although|however|and)\s+)?(?:{PRONOUN}\s*)?(?:{IS}\s+(?:clearly\s+|actually\s+|obviously\s+)?(?:{BAD}|{UNDONE})|\s+(?:is|was)n't\s+(?:right|correct|the|possible|valid|it)"
-    r"|\s+(?:does\s*n't|does\s+not|fails\s+to)\s+(?:work|satisfy|hold|fit|solve)|,?\s+I\s+(?:guess|suppose)|\s+as\s+a\s+guess|,?\s+but\s+(?:I|we|mine|ours)\b.*\b(?:disagree|get|is)\b|,?\s+which\s+is\s+a\s+typo|;.*\bno\s+answer\s+exists|,?\s+or\s+(?:so|something|thereabouts|others?)\b|,?\s*(?:probably|maybe|perhaps|possibly)\b|\s+(?:and|or)\s+(?:above|below|up|higher|lower|beyond)\b|\s+at\s+(?:most|least)\b|,\s*(?:a\s+contradiction|impossible|absurd)|\s+(?:might|could|may)\s+be\s+(?:the|right|correct|wrong|it)\b|\s+(?:was|is)\s+(?:my\s+first|what\s+(?:most|many)|a\s+(?:common|typical|frequent))\b)"
+    r"|\s+(?:does\s*n't|does\s+not|fails\s+to)\s+(?:work|satisfy|hold|fit|solve)|,?\s+I\s+(?:guess|suppose)|\s+as\s+a\s+guess|\s+would\s+(?:be|have\s+been)\s+(?:the|right|correct|my|it)\b|(?:\s+is|\s+was)?(?:\s+(?:only|just))?\s+for\s+(?:the\s+first\s+part|part\s+(?:\(?[a1i]\)?|one))(?!\w)|,?\s+but\s+(?:I|we|mine|ours)\b.*\b(?:disagree|get|is)\b|,?\s+which\s+is\s+a\s+typo|;.*\bno\s+answer\s+exists|,?\s+or\s+(?:so|something|thereabouts|others?)\b|,?\s*(?:probably|maybe|perhaps|possibly)\b|\s+(?:and|or)\s+(?:above|below|up|higher|lower|beyond)\b|\s+at\s+(?:most|least)\b|\s+would\s+(?:be|have\s+been)\b[^.]*\bif\b|\s+(?:is|was)\s+(?:only\s+)?for\s+part\b|\s+\(?or\s+-?\d[\d.,]*,?\s+depending\b|,\s*(?:a\s+contradiction|impossible|absurd)|\s+(?:might|could|may)\s+be\s+(?:the|right|correct|wrong|it)\b|\s+(?:was|is)\s+(?:my\s+first|what\s+(?:most|many)|a\s+(?:common|typical|frequent))\b)"
     r"|\b(?:but|although|though|however|yet)\b.*\b(?:unknown|unclear|wrong|incorrect|flaw\w*|mistake\w*|double[\s-]?count\w*|over[\s-]?count\w*|invalid"
     r"|could\s+not|couldn't|cannot|can't|not\s+(?:sure|certain|right|correct|the)|unproven|no\s+solution)"
     r"|\b(?:exact|true|actual)\s+(?:\w+\s+)?(?:is|remains)\s+(?:unknown|unclear|undetermined|open)|\b(?:is|remains)\s+(?:unclear|unknown|undetermined)"
@@ -120,7 +128,8 @@ HYPOTHESIS = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 DANGLING = re.compile(
-    r"(?:^|[.!?\n]\s*)(?:then|first|next|so|thus|hence|therefore|where|and|let|now|but)\b[,:]?\s*$|(?<!:)[,:]$|[,;:]\s*(?:we|i|we\s+have|then|so|the)$|\bwe(?:\s+(?:have|get|need|find))?$",
+    r"(?:^|[.!?\n]\s*)(?:then|first|next|so|thus|hence|therefore|where|and|let|now|but)\b[,:]?\s*$|(?<!:)[,:]$|[,;:]\s*(?:we|i|we\s+have|then|so|the)$|\bwe(?:\s+(?:(?:would|will|must)\s+)?(?:have|get|need|find))?$"
+    r"|\b(?:gives?|yields?|produces|leads\s+to|means|implies)(?:\s+(?:us|that))?$|\bfor\s+(?:instance|example)\.?$|^\W*(?:first|next|then|now)\W+(?:i|we)(?:'ll|\s+will|\s+shall|\s+need\s+to|\s+must)\s+(?:\w+\s+)?(?:compute|calculate|find|check|consider|try|look)\b[^.\n]*$",
     re.IGNORECASE,
 )
 
@@ -165,6 +174,8 @@ def denied_elsewhere(before: str, rest: str) -> bool:
     if ENGLISH.search(before) or ENGLISH.search(rest):
         return NEGATED_REST.match(rest) is not None and not rest.isascii()
     if UNTRUE.search(turned) or DOUBTED.search(before if LABEL.fullmatch(turned) else turned):
+        return True
+    if FAILS.match(rest) or UNSURE_AFTER.search(rest) or (COUNTERFACTUAL.search(before) and BUT_NOT.search(rest)):
         return True
     return NEGATED_REST.match(rest) is not None or DOUBTED_AFTER.match(rest) is not None
 

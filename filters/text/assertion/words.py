@@ -39,7 +39,7 @@ NEGATIONS = {
 # In scripts without blanks, or as endings.
 ENDINGS = (
     "不是 并不是 并非 並非 不会是 不可能 不等于 不为 不应 绝不 不存在 不正确 不正確 不对 不對 错误 錯誤 是错的 是錯的 不成立 不能 ではない ではなく ではありません"
-    " じゃない でない 間違 誤り 正しくな 正しくあり 不正解 아니 아닙 아닌 틀렸 틀린 오답 ไม่ใช่ ไม่ ผิด"
+    " じゃない でない 間違 誤り 正しくな 正しくあり 不正解 아니 아닙 아님 아닌 틀렸 틀린 오답 ไม่ใช่ ไม่ ผิด"
 )
 WRONG = {
     "Spanish, Portuguese, Italian": "incorrecto incorrecta incorreto incorreta falso falsa errado errada erróneo errónea erroneo equivocado sbagliato sbagliata scorretto",
@@ -101,12 +101,13 @@ CLAUSES = (
     " mert aki pentru că și çünkü ve vì và nên karena yang dan потому так что и которые який тому επειδή και لأن و که چون כי و क्योंकि और कि কারণ এবং because which that and"
 )
 OR = (
-    "o u ou oder eller tai lub albo nebo alebo vagy sau veya ya_da hoặc hay atau o_kaya au или либо або чи или ili ή أو یا או या বা किंवा અથવા ਜਾਂ அல்லது లేదా ಅಥವಾ"
+    "o u ou o_bien ou_bien oder oder_auch oppure ofwel eller tai lub albo nebo alebo vagy sau veya ya_da hoặc hay atau o_kaya au или либо або чи или ili ή أو یا או या বা किंवा અથવા ਜਾਂ அல்லது లేదా ಅಥವಾ"
     " അല്ലെങ്കിൽ edo või arba vai ali eða apo əvəz немесе ან կամ aŭ"
 )
 AND = "y e und et ed en og och i oraz a и та ve và dan και و और এবং şi și és ja"
 OR_CJK = "或者 或是 还是 還是 或 または もしくは あるいは か 또는 혹은 หรือ"
 MAYBE = (
+    "podría_ser podria_ser poderia_ser pourrait_être könnte_sein potrebbe_essere zou_kunnen_zijn могло_бы_быть diría_que diria_que je_dirais ich_würde_sagen ich_vermute direi_che ik_vermoed предполагаю "
     "quizás quizá tal_vez talvez vielleicht möglicherweise vermutlich peut-être forse misschien wellicht kanske kanskje måske ehkä chyba možná snad možno возможно"
     " может_быть наверное можливо мабуть belki muhtemelen có_lẽ barangkali labda ίσως ربما لعل شاید احتمالا اולי אולי ייתכן शायद সম্ভবত হয়তো হয়তো adivino supongo ich_rate"
     " je_devine tiro_a_indovinare no_estoy_seguro no_lo_sé não_tenho_certeza não_sei nicht_sicher pas_sûr non_sono_sicuro niet_zeker inte_säker не_уверен не_знаю emin_değilim không_chắc"
@@ -132,4 +133,20 @@ THIS_CJK = "นี่ 这 這 那 上面 以上 上述 これ それ 이것 그�
 REASONS = (
     "porque ya_que pues weil denn parce_que car perché poiché omdat want eftersom fordi koska ponieważ bo protože mert pentru_că deoarece çünkü vì karena sebab потому так_как"
     " поскольку тому_що оскільки επειδή γιατί لأن چون כי क्योंकि কারণ"
+)
+# Verbs behind a value that fails a condition, with their negation; patterns.
+FAILS = (
+    r"(?:erfüll\w+|genüg\w+|pass\w+|funktionier\w+|lös\w+|gilt|stimmt|geht)\s+(?:[^\W\d]+\s+){0,3}nicht(?!\w)"
+    r"|(?:voldoe\w+|klopt|werkt)\s+(?:[^\W\d]+\s+){0,3}niet(?!\w)|(?:uppfyller|opfylder|oppfyller|passar|passer)\s+(?:[^\W\d]+\s+){0,2}(?:inte|ikke)(?!\w)"
+    r"|(?:ne\s+(?:vérifie|satisfait|convient|marche|fonctionne)|contredit|contradice|contradiz|widerspricht|противоречит|суперечить)(?!\w)"
+    r"|(?:は|が|も)?\s*(?:条件|仮定|与式|題意|方程式)?[をにとは]?(?:満たさ|みたさ|満たして(?:い)?な|合わな|適さな|反する|矛盾)"
+    r"|(?:은|는|이|가|도)?\s*(?:조건|식|방정식)?[을를에과와]?\s*(?:만족하지|만족시키지|성립하지|맞지|부합하지|충족하지|모순)"
+    r"|[^\d।,.]{0,30}(?:पूरा|संतुष्ट|सही|मान्य)\s+नहीं|(?:[^\W\d]+\s+){0,2}[^\W\d]+(?:mıyor|miyor|muyor|müyor|maz|mez)(?!\w)"
+    r"|(?:与|和|同)?[^\d,.。]{0,8}(?:矛盾|不符|不合题意|不满足|不滿足|应舍去|應捨去)|\s*不(?:合|符|满足|滿足)"
+)
+UNSURE_AFTER = (
+    r"no\s+(?:lo\s+he|la\s+he)\s+(?:comprobado|verificado)|no\s+estoy\s+(?:muy\s+|del\s+todo\s+|completamente\s+)?segur|sin\s+certeza|sans\s+(?:certitude|garantie|en\s+être\s+sûr)|senza\s+certezza|ohne\s+gewähr"
+    r"|(?:je\s+ne\s+suis|suis)\s+pas\s+(?:tout\s+à\s+fait\s+|très\s+)?(?:sûre?|certaine?)|(?:bin|ist)\s+(?:mir\s+|ich\s+(?:mir\s+)?)?(?:aber\s+)?nicht\s+(?:ganz\s+|völlig\s+)?sicher|não\s+(?:tenho|estou)\s+(?:\w+\s+)?(?:certeza|certo)"
+    r"|non\s+(?:ne\s+)?sono\s+(?:\w+\s+)?(?:sicur|cert)|не\s+(?:\w+\s+)?(?:уверен|впевнен)|niet\s+(?:helemaal\s+)?zeker|inte\s+(?:helt\s+)?säker|ikke\s+(?:helt\s+)?sikker|nie\s+jestem\s+(?:\w+\s+)?pew|emin\s+değil|không\s+chắc|tidak\s+yakin"
+    r"|不太?确定|不太?確定|没有?把握|沒有?把握|自信が(?:ない|あり)|確信が(?:ない|持て)|확실하지|확신(?:이|할)\s*(?:없|수)|자신(?:이)?\s*없|لست\s+متأكد|مطمئن\s+نیستم|(?:पक्का|यकीन|निश्चित)\s+नहीं|לא\s+בטוח"
 )

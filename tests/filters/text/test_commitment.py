@@ -41,7 +41,7 @@ def test_a_sentence_states_its_whole_value(line: str) -> None:
     assert committed(sentence)[0] == value
 
 
-@pytest.mark.parametrize("sentence", [one for one in NOTHING.split("\n")])
+@pytest.mark.parametrize("sentence", NOTHING.split("\n"))
 def test_a_part_of_another_value_is_not_stated(sentence: str) -> None:
     assert committed(sentence) == ()
 

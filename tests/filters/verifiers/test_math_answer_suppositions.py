@@ -24,3 +24,22 @@ def test_a_value_that_is_only_supposed_is_no_answer(response: str) -> None:
 @pytest.mark.parametrize("response", [one for line in STATED.split("\n") for one in line.split("|")])
 def test_a_value_that_a_plain_sentence_states_is_the_answer(response: str) -> None:
     assert verify(Item(response, "23")).status == "correct"
+
+
+DENIED = r"""Podría ser \boxed{9}.|Je dirais \boxed{9}, sans certitude.|\boxed{9} erfüllt die Bedingung nicht.|Ich vermute \boxed{9}.|Думаю, что \boxed{9}, но не уверен.
+\boxed{9}は条件を満たさない。|\boxed{9}だと思うが自信がない。|\boxed{9}는 조건을 만족하지 않는다.|\boxed{9} शर्त को पूरा नहीं करता।|\boxed{9} koşulu sağlamıyor.|\boxed{9}与题设矛盾。
+\boxed{9}（舍去）|\boxed{9}（错误）|如果硬币是公平的，答案会是\boxed{9}，但它不公平。|\boxed{9} o bien 10|\boxed{9} ou bien 10|Creo que la respuesta es \boxed{9}, pero no estoy seguro.
+\boxed{9} would be the answer if the dice were fair, which they are not.|The square of the answer is \boxed{9}.|The answer, when doubled, is \boxed{9}.|The answer minus one is \boxed{9}.
+Previously it was thought to be \boxed{9}. New computations give 10.|\boxed{9} (or 10, depending on interpretation).|**정답:** 9이 아님|Plugging in n = 9 gives|Setting x = 9 yields|With n = 9 we would have"""
+UPHELD = r"""\boxed{9} erfüllt die Bedingung.|\boxed{9}は条件を満たす。|\boxed{9} koşulu sağlıyor.|答案是\boxed{9}（个）。|If n is odd, the answer is \boxed{9}.|The number of squares is \boxed{9}.
+The value of the answer is \boxed{9}.|Die Antwort ist \boxed{9}, da 10 nicht passt.|La respuesta es \boxed{9}.|**정답:** 9|Il y en a donc \boxed{9}."""
+
+
+@pytest.mark.parametrize("response", [one for line in DENIED.split("\n") for one in line.split("|")])
+def test_a_value_that_fails_or_is_doubted_is_no_answer(response: str) -> None:
+    assert verify(Item(response, "9")).status != "correct"
+
+
+@pytest.mark.parametrize("response", [one for line in UPHELD.split("\n") for one in line.split("|")])
+def test_a_value_that_its_sentence_upholds_is_the_answer(response: str) -> None:
+    assert verify(Item(response, "9")).status == "correct"
