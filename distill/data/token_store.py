@@ -44,10 +44,10 @@ class TokenStore(Sequence[Example]):
         self.dropped = Dropped(Counter(about["dropped"]), about["refused"])
         self.tokens = _mapped(folder / TOKENS, np.dtype("<i4"))
         self.names = _mapped(folder / NAMES, np.dtype("u1"))
-        self.index = _mapped(folder / ENTRIES, INDEX)
+        self.entries = _mapped(folder / ENTRIES, INDEX)
 
     def __len__(self) -> int:
-        return len(self.index)
+        return len(self.entries)
 
     @overload
     def __getitem__(self, place: int) -> Example: ...
@@ -57,20 +57,22 @@ class TokenStore(Sequence[Example]):
         if isinstance(place, slice):
             return [self[i] for i in range(len(self))[place]]
         i = range(len(self))[place]
-        start, name_start = (self.index[i - 1][name] if i else 0 for name in ("end", "name_end"))
-        entry = self.index[i]
+        start, name_start = (self.entries[i - 1][name] if i else 0 for name in ("end", "name_end"))
+        entry = self.entries[i]
         name = self.names[name_start : entry["name_end"]].tobytes().decode("utf-8")
         return Example(name, self.tokens[start : entry["end"]], int(entry["target_start"]))
 
     @cached_property
     def lengths(self) -> NDArray[np.int64]:
         """The tokens of each document [documents]."""
-        return np.diff(self.index["end"], prepend=0).astype(np.int64)
+        lengths: NDArray[np.int64] = np.diff(self.entries["end"], prepend=0)
+        return lengths
 
     @property
     def largest(self) -> NDArray[np.int32]:
         """The largest token id of each document [documents]."""
-        return self.index["largest"]
+        largest: NDArray[np.int32] = self.entries["largest"]
+        return largest
 
 
 def lengths_of(examples: Sequence[Example]) -> NDArray[np.int64]:

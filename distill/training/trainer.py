@@ -137,8 +137,9 @@ class Trainer:
             usual |= {"ignore_index": None, "vocab_size": self.vocab_size, "tolerance": self.config.tolerance}
             parts = []
             for weight, chosen in groups:
-                *own, their_own = _rows(chosen, *student, teacher)
-                part = distillation_loss(*own, teacher=their_own, denominator=denominator / weight, **usual)
+                hidden, head, labels, their_own = _rows(chosen, *student, teacher)
+                usual |= {"teacher": their_own, "denominator": denominator / weight}
+                part = distillation_loss(hidden, head, labels, **usual)
                 parts.append((weight, part))
             return _sum_of(parts)
 

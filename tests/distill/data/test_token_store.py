@@ -55,7 +55,7 @@ def test_a_store_holds_what_tokenizing_gives(
     store, stored_dropped = stored_examples(path, tokenizer, LIMIT)
     assert isinstance(store, TokenStore) and stored_dropped == dropped and len(store) == len(listed)
     assert all(map(same, store, listed)) and all(map(same, store[1:][::-1], listed[1:][::-1]))
-    assert same(store[-1], listed[-1]) and same(store[np.int64(1)], listed[1])
+    assert same(store[-1], listed[-1]) and same(store[1], listed[1])
     assert store.lengths.tolist() == lengths_of(listed).tolist()
     assert store.largest.tolist() == [int(example.token_ids.max()) for example in listed]
     with pytest.raises(IndexError):

@@ -75,7 +75,7 @@ def test_equal_weights_change_no_bit(
     make_model: Callable[..., Any],
     make_tokenizer: Callable[..., Any],
 ) -> None:
-    usual = {"layout": layout, "sequence_tokens": 128}
+    usual: dict[str, Any] = {"layout": layout, "sequence_tokens": 128}
     facts, expected = taken(trainer_of(make_model(0), make_tokenizer(), **usual), documents)
     weighted, found = taken(trainer_of(make_model(0), make_tokenizer(), spans, **usual), documents)
     assert weighted["loss"] == facts["loss"] and weighted["ce"] == pytest.approx(facts["ce"], rel=1e-12)
