@@ -147,7 +147,7 @@ def mark_denied(text: str, marked: str | None) -> bool:
         start = text.rfind(ANSWER_OPEN + tag)
         end = start + len(ANSWER_OPEN + tag)
         end += len(ANSWER_CLOSE) if text.startswith(ANSWER_CLOSE, end) else 0
-    return denies(text, start, end)
+    return denies(text, start, end) or (tag is not None and is_operand(text, marked, start, end))
 
 
 def after_thinking(text: str) -> str:

@@ -43,7 +43,7 @@ LATER = re.compile(
 DOUBT = re.compile(
     r"^\W*(?:he|she|they)\s+(?:is|are|was|were)\s+(?:wrong|mistaken|incorrect)|\b(?:does\s*n't|does\s+not)\s+(?:look|seem|sound)\s+(?:right|correct)|\bsomething\s+is\s+(?:off|wrong)"
     r"|\b(?:answer|it|this|that|result)\s+(?:may|might|could)\s+(?:well\s+|still\s+|also\s+)?be\s+(?:wrong|incorrect|off|mistaken)|\b(?:could|can)(?:\s+not|n't)\s+(?:verify|prove|confirm|justify)\s+(?:this|it|that|my)\b"
-    r"|\bcannot\s+(?:verify|prove|confirm|justify)\s+(?:this|it|that|my)\b|\bI(?:'m|\s+am)\s+not\s+(?:\w+\s+)?(?:sure|certain|confident)(?:\s+(?:about|of|in|that)\s+(?:this|it|that|my)\b|\W*$)"
+    r"|\bcannot\s+(?:verify|prove|confirm|justify)\s+(?:this|it|that|my)\b|\bnot\s+(?:\w+\s+)?confident\s+(?:at\s+all|in\s+(?:this|it|that|my))\b|\bI(?:'m|\s+am)\s+not\s+(?:\w+\s+)?(?:sure|certain|confident)(?:\s+(?:about|of|in|that)\s+(?:this|it|that|my)\b|\W*$)"
     r"|\b(?:this|that|it)\s+is\s+(?:only|just|merely)?\s*(?:a|my)\s+(?:\w+\s+)?guess|\bI\s+(?:just\s+|only\s+)?guessed\b"
     r"|\b(?:calculations?|computations?|above|reasoning|work)\s+(?:above\s+)?(?:(?:contains?|has|had)\s+an?\s+(?:\w+\s+)?(?:error|mistake|flaw)|was\s+off|is\s+off)",
     re.IGNORECASE,
@@ -51,6 +51,11 @@ DOUBT = re.compile(
 # A last sentence that begins the work again.
 AGAIN = re.compile(
     r"^\W*(?:(?:wait|hmm+|so|ok|okay|but)\W+)*let(?:'s|\s+me|\s+us)\s+(?:redo|start\s+over|recompute|recalculate|recount|rethink|try\s+again|begin\s+again)\b",
+    re.IGNORECASE,
+)
+# A last sentence that goes on to another number: "Hmm, but zero is excluded, giving 30."
+TURNED = re.compile(
+    r"^\W*(?:hmm+|wait|hold\s+on)\b[^\n]*\b(?:giving|gives|leaving|leaves|so|thus|hence|get|yields)\W+(?:\w+\s+){0,3}\\?\$?(?:\\boxed\{)?-?\d[\d.,]*\}?\$?\W*$",
     re.IGNORECASE,
 )
 # Sentences about another value than the answer.
@@ -105,6 +110,8 @@ def withdrawn(later: str, said: str) -> bool:
     rest = later[again.end :] if again else later
     spoken = list(sentences(rest))
     if spoken and AGAIN.match(spoken[-1]) and not ends_with(spoken[-1], said):
+        return True
+    if spoken and TURNED.match(spoken[-1]) and value_of(said) is not None and not ends_with(spoken[-1], said):
         return True
     return any(map(takes_back, spoken)) or WITHDRAWN.search(rest) is not None
 

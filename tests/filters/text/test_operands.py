@@ -254,3 +254,35 @@ def test_number_words_inside_a_box_are_read(said: str, reference: str) -> None:
 def test_a_number_word_behind_a_box_belongs_to_it(text: str, reference: str) -> None:
     assert verify(Item(text, reference)).status == "correct"
     assert verify(Item(text, "17")).status != "correct" != verify(Item(text, "2")).status
+
+
+RETRACTED = """The answer is {}.¶Hmm, but the problem says positive integers, so we must exclude zero, giving 30.
+The answer is {} (or 9, depending on interpretation).
+{} Hmm.... not confident at all.
+We have {} for the first part; the second part's answer is 44.
+{} is for part (a) only; I could not do the part asked.
+{} would be the answer if the dice were fair, which they are not.
+Unless I am mistaken, but I very likely am, {}.
+Wait, that leaves 9, so {}.¶Hold on, zero was counted too, so we get 9.""".splitlines()
+KEPT = """{}¶Wait, let me check: 2 + 6 = 8, so we get 8.
+{}¶Hmm, that uses 3 steps, but it gives 8.
+The answer is {} for part (b).
+The answer for the first part was 3, and for the second part {}.
+It would be the largest if x > 2, so {}.""".splitlines()
+
+
+def test_answers_that_a_later_clause_takes_back_or_gives_to_another_part() -> None:
+    filled = [one.replace("{}", "\\boxed{8}").replace("¶", "\n\n") for one in RETRACTED]
+    assert [one for one in filled if status(one) == "correct"] == []
+
+
+def test_answers_that_a_later_clause_keeps() -> None:
+    filled = [one.replace("{}", "\\boxed{8}").replace("¶", "\n\n") for one in KEPT]
+    assert [one for one in filled if status(one) != "correct"] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["at least <answer>8</answer>", "twice <answer>8</answer>", "<answer>8</answer>的两倍"]
+)
+def test_tags(text: str) -> None:
+    assert status(text) != "correct"
