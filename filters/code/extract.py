@@ -25,7 +25,7 @@ PYTHON = {"", "python", "python3", "py", "py3"}
 STATEMENT = re.compile(r"(?:def|class|import|from|for|while|if|try|with|async|return)\b|@|print\(|[\w, \[\]]+=[^=]")
 FUTURE = re.compile(r"^from __future__ import [^\n]*$", re.M)
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n")
-READS = re.compile(r"\binput\b|\bstdin\b|\b(?:open|read)\(\s*0|\bfileinput\b|__stdin__|\bmmap\(0")
+READS = re.compile(r"\binput\b(?!\s*=(?!=))|\bstdin\b|\b(?:open|read)\(\s*0|\bfileinput\b|__stdin__|\bmmap\(0")
 WRITES = re.compile(r"\bprint\b|\bwrite\b|\bstdout\b")
 MISTAKE = re.compile(
     r"\b(?:do not|don.t|never|avoid|not like this|wrong|incorrect|buggy|bugged|broken|bad|mistaken|flawed|faulty|"
@@ -67,7 +67,7 @@ class Wanted:
 
 def program_of(item: Item, wanted: Wanted) -> str | Judgement:
     """Return the program: from the last `<answer>` if there is one in it, else from the whole text after thinking."""
-    text = after_thinking(item.answer).replace("\r\n", "\n")
+    text = after_thinking(item.answer).replace("\r\n", "\n").replace("\ufeff", "")
     if not text.strip() or ANY_OPENED.match(text.lstrip()):
         return unparseable("thinking never ended" if item.reasoning or text.strip() else "the answer is empty")
     before, opened, tagged = text.rpartition(ANSWER_OPEN)

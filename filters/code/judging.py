@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from filters.code.asserts import PlainAssert, plain_asserts
 from filters.code.names import parsed
-from filters.code.one_process import act_on_process, imports_beyond
+from filters.code.one_process import act_on_process, acts_on_mocks, imports_beyond
 from filters.code.reference import Reference
 from filters.code.results import REASON_CHARS, limit_broken, read_lines, said_error
 from filters.code.vacuity import nothing, say_nothing, with_messages_judged
@@ -78,8 +78,8 @@ def run_tests(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
     """Return the verdict of the test code, which runs with the program if it must and may, and else apart."""
     tests = reference.tests or ""
     act = act_on_process(tests, reference.asked)
-    may_share = reference.packages_opened or not imports_beyond(tests)
-    way_out = reaches_out(source) if may_share else None
+    may_share = reference.packages_opened or imports_beyond(tests) <= {"numpy"}
+    way_out = (reaches_out(source) or acts_on_mocks(source, tests)) if may_share else None
     if act and may_share and not way_out:
         judgement = run_one_way(sandbox, source, reference, together=True)
         if not judgement.reason.startswith(TRESPASS):

@@ -22,6 +22,16 @@ HERE_ALONE = frozenset({"open", "next", "islice", "takewhile", "SystemExit"})
 FIXTURES = frozenset({"capsys", "capfd", "caplog", "monkeypatch", "tmp_path", "tmpdir", "recwarn"})
 
 
+# Attributes of mocks, which note what the program does.
+OF_MOCKS = frozenset(
+    (
+        *("called", "call_count", "call_args", "call_args_list", "mock_calls", "method_calls", "return_value"),
+        *("side_effect", "reset_mock", "configure_mock", "attach_mock", "mock_add_spec", "await_count", "await_args"),
+        *("await_args_list", "__dict__", "__setattr__", "__class__", "setattr", "delattr", "vars"),
+    )
+)
+
+
 def act_on_process(tests: str, asked: frozenset[str]) -> str | None:
     """Return what tests do that needs the program in their own process, such as "`patch`"; None if they do not.
 
@@ -62,8 +72,14 @@ def names_read(node: ast.expr) -> set[str]:
 
 
 def is_acting(module: str) -> bool:
-    """Return whether tests act on their process with a module."""
-    return module.partition(".")[0] in ACTING or module == "unittest.mock"
+    """Return whether tests act on their process with a module, or may pass objects of its package to the program."""
+    return module.partition(".")[0] in ACTING or module == "unittest.mock" or is_beyond(module)
+
+
+def is_beyond(module: str) -> bool:
+    """Return whether a module is a package's outside the standard library."""
+    root = module.partition(".")[0]
+    return root not in sys.stdlib_module_names and root not in ("", "pytest", "solution")
 
 
 def imports_beyond(tests: str) -> set[str]:
@@ -75,4 +91,11 @@ def imports_beyond(tests: str) -> set[str]:
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
-    return found - set(sys.stdlib_module_names) - {"pytest", "solution"}
+    return set(filter(is_beyond, found))
+
+
+def acts_on_mocks(program: str, tests: str) -> str | None:
+    """Return the attribute by which a program could change the mocks of its tests; None if there is none."""
+    tree = parsed(program) if "mock" in tests.casefold() or "patch" in tests else None
+    named = [getattr(node, "attr", getattr(node, "id", "")) for node in ast.walk(tree)] if tree else []
+    return next((f"`{name}`" for name in named if name in OF_MOCKS or name.startswith("_mock_")), None)

@@ -72,6 +72,7 @@ DENIED = frozenset(  # names and attributes that lead to the tests' frames and o
         *("evaluate_forward_ref", "Formatter", "make_dataclass", "new_class", "FunctionType", "CodeType", "LambdaType"),
         *("as_strided", "ctypes", "ctypeslib", "unittest", "pytest", "linecache", "SkipTest", "enable_load_extension"),
         *("mro", "read_pickle", "to_pickle", "dictConfig", "fileConfig", "BaseConfigurator"),
+        "ma",  # numpy's masked values equal all
     )
 )
 INNER = frozenset({"sys", "gc", "importlib", "inspect", "builtins", "types", "runpy", "pkgutil", "marshal", "pickle"})
@@ -258,7 +259,8 @@ class Inspection(ast.NodeVisitor):
     def check_defined(self, name: str) -> None:
         """Refuse the special methods that others act upon."""
         special = DUNDER.fullmatch(name)
-        if (special and special[1] in UNSAFE_METHODS) or name in ("__name__", "getattr", "setattr", "delattr"):
+        unsafe = special is not None and (special[1] in UNSAFE_METHODS or name.startswith("__array"))
+        if unsafe or name in ("__name__", "getattr", "setattr", "delattr"):
             self.refuse(name)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:

@@ -89,12 +89,9 @@ def verify(item: Item) -> Judgement:
 def local_sandbox(packages: tuple[str, ...] | None, without_isolation: bool) -> LocalSandbox:
     """Return this process's sandbox.
 
-    Programs choose their libraries, and numpy is there for them, as on judges. Tests are data: what they need beyond
-    Python is for the recipe to say.
+    Programs choose their libraries, and numpy is there for them and for tests, as on judges.
     """
-    if packages is None:
-        return LocalSandbox(packages=PACKAGES, test_packages=(), without_isolation=without_isolation)
-    return LocalSandbox(packages=packages, without_isolation=without_isolation)
+    return LocalSandbox(packages=PACKAGES if packages is None else packages, without_isolation=without_isolation)
 
 
 def verify_in(sandbox: Sandbox, item: Item) -> Judgement:
@@ -139,8 +136,16 @@ def explained(judgement: Judgement) -> Judgement:
     if lacks is None:
         return judgement
     installed = is_installed(lacks[1])
-    said = f"{judgement.reason}; the sandbox has no package {lacks[1]!r}: the option `packages` of code_tests allows it"
+    said = f"{judgement.reason}; the sandbox has no package {lacks[1]!r}: {allowing(lacks[1])}"
     return replace(broken(said) if installed else judgement, reason=said)
+
+
+def allowing(package: str) -> str:
+    """Return how a package is allowed, for programs and for tests."""
+    return (
+        "the option `packages` of code_tests allows it, to tests too "
+        f'([verify.options.code_tests] packages = ["{package}"])'
+    )
 
 
 def is_installed(package: str) -> bool:

@@ -1,6 +1,7 @@
 """The commands `distill grade` and `distill check-references`, which read files of any form and need no run."""
 
 import argparse
+import json
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ def add(commands: Any) -> None:
     grade.add_argument("--timeout-s", type=float, default=5.0, help="seconds per row")
     grade.add_argument("--out", type=Path, required=True, help="verdicts, one JSON line per completion")
     grade.add_argument("--lenient", action="append", default=[], metavar="NAME", help="a leniency (repeatable)")
+    grade.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the verifier, its value as JSON or text (repeatable)",
+    )
     grade.add_argument("--audit", metavar="VERIFIER", help="a second verifier; rows where they differ are written out")
     grade.set_defaults(command=_grade)
     check = add_command(
@@ -59,7 +67,7 @@ def _grade(options: argparse.Namespace) -> None:
         options.file,
         options.out,
         verifier=options.verifier,
-        options={"leniencies": options.lenient} if options.lenient else {},
+        options=_verifier_options(options),
         audit=options.audit,
         reference_field=options.reference_field,
         response_field=options.response_field,
@@ -74,6 +82,20 @@ def _grade(options: argparse.Namespace) -> None:
     print(f"verdicts: {options.out}")
     if options.audit:
         print(f"{summary.disagreements} disagreements to label: {audit_path(options.out)}")
+
+
+def _verifier_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Return the verifier's options; raise ValueError for one without a value."""
+    given: dict[str, Any] = {"leniencies": options.lenient} if options.lenient else {}
+    for each in options.option:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise ValueError(f"--option {each}: it must be NAME=VALUE, such as tolerance=1e-6")
+        try:
+            given[name] = json.loads(value)
+        except ValueError:
+            given[name] = value
+    return given
 
 
 def _check_references(options: argparse.Namespace) -> None:

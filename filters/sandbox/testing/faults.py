@@ -1,7 +1,8 @@
 """Telling a fault of the tests from a failure of the program that they test.
 
 An exception is the tests' own if no expression on its way through them contains anything that may come from the
-program: `f(1 / 0)` fails at `1 / 0`, an import at the import. An assertion and a `raise` are verdicts, not faults.
+program: `f(1 / 0)` fails at `1 / 0`, an import at the import. An assertion and a `raise` are verdicts, not faults, but
+for a `raise` that no condition stands before.
 """
 
 import ast
@@ -14,6 +15,11 @@ from typing import Any
 TESTS = "tests.py"
 PRELUDE = "prelude.py"
 MESSAGE_CHARS = 300
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+CONDITIONS = (
+    *(ast.If, ast.IfExp, ast.BoolOp, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.Match),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
 Span = tuple[int, int, int, int]  # first line and column, last line and column
 
 
@@ -33,8 +39,10 @@ def is_theirs(error: BaseException, tests: str, own: dict[str, Any]) -> bool:
         return any(True for _ in frames(error.__traceback__, PRELUDE))
     tree = ast.parse(tests)
     spans = [span_of(step) for step in steps]
-    if None in spans or is_raise(tree, spans[-1]):
+    if None in spans:
         return False
+    if is_raise(tree, spans[-1]):
+        return all(is_certain(tree, span) for span in spans if span is not None)
     return not any(
         may_be_programs(name, step.tb_frame, own)
         for step, span in zip(steps, spans, strict=True)
@@ -75,6 +83,23 @@ def is_raise(tree: ast.Module, span: Span | None) -> bool:
     """Return whether the code of a span is a `raise` statement."""
     assert span is not None
     return any(isinstance(node, ast.Raise) and within(node, span) for node in ast.walk(tree))
+
+
+def is_certain(tree: ast.Module, span: Span) -> bool:
+    """Return whether the code of a span runs in every run of its function, whatever the program returns."""
+    around = [node for node in ast.walk(tree) if isinstance(node, FUNCTIONS) and encloses(node, span)]
+    function = around[-1] if around else tree  # the innermost: an outer node is walked first
+    inner = [node for node in ast.walk(function) if node is not function]
+    if any(isinstance(node, CONDITIONS) and encloses(node, span) for node in inner):
+        return False
+    return not any(isinstance(node, ast.Return) for node in inner)
+
+
+def encloses(node: ast.AST, span: Span) -> bool:
+    """Return whether a span lies within a node."""
+    line, column, last_line, last_column = span
+    start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)  # type: ignore[attr-defined]
+    return bool(start <= (line, column) and (last_line, last_column) <= end)
 
 
 def may_be_programs(name: str, frame: FrameType, own: dict[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
+from unittest import mock
 
 from filters.sandbox.testing.proxies import Unsupported
 
@@ -116,7 +117,7 @@ def is_fixture(value: Any) -> bool:
 def run_function(function: Function, namespace: Mapping[str, Any], here: bool, instance: Any = None) -> None:
     """Run a test function, once for each of its sets of parameters and each parameter of its fixtures."""
     makers = makers_of(namespace, instance)
-    wanted = inspect.signature(function).parameters
+    wanted = parameters_of(function)
     for sets in itertools.product(*parameter_sets(function)):
         given = {name: value for each in sets for name, value in each.items()}
         needed = [name for name in wanted if name not in given]
@@ -128,6 +129,15 @@ def run_function(function: Function, namespace: Mapping[str, Any], here: bool, i
                 returned = function(**given, **{name: fixtures.value(name) for name in needed})
                 if inspect.iscoroutine(returned):
                     asyncio.run(returned)
+
+
+def parameters_of(function: Function) -> list[str]:
+    """Return the names of the parameters of a test function that no `patch` around it gives."""
+    names = list(inspect.signature(function).parameters)
+    patches = getattr(function, "patchings", ())
+    by_place = sum(patch.attribute_name is None and patch.new is mock.DEFAULT for patch in patches)
+    by_name = {each.attribute_name for patch in patches for each in (patch, *patch.additional_patchers)}
+    return [name for name in names[by_place:] if name not in by_name]
 
 
 def parameter_sets(function: Function) -> list[list[dict[str, Any]]]:

@@ -10,6 +10,7 @@ import enum
 import functools
 import random
 import re
+import sys
 import unittest
 from collections.abc import Callable
 from types import ModuleType
@@ -63,6 +64,8 @@ def honest(kind: Any) -> Any:
     """Return a class of the program whose comparisons and arithmetic say nothing of values that are not its own."""
     if isinstance(kind, type) and kind not in made_honest:
         made_honest.append(kind)
+        if of_package := next((base for base in kind.__mro__[1:] if is_of_package(base)), None):
+            raise Trespass(f"a class that extends {of_package!r}")
         methods = dict(vars(kind))
         for name in (*COMPARISONS, *ARITHMETIC, "__contains__"):
             if methods.get(name) is not None:
@@ -70,6 +73,12 @@ def honest(kind: Any) -> Any:
         if issubclass(kind, enum.Enum) and "__init_subclass__" not in methods:  # `Kind("Name", {...})` makes another
             type.__setattr__(kind, "__init_subclass__", classmethod(lambda made, **keywords: honest(made)))
     return kind
+
+
+def is_of_package(kind: type) -> bool:
+    """Return whether a class is a package's, such as an array, whose methods the package calls to compare it."""
+    root = str(kind.__module__).partition(".")[0]
+    return root not in sys.stdlib_module_names and root not in (SOLUTION, TESTS)
 
 
 def type_of(value: Any) -> Any:

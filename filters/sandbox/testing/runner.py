@@ -205,7 +205,6 @@ STOPS: dict[str, Callable[..., Any]] = {  # how each report of a failure to unit
     "addError": lambda result, test, failure: stop_at(failure[1]),
     "addFailure": lambda result, test, failure: stop_at(failure[1]),
     "addSubTest": lambda result, test, subtest, failure: failure and stop_at(failure[1]),
-    "addUnexpectedSuccess": lambda result, test: stop_at(AssertionError("unexpected success")),
 }
 
 

@@ -12,6 +12,7 @@ from filters.verifiers import code_tests
 
 PATCH = "import unittest\nfrom unittest.mock import patch, mock_open, MagicMock\nclass T(unittest.TestCase):\n "
 SELF = "def test_a(self, *m):\n  self.assertEqual(task_func"
+CASE = "import unittest\nclass T(unittest.TestCase):\n def test_a(self): "
 POINT = "from dataclasses import dataclass\n@dataclass\nclass P:\n x: int\n y: int\n"
 
 
@@ -29,6 +30,31 @@ def judge(sandbox: LocalSandbox, program: str, tests: str | dict[str, Any], **fi
 
 # (name, test module, right program, wrong program)
 ROWS = [
+    (
+        "patched plain function",
+        "from unittest.mock import patch\n@patch('random.randint', return_value=4)\ndef test_roll(m):\n"
+        " assert roll() == 8",
+        "import random\ndef roll(): return random.randint(1, 6) + random.randint(1, 6)",
+        "import random\ndef roll(): return random.randint(1, 6)",
+    ),
+    (
+        "two patches, a fixture and parameters",
+        "import pytest\nfrom unittest.mock import patch\n@pytest.fixture\ndef two(): return 2\n"
+        "@pytest.mark.parametrize('n', [3, 4])\n@patch('random.random', return_value=0)\n"
+        "@patch('random.choice', new=max)\n"
+        "@patch('random.randint', return_value=5)\ndef test_roll(a, b, two, n):\n assert roll(n) == 5 + two - 2 + n",
+        "import random\ndef roll(n): return random.randint(1, 6) + random.choice([n, 1]) + random.random()",
+        "import random\ndef roll(n): return n",
+    ),
+    (
+        "a method of a class of pytest with a patch of several",
+        "from unittest.mock import patch, DEFAULT\nclass TestRoll:\n"
+        " @patch.multiple('random', randint=DEFAULT, random=DEFAULT)\n"
+        " def test_roll(self, randint, random):\n  randint.return_value = 5\n  assert roll() == 5\n"
+        "  randint.assert_called_once()",
+        "import random\ndef roll(): return random.randint(1, 6)",
+        "import random\ndef roll(): return 5",
+    ),
     (
         "patched function",
         PATCH + "@patch('random.choice', return_value='x')\n " + SELF + "(), 'x')",
@@ -230,6 +256,38 @@ def test_no_cheat_passes_in_the_programs_process(sandbox: LocalSandbox, program:
     assert judge(sandbox, program, ACTING).status in ("wrong", "error")
 
 
+def test_an_expected_failure_says_nothing(sandbox: LocalSandbox) -> None:
+    tests = CASE.replace("test_a", "test_b") + "self.assertEqual(f(2), 3)\n @unittest.expectedFailure\n"
+    tests += " def test_a(self): self.assertEqual(f(1), 2)"
+    assert judge(sandbox, "def f(x): return x + 1", tests).status == "correct"
+    assert judge(sandbox, "def f(x): return 3", tests).status == "correct"
+    assert judge(sandbox, "def f(x): return 2", tests).status == "wrong"
+
+
+COUNTED = (
+    "from unittest.mock import patch\ndef test_f():\n with patch('random.randint', return_value=7) as m:\n"
+    "  assert f() == 14\n  assert m.call_count == 2"
+)
+ON_MOCKS = [
+    "m = random.randint\n m.call_count = 2",
+    "m = random.randint\n m.__dict__['_mock_' + 'call_count'] = 2",
+    "m = random.randint\n m.configure_mock(call_count=2)",
+    "m = random.randint\n m._mock_call_count = 2",
+    "for random.randint.call_count in [2]: pass",
+    "with open('x', 'w') as random.randint.call_count: pass",
+    "object.__setattr__(random.randint, 'call_count', 2)",
+    "setattr(random.randint, 'call_count', 2)",
+    "vars(random.randint).update({'_mock_call_count': 2})",
+]
+
+
+@pytest.mark.parametrize("act", ON_MOCKS)
+def test_a_program_may_not_change_what_the_tests_mocks_note(sandbox: LocalSandbox, act: str) -> None:
+    assert judge(sandbox, f"import random\ndef f():\n {act}\n return 14", COUNTED).status in ("wrong", "error")
+    right = "import random\ndef f(): return random.randint(1, 6) + random.randint(1, 6)"
+    assert judge(sandbox, right, COUNTED).status == "correct"
+
+
 def test_a_program_that_could_reach_the_tests_is_named(sandbox: LocalSandbox) -> None:
     judgement = judge(sandbox, "import gc\ndef f(a, b): return a + b", ACTING)
     assert judgement.status == "error"
@@ -277,7 +335,6 @@ def test_tests_that_a_program_cannot_fail_are_an_error(sandbox: LocalSandbox, te
     assert judge(sandbox, "def f(x): return 'nonsense'", tests).status == "error"
 
 
-CASE = "import unittest\nclass T(unittest.TestCase):\n def test_a(self): "
 HARDLY = {  # tests that programs of the right kind pass, whatever they compute
     "7": [
         CASE + "self.assertTrue(f(1), 3)",

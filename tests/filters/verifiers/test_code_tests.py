@@ -269,6 +269,41 @@ def test_packages_are_opened_by_name_and_numpy_by_default() -> None:
         assert judgement.status == status, judgement
 
 
+WITH_NUMPY = "import numpy as np\ndef test_f(): np.testing.assert_allclose(f(np.array([1.0, 2.0])), [2.0, 4.0])"
+ALL_CLOSE = "import numpy as np\ndef test_f(): assert np.allclose(f(np.array([1.0, 2.0])), [2.0, 4.0])"
+
+
+@pytest.mark.parametrize("tests", [WITH_NUMPY, ALL_CLOSE])
+@pytest.mark.parametrize(
+    ("program", "status"),
+    [
+        ("import numpy as np\ndef f(x): return x * 2", "correct"),
+        ("def f(x): return [2, 4]", "correct"),
+        ("import numpy as np\ndef f(x): return x", "wrong"),
+        ("import numpy as np\nnp.allclose = np.testing.assert_allclose = lambda *a: True\ndef f(x): return x",
+         "wrong|error"),
+        ("import numpy as np\ndef f(x): return 7\nsetattr(np, 'allclose', lambda *a: True)", "wrong|error"),
+        ("class E:\n def __array_function__(s, *a): return True\n def __array_ufunc__(s, *a, **k): return True\n"
+         "def f(x): return E()", "wrong|error"),
+        ("import numpy as np\nclass E(np.ndarray):\n def __eq__(s, o): return True\n def __sub__(s, o): return 0\n"
+         "def f(x): return x.view(E)", "wrong|error"),
+        ("import numpy as np\nclass E(np.ndarray):\n def all(s, *a, **k): return True\n"
+         "def f(x): return x.view(E)", "wrong|error"),
+        ("import numpy as np\nclass E(np.ndarray):\n def __array_wrap__(s, a, *k): return np.array(True)\n"
+         " def __array_finalize__(s, o): pass\ndef f(x): return x.view(E)", "wrong|error"),
+        ("import numpy as np\ndef f(x): return np.ma.masked_all(2)", "wrong|error"),
+        ("import numpy as np\nA = type(np.zeros(1))\nclass E(A):\n def all(s, *a, **k): return True\n"
+         "def f(x): return x.view(E)", "wrong|error"),
+        ("import numpy as np\nclass E:\n def all(s, *a, **k): return True\n"
+         " def __array__(s, *a, **k): return np.zeros(2)\n"
+         "def f(x): return E()", "wrong|error"),
+    ],
+)  # fmt: skip
+def test_tests_may_use_numpy(tests: str, program: str, status: str) -> None:
+    judgement = code_tests.verify(Item(program, json.dumps({"test": tests}), bare=True))
+    assert judgement.status in status.split("|"), judgement
+
+
 @pytest.mark.parametrize(
     ("answer", "fields", "status", "reason"),
     [
@@ -276,6 +311,7 @@ def test_packages_are_opened_by_name_and_numpy_by_default() -> None:
         (f"<think>```python\ndef f(x): return 0\n```</think>\n```py\n{SQUARE}```", {}, "correct", ""),
         ("1. Do this:\n   ```python\n   def f(x):\n       return x * x\n   ```", {}, "correct", ""),
         (SQUARE, {}, "correct", ""),
+        (f"```python\n\ufeff{SQUARE}```", {}, "correct", ""),
         (f"```python\n{SQUARE}", {}, "correct", ""),
         (f"```python\n{SQUARE}", {"finish_reason": "length"}, "unparseable", "cut off within the program"),
         ("The function squares its input.", {}, "unparseable", "no program found"),

@@ -53,7 +53,7 @@ NEARLY_OPEN = [
     "<\u200bthink>",
     "<th\u2060ink>",
     "</think\ufeff>",
-    "＜think＞",
+    "\uff1cthink\uff1e",
     "</thinkk>",
 ]
 NEARLY_ANSWER = ["<answer >", "<Answer>", "< answer>", "<answer/>", '<answer type="x">']
