@@ -27,6 +27,7 @@ from generators.contract.intake import (
     lookup,
     missing,
     read_conversation,
+    without_non_answers,
 )
 from generators.contract.records import IMPORTED
 from generators.prompt_settings import DatasetPrompts, FilePrompts
@@ -122,7 +123,7 @@ def read_traced(options: Options, faults: Faults) -> Iterator[tuple[Shaped, Conv
             faults.add(fault)
             continue
         good = True
-        yield Shaped(one.place, one.row, shape), found
+        yield Shaped(one.place, one.row, shape), without_non_answers(found)
 
 
 def completed(shape: Shape, options: Options) -> Shape:

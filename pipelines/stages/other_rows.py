@@ -35,6 +35,7 @@ from generators.contract.intake import (
     missing,
     read_conversation,
     read_rows,
+    without_non_answers,
 )
 from pipelines.stages.repeated_rows import drop_repeated
 from pipelines.stages.same_question import Exam, normal_text
@@ -160,7 +161,7 @@ def _rows(each: Shaped, shape: Shape, other: OtherRows) -> tuple[list[dict[str, 
     if isinstance(row, BadRow):
         raise row
     _check_columns(row, shape, other.fields, place)
-    found = read_conversation(row, shape, place)
+    found = without_non_answers(read_conversation(row, shape, place))
     if not any(message["role"] == "user" and message["content"].strip() for message in found.messages):
         return [], ["empty"] * max(1, len(found.answers))
     switches = _template_kwargs(row.get("chat_template_kwargs"), place)

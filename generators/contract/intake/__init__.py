@@ -1,7 +1,7 @@
 """The intake: files and data sets of any form, read as conversations with reasoning, answer and reference."""
 
 from generators.contract.intake.answers import EMPTY, NO_RESPONSE, Answered, file_says
-from generators.contract.intake.conversations import Conversation, read_conversation, read_prompt
+from generators.contract.intake.conversations import Conversation, read_conversation, read_prompt, without_non_answers
 from generators.contract.intake.files import ENDINGS, Item, files_of, items_of, paths_in, read_file
 from generators.contract.intake.hub import read_dataset
 from generators.contract.intake.logs import logged
@@ -51,4 +51,5 @@ __all__ = [
     "reference_text",
     "shape_rows",
     "text_of",
+    "without_non_answers",
 ]

@@ -6,6 +6,7 @@ from typing import Any
 
 from generators.contract.completions import CLOSE, Completion, ends_opened, finish_reason, read_message, read_text
 from generators.contract.intake.logs import PREFIX
+from generators.contract.intake.no_answers import runs_on
 from generators.contract.intake.shapes import Shape
 from generators.contract.intake.turns import content_of, merged_thinking, role_of
 from generators.contract.intake.values import encodable, flag_of, is_chat, shown, value_at
@@ -16,6 +17,7 @@ SPEAKING = (
 )  # fmt: skip
 RIGHT = frozenset({"yes", "true", "correct", "right", "pass", "passed", "1", "1.0"})
 WRONG = frozenset({"no", "false", "incorrect", "wrong", "fail", "failed", "0", "0.0", "-1", "-1.0"})
+CALLS = tuple(f"a part of type {kind}" for kind in ("tool_call", "tool_use", "function_call", "functionCall"))
 NO_RESPONSE = "the row has no response"
 EMPTY = "the answer is empty"
 NOT_LEARNED = {"weight": (0,), "train": (False,), "loss": (False, 0), "train_on_turn": (False,)}
@@ -140,10 +142,14 @@ def _answered(value: Any, stated: Any, ends: _Ends, verdicts: Mapping[str, Any])
         return Answered(Completion(None, ""), "error", completion, verdicts)
     if completion.refusal:
         return Answered(completion, "error", f"the model refused: {completion.refusal[:80]}", verdicts)
+    if completion.fault in CALLS:
+        return Answered(completion, "error", "the model called a tool instead of answering", verdicts)
     completion = _with_lone_marks(completion, ends.shape)
     finish, _, error = _finish(completion, stated, value, ends).partition(": ")
     if finish == "stop" and not said_in(completion.answer) and completion.fault is None:
         completion = replace(completion, fault=EMPTY)
+    if completion.fault is None and (turn := runs_on(completion.answer)):
+        completion = replace(completion, fault=f"the answer runs on into a turn of {turn}")
     return Answered(completion, finish, error or None, verdicts)
 
 

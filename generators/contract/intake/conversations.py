@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from generators.contract.intake.answers import Answered, answers_of
+from generators.contract.intake.no_answers import why_none
 from generators.contract.intake.shapes import Shape
 from generators.contract.intake.shapes.names import CHATS
 from generators.contract.intake.turns import (
@@ -72,6 +73,21 @@ def read_conversation(row: Mapping[str, Any], shape: Shape, place: str) -> Conve
     """Return the row with its completions, one or more; a BadRow says why it cannot be read."""
     found = read_prompt(row, shape, place)
     return replace(found, answers=tuple(answers_of(row, shape, _chat(row, shape, place))))
+
+
+def without_non_answers(found: Conversation) -> Conversation:
+    """Return a conversation to learn from, where refusals and errors in place of an answer are errors.
+
+    A conversation with a reference is returned as it is: its verifier judges what is no answer.
+    """
+    return found if found.reference else replace(found, answers=tuple(map(_judged, found.answers)))
+
+
+def _judged(one: Answered) -> Answered:
+    said = one.completion
+    if one.finish_reason != "stop" or said.fault or not (why := why_none(said.answer)):
+        return one
+    return replace(one, finish_reason="error", error=f"{why}: {said.answer[:80]!r}")
 
 
 def _chat(row: Mapping[str, Any], shape: Shape, place: str) -> Any:
