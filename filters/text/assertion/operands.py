@@ -130,6 +130,7 @@ CALCULATED_BEFORE = re.compile(
     r"(?:[\d}$)]|\b(?:two|three|four|five|ten)|\banswer(?:\s+is)?)\s*(?:times|plus|multiplied\s+by|divided\s+by|più|fois|mal|плюс)$",
     re.IGNORECASE,
 )
+CALCULATING = frozenset(("in", "of", "by", "times", "plus", "più", "fois", "mal", "плюс"))  # their last words
 ONE_IN = re.compile(r"(?:\b(?:is|of)\s+\$?(?:1|one)\$?\s+in|(?<![\w.])(?:one|\d+)[$)\\]*\s+out\s+of)$", re.IGNORECASE)
 ANSWER_IS = re.compile(r"\banswer\s+is$", re.IGNORECASE)
 MORE_THAN = re.compile(r"(?:more|less|fewer|greater|smaller)\s+than\b", re.IGNORECASE)
@@ -137,6 +138,7 @@ MORE_THAN = re.compile(r"(?:more|less|fewer|greater|smaller)\s+than\b", re.IGNOR
 SIGN_OUTSIDE = re.compile(
     r"(?:^|[\s(=:$])[-\u2212\u2013](?:\$\s?)?(?:\$\$?|\\\(|\*\*)?$|-\$\s\$$|\\sqrt\s*(?:\{\})?\s*\$\s*\$?$"
 )
+SIGN_CHARS, SIGNS = 16, ("-", "\u2212", "\u2013", "sqrt")
 WHOLE = re.compile(r"-?\d+")
 EQUALS = re.compile(r"\s*=\s*(-?\d+)\s*(?:\$|\\[)\]]|\.?\s*$)")
 
@@ -151,7 +153,7 @@ def limited(before: str, after: str) -> bool:
 
 def stands_before(head: str, before: str, after: str) -> bool:
     """Return whether the words before a box make it a bound or an operand."""
-    words = head.lower().replace("\u2019", "'").split()[-LONGEST:]
+    words = head.lower().replace("\u2019", "'").rsplit(maxsplit=LONGEST)[-LONGEST:]
     lasts = {" ".join(words[place:]).lstrip("($*\"'\u201c\u00bf\u00a1") for place in range(len(words))}
     if not lasts.isdisjoint(LIMITS) or (not head.isascii() and head.endswith(LIMIT_ENDING)):
         return NEEDED.search(before) is None and NEEDED.search(STOP.split(after, maxsplit=1)[0]) is None
@@ -159,12 +161,14 @@ def stands_before(head: str, before: str, after: str) -> bool:
         return True
     if not head.isascii() and head.endswith(BOUND_ENDING + OPERAND_ENDING):
         return True
+    if not words or words[-1] not in CALCULATING:
+        return False
     return ONE_IN.search(head) is not None or CALCULATED_BEFORE.search(head) is not None
 
 
 def stands_after(head: str, tail: str) -> bool:
     """Return whether the words behind a box make it a bound or an operand."""
-    words = tail.lower().split()[:LONGEST]
+    words = tail.lower().split(maxsplit=LONGEST)[:LONGEST]
     firsts = {" ".join(words[: place + 1]).rstrip(".,;:!)\u3002") for place in range(len(words))}
     if not firsts.isdisjoint(BOUND_AFTER) or not firsts.isdisjoint(OPERAND_AFTER) or POWER.match(tail):
         return True
@@ -179,7 +183,8 @@ def stands_after(head: str, tail: str) -> bool:
 
 def signed_outside(before: str) -> bool:
     """Return whether a minus or a root stands before the dollars around a box."""
-    return SIGN_OUTSIDE.search(before[-NEAR_CHARS:].rpartition("\n")[2]) is not None
+    near = before[-SIGN_CHARS:].rpartition("\n")[2]
+    return any(sign in near for sign in SIGNS) and SIGN_OUTSIDE.search(near) is not None
 
 
 def equated(marked: str, after: str) -> bool:
