@@ -141,6 +141,17 @@ def rows_of(file: Path) -> Iterator[Shaped]:
     yield from shaped_rows(file)
 
 
+def recognized(file: Path, fields: Fields, verifier: str) -> str:
+    """Return a sentence on the columns that a file's completions and references are read from."""
+    shape = next((one.shape for one in rows_of(file)), Shape("columns"))
+    reference = fields.reference or next((name for name in REFERENCE_FIELDS if name in shape.columns), None)
+    responses = (fields.response,) if fields.response in shape.columns else None
+    said = f"{file}: recognized as {shape.using(responses=responses, reference=reference)}"
+    said += "; name others with --response-field and --reference-field"
+    unread = f"; its column {shape.verifier!r} is not read: {verifier} judges every row (--verifier)"
+    return said + (unread if shape.verifier else "")
+
+
 def reference_of(row: Row, shape: Shape, fields: Fields) -> str | None:
     """Return the row's reference as text; None where it is missing, null, not a number or blank."""
     if fields.reference is not None:

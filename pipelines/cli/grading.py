@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from pipelines.cli.help import add_command, show
+from pipelines.cli.help import add_command, say, show
 
 
 def add(commands: Any) -> None:
@@ -61,6 +61,7 @@ def _grade(options: argparse.Namespace) -> None:
 
     from filters.audit import rates_table
     from filters.grade import audit_path, grade
+    from filters.outputs import Fields, recognized
     from pipelines.progress import bar
 
     summary = grade(
@@ -76,6 +77,7 @@ def _grade(options: argparse.Namespace) -> None:
         timeout_s=options.timeout_s,
         progress=partial(bar, "grade"),
     )
+    say(recognized(options.file, Fields(options.reference_field, options.response_field), options.verifier))
     show(summary.table())
     if summary.rates:
         show(rates_table(summary.rates))

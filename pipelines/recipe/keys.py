@@ -52,6 +52,8 @@ def sentence(item: Mapping[str, Any], model: type[BaseModel], known: Sequence[st
         return f"unknown key {prefix}{key}" + (f"{hint}" if hint else f"; known here: {', '.join(siblings)}")
     if item["type"] == "missing":
         return f"the key {prefix}{key} is missing: {_description(model, key)}"
+    if item["type"] == "union_tag_not_found":
+        return f'the key {prefix}{key}.source is missing: "file" for a file of any form, else "dataset" or "tasks"'
     said = accepted(item)
     whole = isinstance(item["input"], Mapping | BaseModel)  # a section whose keys do not fit each other
     return f"{(prefix + key).rstrip('.')}: {said}" if whole else f"{prefix}{key} = {item['input']!r}: {said}"

@@ -111,8 +111,8 @@ def _reply(row: Row) -> Row:
     if isinstance(about := row.get("meta_info"), Mapping) and isinstance(row.get("text"), str):  # SGLang's /generate
         end = about.get("finish_reason")
         return {**_without(row, "text"), "generations": [{"content": row["text"], "finish_reason": end}]}
-    if isinstance(sent := row.get("input"), Mapping) and is_chat(sent.get("messages")):
-        return {**_without(row, "input"), **asked_in(sent)}
+    if isinstance(inner := row.get("input"), Mapping) and is_chat(inner.get("messages")):
+        return {**_without(row, "input"), **asked_in(inner)}
     reply = row if "choices" in row else reply
     if isinstance(reply, Mapping) and completions_of(reply):
         return {**_without(row, "choices", "response"), **_answered(reply, row)}
