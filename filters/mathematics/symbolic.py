@@ -75,6 +75,13 @@ def equal_by_math_verify(reference: Expression, said: Expression) -> Comparison:
     return Comparison.EQUAL if same else Comparison.DIFFERENT
 
 
+def warm() -> None:
+    """Load Math-Verify and what it loads on its first comparison."""
+    x, two = Name("x"), Number(Fraction(2))
+    double = Call("sin", (Product((two, x)),))
+    equal_by_math_verify(double, Product((two, Call("sin", (x,)), Call("cos", (x,)))))
+
+
 @lru_cache(maxsize=256)
 def parsed(text: str) -> tuple[Any, ...]:
     """Return Math-Verify's reading of a reference answer; cached, as the samples of a prompt share it."""
