@@ -15,7 +15,7 @@ import sys
 import time
 from typing import BinaryIO
 
-from filters.verification.verdicts import Item, Judgement, Verifier, broken, load_verifier, patience_of
+from filters.verification.verdicts import Item, Judgement, Verifier, broken, load_verifier, patience_of, verifier_hook
 
 PR_SET_PDEATHSIG, SIGKILL = 1, 9
 REASON_CHARS = 500
@@ -49,9 +49,12 @@ def say(replies: BinaryIO, line: object) -> None:
 
 
 def load(name: str) -> Verifier | Judgement:
-    """Return the verifier, or the judgement that replaces it if it cannot be imported here."""
+    """Return the verifier, its libraries loaded, or the judgement that replaces it if it cannot be imported here."""
     try:
-        return load_verifier(name)
+        verifier = load_verifier(name)
+        if (warm := verifier_hook(name, "warm")) is not None:
+            warm()
+        return verifier
     except BaseException as error:
         return broken(f"verifier {name!r} failed to load: {describe(error)}")
 

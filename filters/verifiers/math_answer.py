@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from filters.mathematics import symbolic
 from filters.mathematics.compare import LENIENCIES, Comparer, Comparison, leniencies_needed
 from filters.mathematics.expressions import Expression, Name, Quantity, Sequence, Words, nodes, substituted
 from filters.mathematics.quantities import DEFAULT_LENIENCIES
@@ -80,6 +81,11 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise ValueError(f"math_answer has no option {key!r}; it has 'leniencies'")
         if not isinstance(names, list | tuple) or not set(names) <= set(LENIENCIES):
             raise ValueError(f"leniencies = {names!r}: it must be a list of {', '.join(map(repr, LENIENCIES))}")
+
+
+def warm() -> None:
+    """Load Math-Verify and sympy when a worker starts, so that their import counts for no item's deadline."""
+    symbolic.warm()
 
 
 def reference_answer(reference: str) -> str:
