@@ -35,7 +35,7 @@ NOT_THE_ANSWER = re.compile(
 NOT_WORDS = re.compile(rf"(?<!\w)(?:{any_of(' '.join(NEGATIONS.values()))})(?!\w)|{any_of(ENDINGS)}", re.IGNORECASE)
 # Right after a letter: words of being wrong in any language, and a clause about the claim itself.
 WRONG_AFTER = re.compile(
-    r"\s*(?:(?:ist|est|es|är|er|is|это|є|là|adalah|είναι|هو|هي)\s+)?(?:невер\w+|неправил\w+|ошибоч\w+|невірн\w+|хибн\w+"
+    r"\s*(?:[\u2014\u2013-]\s*)?(?:(?:ist|est|es|är|er|is|это|є|là|adalah|είναι|هو|هي)\s+)?(?:невер\w+|неправил\w+|ошибоч\w+|невірн\w+|хибн\w+"
     r"|خاطئ\w*|fel|feil|mauvais\w*)(?!\w)|\s*的?[^A-Z,.;!?\uff0c\u3002\uff1b\n]{0,8}(?:错误|不正确|不对|不成立|是错)"
     r"|\s*(?:아님|じゃありません|じゃない)",
     re.IGNORECASE,

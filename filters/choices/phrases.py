@@ -65,7 +65,7 @@ ANSWER_NAME = re.compile(rf"(?<!\w)(?:{ANSWER}|answer|choice)(?!\w)", re.IGNOREC
 FOREIGN = (
     rf"(?<!\w)(?:(?:{ANSWER})|(?:{OPTION})\s+(?:{CORRECT})(?!\w)|(?:{CORRECT})\s+(?:{OPTION}|{ANSWER}))"
     rf"(?P<gap>[^\nA-Za-z.;:।。?!]{{0,24}}?:?\s*(?:yang\s+)?(?:\b(?:{CORRECT})\b\s*)?(?:(?<!\w)(?:{ARE})(?!\w))?"
-    rf"[\s:-]*(?:(?:{OPTION})\s+)*)"
+    rf"[\s:-]*(?:(?!(?-i:[A-J])\s)(?:{OPTION})\s+)*)"
 )
 # "Not A but C": the words for "not" before the letter, or those that follow it in languages that deny at the end.
 NOT_A_BUT = (
@@ -104,7 +104,7 @@ CHOSEN = tuple(
 )
 # Before a letter that is a part of a name: "Plan B is best".
 NAMED = re.compile(
-    r"\b(?:plan|vitamin|type|grade|class|group|point|team|hepatitis|side|line|angle|section|part|figure|phase|block|set|matrix"
+    r"\b(?:let|denotes?|call|programming\s+in|written\s+in|write\s+in|plan|vitamin|type|grade|class|group|point|team|hepatitis|side|line|angle|section|part|figure|phase|block|set|matrix"
     r"|company|person|city|town|car|train|box|bag|student|machine|player|vessel|tank|container|cell|gene|substance)\s+$",
     re.IGNORECASE,
 )
@@ -143,5 +143,19 @@ UNSURE = re.compile(rf"{HEDGE.pattern}|\b(?:could also|might also|either)\b", re
 WITHDRAWN = re.compile(
     r"\bwait\b|\bthat(?:'s| is) (?:wrong|incorrect|not (?:right|correct))\b|\bscratch that\b|\bi was wrong\b"
     r"|\bmy mistake\b|\bcorrection\b|\bon second thought\b|\bno,|\bactually\b|\bsorry\b",
+    re.IGNORECASE,
+)
+# Right before a letter in other languages: "可能选B", "아마 C", and behind it: "Cかもしれません".
+DOUBTED_BEFORE = re.compile(
+    r"(?:可能|也许|也許|或许|或許|大概|我猜|猜测?|恐怕|多分|たぶん|おそらく|恐らく|아마도?|어쩌면|อาจ)(?:会|會|应该|應該)?(?:是|选|選|为)?[\s*(]*$"
+    r"|(?<!\w)(?:quizás?|tal\s+vez|talvez|vielleicht|peut-être|forse|misschien|kanske|может\s+быть|возможно|наверное|belki|có\s+lẽ|mungkin|być\s+może|chyba|ربما|शायद)[\s*(]*$",
+    re.IGNORECASE,
+)
+DOUBTED_BEHIND = re.compile(
+    r"[\s*)]*(?:では?|이|가)?\s*(?:かもしれ|と思うが|일지도|일\s*수도|인\s*것\s*같|같(?:아요|습니다))"
+)
+# Behind a letter in bold type that names a thing: "**C** denotes the circle".
+THING = re.compile(
+    r"\s+(?:denotes?|lies|is\s+a\s+(?:constant|point|circle|set|letter|line|vitamin|programming\s+language)|is\s+(?:treated|water|fat))\b",
     re.IGNORECASE,
 )

@@ -14,6 +14,7 @@ CONTRASTED = re.compile(
     r"(?:,\s+(?:and\s+)?not|,?\s+(?:rather\s+than|instead\s+of))\s.*$", re.IGNORECASE
 )  # "Paris, not Rome"
 CLAUSE_CHARS, SENTENCE_CHARS = 60, 120
+OPERATOR = re.compile(r"[\w)]\s*[+*/^]\s*$")  # "x^2/2 + **C**"
 BOLD = re.compile(r"\*\*(?=\S)([^*\n]{1,200})\*\*|__(?=\S)([^_\n]{1,200})__")
 MARK = re.compile(
     rf"(?:[^\n:]{{1,60}}:\s*)?(?:(?:{phrases.any_of(phrases.NAMES)})[\s:]+)*[(\[]?(?-i:([A-J]))"
@@ -124,6 +125,8 @@ def holds(text: str, match: re.Match[str], options: Mapping[str, str]) -> bool:
         return False
     if denials.crossed_out(ahead := text[: match.start("letters")][-CLAUSE_CHARS:]) or phrases.NAMED.search(ahead):
         return False
+    if phrases.DOUBTED_BEFORE.search(ahead) or phrases.DOUBTED_BEHIND.match(text, match.end("letters")):
+        return False
     if (gap := match.groupdict().get("gap")) and denials.NOT_WORDS.search(gap):
         return False
     if phrases.UNSURE.search(SENTENCE.split(tail, maxsplit=1)[0]):
@@ -149,6 +152,10 @@ def refused(text: str, match: re.Match[str]) -> bool:
     rest = SENTENCE.split(text[match.end() : match.end() + SENTENCE_CHARS], maxsplit=1)[0]
     sentence = SENTENCE.split(text[max(0, match.start() - SENTENCE_CHARS) : match.start()])[-1]
     if denials.denied_before(sentence) or denials.crossed_out(before) or denials.denied_after(rest):
+        return True
+    if phrases.NAMED.search(before) or OPERATOR.search(before) or phrases.DOUBTED_BEFORE.search(before):
+        return True
+    if phrases.THING.match(rest) or phrases.DOUBTED_BEHIND.match(rest) or text.startswith("?", match.end()):
         return True
     return any(
         pattern.search(part)

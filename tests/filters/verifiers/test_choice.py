@@ -341,3 +341,21 @@ def test_a_choice_stands_in_spite_of_denials_around_it(form: str) -> None:
 def test_both_letters_are_not_either_of_them() -> None:
     assert judged("The answer is A and B.", "A or B").status == "wrong"
     assert judged("The answer is B.", "A or B").status == "correct"
+
+
+@pytest.mark.parametrize(
+    "text",
+    (
+        "可能选B。",
+        "答えはBかもしれません。",
+        "정답은 아마 B일 것입니다.",
+        "**B** — неправильный ответ.",
+        "Respuesta: A o B",
+        "Vitamin **B** is water soluble.",
+        "Let **B** denote the circle.",
+        "x^2/2 + **B**",
+        "**B**? No, D.",
+    ),
+)
+def test_a_doubted_letter_or_the_name_of_a_thing_is_no_choice(text: str) -> None:
+    assert verify(Item(text, "B")).status != "correct"
