@@ -77,7 +77,7 @@ NEEDED = re.compile(
 OPERAND_BEFORE = phrases(
     "twice thrice is_double is_triple is_quadruple half half_of one-half_of a_third_of one_third_of one-third_of a_quarter_of one_quarter_of one-quarter_of double_of the_square_of the_cube_of"
     " square_root_of cube_root_of fourth_root_of the_reciprocal_of reciprocal_of the_inverse_of the_opposite_of the_negative_of factorial_of logarithm_of log_of cosine_of sine_of absolute_value_of"
-    " a_multiple_of percent_of %_of minus negative modulo mod when_divided_by answer_is_divisible_by retract withdraw without all_numbers_except all_integers_except all_values_except numbers_except integers_except all_but excluding"
+    " or_equal_to to_the_power_of e_to_the root_of_the_number a_multiple_of percent_of %_of minus negative modulo mod when_divided_by answer_is_divisible_by retract withdraw without all_numbers_except all_integers_except all_values_except numbers_except integers_except all_but excluding"
     # Spanish, Portuguese, Italian, Catalan
     " doble_de el_triple_de mitad_de un_tercio_de cuarta_parte_de el_cuadrado_de el_cubo_de raíz_de raíz_cuadrada_de raíz_cúbica_de inverso_de recíproco_de opuesto_de menos negativo salvo excepto"
     " dobro_de triplo_de metade_de um_terço_de o_quadrado_de o_cubo_de raiz_de raiz_quadrada_de raiz_cúbica_de exceto doppio_di triplo_di metà_di un_terzo_di il_quadrato_di il_cubo_di radice_di radice_quadrata_di reciproco_di opposto_di meno tranne eccetto meitat_de arrel_quadrada_de"
@@ -108,7 +108,7 @@ BOUND_AFTER = phrases(
     "이상 이하 초과 미만 이상이다 이하이다 이상입니다 이하입니다 미만이다 미만입니다 초과이다 o_más o_menos ou_mais ou_menos o_più o_meno oder_mehr oder_weniger ou_plus ou_moins или_больше или_меньше или_более"
 )
 OPERAND_AFTER = phrases(
-    "factorial al_cuadrado al_cubo ao_quadrado ao_cubo al_quadrato au_carré au_cube zum_quadrat hoch_zwei im_quadrat в_квадрате в_кубе do_kwadratu na_druhou"
+    "factorial and_a_half hundred_and thousand_and al_cuadrado al_cubo ao_quadrado ao_cubo al_quadrato au_carré au_cube zum_quadrat hoch_zwei im_quadrat в_квадрате в_кубе do_kwadratu na_druhou"
     " out_of in_base_2 in_base_3 in_base_4 in_base_5 in_base_6 in_base_7 in_base_8 in_base_9 in_base_11 in_base_12 in_base_16 in_binary in_octal in_hexadecimal"
 )
 BOUND_STARTING = endings("以上 以下 以内 未満 より大 より小 より多 より少 を超え を下回 보다 이상 이하 초과 미만")
@@ -122,7 +122,7 @@ STOP = re.compile(r"[.!?\u3002]")
 # With a number behind it: "[8] plus 4", "[8] divided by 4".
 CALCULATED_AFTER = re.compile(
     r"(?:times|plus|minus|divided\s+by|multiplied\s+by|modulo|mod|más|menos|dividido\s+(?:por|entre)|mais|più|meno|diviso\s+per|moins|fois|divisé\s+par|mal|geteilt\s+durch|mínus"
-    r"|плюс|минус|умножить\s+на|разделить\s+на|乘以|除以|加上|减去|かける|割る|足す|引く)\s*(?:\$|\\\()?\s*-?\d|:\d",
+    r"|плюс|минус|умножить\s+на|разделить\s+на|乘以|除以|加上|减去|かける|割る|足す|引く)\s*(?:\$|\\\()?\s*-?\d|:\d|point\s+\d",
     re.IGNORECASE,
 )
 # "1 in [8]", "3 out of [8]"; "the answer is [8] more than Bob's".
@@ -130,15 +130,27 @@ CALCULATED_BEFORE = re.compile(
     r"(?:[\d}$)]|\b(?:two|three|four|five|ten)|\banswer(?:\s+is)?)\s*(?:times|plus|multiplied\s+by|divided\s+by|più|fois|mal|плюс)$",
     re.IGNORECASE,
 )
-CALCULATING = frozenset(("in", "of", "by", "times", "plus", "più", "fois", "mal", "плюс"))  # their last words
+NEAR_SIGN = 6
+CALCULATING = frozenset(
+    ("in", "of", "and", "to", "by", "times", "plus", "più", "fois", "mal", "плюс")
+)  # their last words
+# "between 3 and [8]", "the sum of 3 and [8]", "is 3 to [8]".
+PAIRED = re.compile(
+    r"(?:\b(?:between|sum\s+of|product\s+of|difference\s+(?:of|between)|ratio\s+of)\s+[$\\(]*-?\d+[$\\)]*\s+(?:and|to)|\bis\s+\d+\s+to)$",
+    re.IGNORECASE,
+)
+SIGN_BEFORE = re.compile(r"(?:[\u2265\u2264\u2a7e\u2a7d\u2260\u221b\u221c]|分之)$")
+SIGN_AFTER = re.compile(
+    r"[\u00b2\u00b3\u00b9\u2074-\u2079\u00bc-\u00be\u2153-\u215e]|e[+-]?\d|x\s*10\s*\^|(?:\.\.+|[\u2013~至到])\s*-?\d|分之|个百分点|(?:th|st|nd|rd)\s+(?:prime|power|root)\b"
+)
 ONE_IN = re.compile(r"(?:\b(?:is|of)\s+\$?(?:1|one)\$?\s+in|(?<![\w.])(?:one|\d+)[$)\\]*\s+out\s+of)$", re.IGNORECASE)
 ANSWER_IS = re.compile(r"\banswer\s+is$", re.IGNORECASE)
 MORE_THAN = re.compile(r"(?:more|less|fewer|greater|smaller)\s+than\b", re.IGNORECASE)
 # A sign outside the dollars: "-$[8]$", "$x = -$ $[8]$", "$\sqrt{}$[8]". One that a blank follows is a dash.
 SIGN_OUTSIDE = re.compile(
-    r"(?:^|[\s(=:$])[-\u2212\u2013](?:\$\s?)?(?:\$\$?|\\\(|\*\*)?$|-\$\s\$$|\\sqrt\s*(?:\{\})?\s*\$\s*\$?$"
+    r"(?:^|[\s(=:$])[-\u2212\u2013](?:\$\s?)?(?:\$\$?|\\\(|\*\*)?$|-\$\s\$$|\\sqrt\s*(?:\{\})?\s*\$\s*\$?$|(?:\bis\s+|[=$(]\s*)\d+:(?:\$|\\\()?$"
 )
-SIGN_CHARS, SIGNS = 16, ("-", "\u2212", "\u2013", "sqrt")
+SIGN_CHARS, SIGNS = 16, ("-", ":", "\u2212", "\u2013", "sqrt")
 WHOLE = re.compile(r"-?\d+")
 EQUALS = re.compile(r"\s*=\s*(-?\d+)\s*(?:\$|\\[)\]]|\.?\s*$)")
 
@@ -161,16 +173,23 @@ def stands_before(head: str, before: str, after: str) -> bool:
         return True
     if not head.isascii() and head.endswith(BOUND_ENDING + OPERAND_ENDING):
         return True
+    if SIGN_BEFORE.search(head[-NEAR_SIGN:]):
+        return True
     if not words or words[-1] not in CALCULATING:
         return False
-    return ONE_IN.search(head) is not None or CALCULATED_BEFORE.search(head) is not None
+    return any(pattern.search(head) for pattern in (ONE_IN, CALCULATED_BEFORE, PAIRED))
 
 
 def stands_after(head: str, tail: str) -> bool:
     """Return whether the words behind a box make it a bound or an operand."""
     words = tail.lower().split(maxsplit=LONGEST)[:LONGEST]
     firsts = {" ".join(words[: place + 1]).rstrip(".,;:!)\u3002") for place in range(len(words))}
-    if not firsts.isdisjoint(BOUND_AFTER) or not firsts.isdisjoint(OPERAND_AFTER) or POWER.match(tail):
+    if (
+        not firsts.isdisjoint(BOUND_AFTER)
+        or not firsts.isdisjoint(OPERAND_AFTER)
+        or POWER.match(tail)
+        or SIGN_AFTER.match(tail)
+    ):
         return True
     if not tail.isascii() and (
         tail.startswith(BOUND_STARTING + OPERAND_STARTING) or KOREAN_AFTER.match(tail) or CJK_OF.match(tail)

@@ -256,6 +256,47 @@ def test_a_number_word_behind_a_box_belongs_to_it(text: str, reference: str) -> 
     assert verify(Item(text, "17")).status != "correct" != verify(Item(text, "2")).status
 
 
+PARTS = """The answer is less than or equal to {}.
+The answer is 2 to the power of {}.
+The answer is the {}th prime.
+{} and a half
+{} hundred and five
+{} point 5
+{}²
+{}½
+∛{}
+{}e5
+{} x 10^3
+≥ {}
+≤{}
+{}–10
+{}..10
+{}~10
+{}至10
+{}分之一
+3分之{}
+{}个百分点
+the sum of 3 and {}
+the ratio of 3 to {}
+It is between 3 and {}.
+The odds: it is 3 to {}.
+The ratio is 3:{}""".splitlines()
+WHOLES = """> {}
+It rose from 3 to {}.
+It is on the {}th day.
+Alice and {}
+Step 2: {}
+so the answers to 3 and 4 give {}""".splitlines()
+
+
+def test_signs_and_words_that_make_a_box_a_part() -> None:
+    assert [one for one in PARTS if status(one.replace("{}", "\\boxed{8}")) == "correct"] == []
+
+
+def test_signs_and_words_that_do_not() -> None:
+    assert [one for one in WHOLES if status(one.replace("{}", "\\boxed{8}")) != "correct"] == []
+
+
 RETRACTED = """The answer is {}.¶Hmm, but the problem says positive integers, so we must exclude zero, giving 30.
 The answer is {} (or 9, depending on interpretation).
 {} Hmm.... not confident at all.
