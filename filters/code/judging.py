@@ -78,7 +78,7 @@ def run_tests(sandbox: Sandbox, source: str, reference: Reference) -> Judgement:
     """Return the verdict of the test code, which runs with the program if it must and may, and else apart."""
     tests = reference.tests or ""
     act = act_on_process(tests, reference.asked)
-    may_share = reference.packages_opened or imports_beyond(tests) <= {"numpy"}
+    may_share = reference.packages_opened or not imports_beyond(tests)
     way_out = (reaches_out(source) or acts_on_mocks(source, tests)) if may_share else None
     if act and may_share and not way_out:
         judgement = run_one_way(sandbox, source, reference, together=True)

@@ -89,9 +89,12 @@ def verify(item: Item) -> Judgement:
 def local_sandbox(packages: tuple[str, ...] | None, without_isolation: bool) -> LocalSandbox:
     """Return this process's sandbox.
 
-    Programs choose their libraries, and numpy is there for them and for tests, as on judges.
+    Programs choose their libraries, and numpy is there for them, as on judges. Tests are data: what they need beyond
+    Python is for the recipe to say.
     """
-    return LocalSandbox(packages=PACKAGES if packages is None else packages, without_isolation=without_isolation)
+    if packages is None:
+        return LocalSandbox(packages=PACKAGES, test_packages=(), without_isolation=without_isolation)
+    return LocalSandbox(packages=packages, without_isolation=without_isolation)
 
 
 def verify_in(sandbox: Sandbox, item: Item) -> Judgement:
@@ -144,7 +147,7 @@ def allowing(package: str) -> str:
     """Return how a package is allowed, for programs and for tests."""
     return (
         "the option `packages` of code_tests allows it, to tests too "
-        f'([verify.options.code_tests] packages = ["{package}"])'
+        f'([verify.options.code_tests] packages = ["{package}"]; of `distill grade`: --option packages=["{package}"])'
     )
 
 

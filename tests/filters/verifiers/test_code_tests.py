@@ -174,7 +174,8 @@ def test_forms(any_sandbox: LocalSandbox, answer: str, reference: Any, status: s
         ("class S:\n a = [2]\n __iter__ = lambda s: iter(s.a)", "s = S()\nassert list(s) == [2] and s", "correct"),
         ("class P:\n def __init__(self): self.v = (1, 2)", "assert P().v == (1, 2) and P().v != [1, 2]", "correct"),
         ("def f():\n yield 1", "assert list(f()) == [1]\nassert f() != [1]", "correct"),
-        ("def f(): raise ValueError('x')", "try:\n f()\n assert False\nexcept ValueError as e:\n assert str(e) == 'x'", "correct"),
+        ("def f(): raise ValueError('x')", "try:\n f()\n assert False\nexcept ValueError as e:\n assert str(e) == 'x'",
+         "correct"),
         ("LIMIT = {3: {1}}\ndef f(): return {1}", "assert f() == LIMIT[3] and type(f()) is set", "correct"),
         ("def f(): return 1.0", "assert f() == 1", "correct"),
         ("def f(): return (1,)", "assert f() == [1]", "wrong"),
@@ -299,9 +300,15 @@ ALL_CLOSE = "import numpy as np\ndef test_f(): assert np.allclose(f(np.array([1.
          "def f(x): return E()", "wrong|error"),
     ],
 )  # fmt: skip
-def test_tests_may_use_numpy(tests: str, program: str, status: str) -> None:
-    judgement = code_tests.verify(Item(program, json.dumps({"test": tests}), bare=True))
+def test_tests_may_use_a_package_that_is_opened(tests: str, program: str, status: str) -> None:
+    options = {"packages": ["numpy"]}
+    judgement = code_tests.verify(Item(program, json.dumps({"test": tests}), bare=True, options=options))
     assert judgement.status in status.split("|"), judgement
+
+
+def test_tests_have_no_package_until_it_is_opened() -> None:
+    judgement = code_tests.verify(Item("def f(x): return [2, 4]", json.dumps({"test": WITH_NUMPY}), bare=True))
+    assert judgement.status == "error" and '--option packages=["numpy"]' in judgement.reason, judgement
 
 
 @pytest.mark.parametrize(
