@@ -287,3 +287,10 @@ def test_a_text_of_repetitions_is_searched_in_little_time() -> None:
     assert not exam.asks(normal_text("la " * 30_000 + " oh " * 30_000))
     assert exam.asks(normal_text("oh " * 10_000 + "la " * 300 + "uh " * 300 + "oh " * 10_000))
     assert time.process_time() - started < 10
+
+
+def test_rows_keep_their_reference_source_and_teacher(tmp_path: Path) -> None:
+    about = {"reference": "Paris", "verifier": "exact", "source": "atlas", "teacher": "m", "license": "mit"}
+    _, rows = run(tmp_path, [{"question": "What is the capital of France?", "response": "Paris", **about}])
+    (row,) = (row for row in rows if row["source"] == "atlas")
+    assert {name: row[name] for name in about} == about
