@@ -169,7 +169,7 @@ class Comparer(ListComparer):
         """Compare sets of numbers as intervals, other inequalities side by side; those that differ stay undecided."""
         one, other = as_intervals(reference), as_intervals(said)
         if one is not None and other is not None:
-            return self.intervals(reference, said) if same_variable(reference, said) else DIFFERENT
+            return self.intervals(reference, said)
         if isinstance(reference, Relation) and isinstance(said, Relation):
             reference, said = ascending(reference), ascending(said)
             same = reference.signs == said.signs and len(reference.sides) == len(said.sides)
@@ -234,13 +234,6 @@ def is_set(value: Expression) -> bool:
     if isinstance(value, Sequence) and value.brackets == "":
         return any(isinstance(item, Relation) for item in value.items) and as_intervals(value) is not None
     return isinstance(value, Relation | Join) or value in NAMED
-
-
-def same_variable(one: Expression, other: Expression) -> bool:
-    """Return whether two sets of numbers are not given by relations of different unknowns: x > 3 and t > 3."""
-    given = [side for side in (one, other) if any(isinstance(node, Relation) for node in nodes(side))]
-    names = [unknowns(side) for side in given]
-    return len(names) < 2 or not all(names) or not names[0].isdisjoint(names[1])
 
 
 def is_membership(value: Expression) -> bool:
