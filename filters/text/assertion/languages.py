@@ -61,7 +61,7 @@ OR_AFTER = re.compile(
 )
 OR_BEFORE = re.compile(rf"[\d}}$)]\W*(?:{word(words.OR)}|{any_of(words.OR_CJK)})\W*$", re.IGNORECASE)
 DOUBTED = re.compile(
-    rf"{word(' '.join(one for one in words.MAYBE.split() if one[0] < '฀'))}|^\W*{word(words.MAYBE_FIRST)}"
+    rf"(?<!не\s){word(' '.join(one for one in words.MAYBE.split() if one[0] < '฀'))}|^\W*{word(words.MAYBE_FIRST)}"
     rf"|{any_of(' '.join(one for one in words.MAYBE.split() if one[0] >= '฀'))}|(?:{words.BOUNDS})\W*$",
     re.IGNORECASE,
 )

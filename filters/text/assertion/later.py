@@ -16,7 +16,7 @@ PRONOUN = (
     r"(?:answer|result|value|solution|claim|conclusion|computation|calculation|reasoning|work)(?:\s+above)?)"
 )
 BAD = (
-    r"(?:wrong|incorrect|not\s+(?:right|correct|valid|true|the|possible|an?)|invalid|(?:a|an|the)\s+(?:mistake|error|trap|misconception|wrong)|false|flawed"
+    r"(?:wrong|incorrect|not\s+(?:right|correct|valid|true|the(?!\s+only\s+(?:way|method|approach|proof|solution\s+method))|possible|an?)|invalid|(?:a|an|the)\s+(?:mistake|error|trap|misconception|wrong)|false|flawed"
     r"|impossible|mistaken|erroneous|rejected|extraneous|absurd|nonsense|unverified|(?:only|just|merely)\s+an?\s+(?:\w+\s+)?(?:guess|estimate|bound)|an?\s+(?:over|under)count"
     r"|an?\s+extraneous|off\s+by|(?:far\s+|way\s+|much\s+)?too\s+(?:large|small|big|high|low|many|few))"
 )

@@ -58,7 +58,7 @@ SENTENCE_DENIES = re.compile(
 # Right before the answer, behind the verb: what a relative clause denies ("the k that does not ...") is no denial.
 CLAUSE_DENIES = re.compile(
     r"(?:\b(?:not|cannot|never|nowhere)|n't)\s+(?:(?:be|equals?|to|exactly|simply|just|necessarily|the|an?|answer|value|number|even|actually|always|really|quite|x|write|say|use|choose|put|give|get|have|possibly)\s+){0,3}$|\b(?:maybe|perhaps)(?:\W+\w+){0,4}\W*$|\b(?:it|that|answer|value|result)\s+(?:could|might|may)\s+(?:\w+\s+)?be\W*$|\b(?:almost|nearly|close\s+to|barely)\W*$|\b(?:suppos\w+|assum\w+|pretend\w*|imagine|unless|whether)\b"
-    r"|\b(?:answers?|value|result|solution|it|that)\s+(?:is|was|are)\s+(?:\w+\s+)?(?:not|never|nowhere|neither|hardly)\b(?:\W+\w+){0,2}\W*$"
+    r"|\b(?:answers?|value|result|solution|it|that(?!\s+are))\s+(?:is|was|are)\s+(?:\w+\s+)?(?:not|never|nowhere|neither|hardly)\b(?:\W+\w+){0,2}\W*$"
     r"|\b(?:i|we)\s+(?:initially|originally|mistakenly|wrongly|incorrectly|erroneously)\s+\w+"
     r"|\b(?:exceeds|differs\s+from|(?:different|distinct|far)\s+from|between|exclude\w*|reject\w*|discard\w*|eliminat\w+|ignor\w+|rul\w+\s+out)\s*\W*(?:\w\s*=\s*)?[\s$(]*$"
     r"|\b(?:try|check|test|verify|say)\W*$|\b(?:it|answer|result|value)\s+(?:is|must\s+be|has\s+to\s+be)\s+(?:strictly\s+)?(?:at\s+(?:least|most)|below|above|under|over|up\s+to|no\s+(?:more|less)\s+than|(?:more|less|greater|smaller|larger|fewer)\s+than)\W*$"
@@ -105,6 +105,7 @@ REST_DENIES = re.compile(
     r"|\b(?:fails|(?:wo|would)n't\s+work|(?:which\s+)?(?:contradicts|violates)|is\s+rejected|is\s+excluded|is\s+ruled\s+out|doesn't\s+work|does\s+not\s+work|leads\s+to\s+a\s+contradiction)\b",
     re.IGNORECASE,
 )
+FOR_WHICH = re.compile(r"\b(?:for|in|at)\s+which\b")  # "[8] values for which the claim fails"
 # Inside a mark: crossed out, or asked.
 INSIDE_DENIES = re.compile(r"[\u2717\u2718\u274c\u2716]|\?\s*\}*\s*$|\\text\w*\s*\{\s*never\b")
 OTHER = re.compile(r"not\s+[-$\\\d]")  # "(not 9)" behind an answer
@@ -162,7 +163,7 @@ def denied_in_english(before: str, rest: str) -> bool:
     clause = CLAUSE.split(turned)[-1]
     if SENTENCE_DENIES.search(turned) or CLAUSE_DENIES.search(clause):
         return True
-    return REST_DENIES.search(rest) is not None
+    return REST_DENIES.search(FOR_WHICH.split(rest, maxsplit=1)[0]) is not None
 
 
 def denied_elsewhere(before: str, rest: str) -> bool:

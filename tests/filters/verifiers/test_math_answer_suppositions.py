@@ -32,7 +32,8 @@ DENIED = r"""Podría ser \boxed{9}.|Je dirais \boxed{9}, sans certitude.|\boxed{
 \boxed{9} would be the answer if the dice were fair, which they are not.|The square of the answer is \boxed{9}.|The answer, when doubled, is \boxed{9}.|The answer minus one is \boxed{9}.
 Previously it was thought to be \boxed{9}. New computations give 10.|\boxed{9} (or 10, depending on interpretation).|**정답:** 9이 아님|Plugging in n = 9 gives|Setting x = 9 yields|With n = 9 we would have"""
 UPHELD = r"""\boxed{9} erfüllt die Bedingung.|\boxed{9}は条件を満たす。|\boxed{9} koşulu sağlıyor.|答案是\boxed{9}（个）。|If n is odd, the answer is \boxed{9}.|The number of squares is \boxed{9}.
-The value of the answer is \boxed{9}.|Die Antwort ist \boxed{9}, da 10 nicht passt.|La respuesta es \boxed{9}.|**정답:** 9|Il y en a donc \boxed{9}."""
+The value of the answer is \boxed{9}.|Die Antwort ist \boxed{9}, da 10 nicht passt.|La respuesta es \boxed{9}.|**정답:** 9|Il y en a donc \boxed{9}.
+Так как x не может быть отрицательным, x = \boxed{9}.|The number of integers that are not squares is \boxed{9}.|There are exactly \boxed{9} values of n for which the claim fails."""
 
 
 @pytest.mark.parametrize("response", [one for line in DENIED.split("\n") for one in line.split("|")])
