@@ -79,7 +79,7 @@ WRONGLY = {  # words -> what the sentence names
         "--out",
         "v",
     ): "torn.parquet is not a parquet file",
-    ("train", "--corpus", "in.jsonl", "--out", "t", "--recipe", "mine.toml", "--student", "kl"): "no such student",
+    ("train", "--corpus", ".", "--out", "t", "--recipe", "mine.toml", "--student", "kl"): "no such student",
     ("grade", "none.jsonl", "--out", "v.jsonl"): "none.jsonl",
     ("grade", "outputs.jsonl", "--verifier", "math_anser", "--out", "v.jsonl"): "did you mean 'math_answer'?",
     ("judge", "--out", "j"): "judge takes one FILE",
