@@ -147,6 +147,13 @@ MULTIPLIED = {
     "0.001": "thousandth thousandths",
 }
 MULTIPLIERS = {word: Fraction(value) for value, words in MULTIPLIED.items() for word in words.split()}
+SCALE_WORDS = sorted(MULTIPLIERS, key=len, reverse=True)
+# With more words behind it ("[5] dozens of eggs") the question may ask for dozens.
+SCALE = re.compile(
+    rf"(?:[\s$]|\\[)\]])*(?:\\text\s*\{{\s*)?(?:({'|'.join(word for word in SCALE_WORDS if word < '百')})"
+    r"\b(?=[\s}$.]*(?:\n|$))"
+    rf"|({'|'.join(word for word in SCALE_WORDS if word in '百千萬万亿億兆만억천조')})(?![米克瓦分里]))"
+)
 EMPTY_WORDS = "of the a an in total each about around approximately altogether unit units"
 EMPTY = frozenset(EMPTY_WORDS.split())
 POWER_WORDS = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}

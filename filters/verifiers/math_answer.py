@@ -35,7 +35,7 @@ from filters.mathematics.reading.words import (
 )
 from filters.mathematics.references import defects
 from filters.mathematics.symbolic import DELIMITER, PROSE, SHOWN_CHARS, equal_by_math_verify, shown, too_large
-from filters.mathematics.units import MULTIPLIERS, read_unit
+from filters.mathematics.units import SCALE, read_unit
 from filters.text.assertion.languages import DENIAL
 from filters.text.boxes import boxed, joined_boxes
 from filters.text.commitment import committed
@@ -62,13 +62,6 @@ UNCLOSED_BOX = re.compile(r"^\\+boxed\{(?!.*\}$)", re.DOTALL)
 LABEL = re.compile(r"(?<![A-Za-z\\])[A-J]\s*[).]")
 PERCENT = re.compile(r"(?:[\s$]|\\[)\]])*(?:\\text\s*\{\s*)?\s*(?:\\?%|percent\b|pct\b)")
 UNIT_AFTER = re.compile(r"(?:[\s$]|\\[)\]]|\\[,;: ]|~)*((?:\\(?:text|mathrm)\s*\{)?[A-Za-z°/^\d²³.{} \\]+)")
-SCALE_WORDS = sorted(MULTIPLIERS, key=len, reverse=True)
-# With more words behind it ("[5] dozens of eggs") the question may ask for dozens.
-SCALE = re.compile(
-    rf"(?:[\s$]|\\[)\]])*(?:\\text\s*\{{\s*)?(?:({'|'.join(word for word in SCALE_WORDS if word < '百')})"
-    r"\b(?=[\s}$.]*(?:\n|$))"
-    rf"|({'|'.join(word for word in SCALE_WORDS if word in '百千萬万亿億兆만억천조')})(?![米克瓦分里]))"
-)
 POWER = re.compile(r"(?:\\[,;: ]|\s)*\\(?:times|cdot)\s*10\s*\^\s*\{?\s*(-?\d{1,3})\s*\}?")
 UNIT_WORDS = 4
 SMALL_WORDS = frozenset(("a", "in", "A", "I"))  # units that are words as well
