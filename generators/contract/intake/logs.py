@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from generators.contract.completions.rendered import LIKELY, read_rendered
+from generators.contract.intake.shapes.names import COMPLETE, FINISHES, REASONINGS, TRUNCATED, VERDICTS
 from generators.contract.intake.values import is_chat
 
 Row = Mapping[str, Any]
@@ -21,6 +22,8 @@ CALLS = (  # a request and its reply: of logs, of Bedrock's batches, of Curator
     ("generic_request", "raw_response"),
 )
 PREFIX = "assistant_prefix"  # what a template wrote of the answer, such as <think>
+SEVERAL = ("generations", "responses", "completions", "predictions", "samples", "candidates")  # lists, also as text
+OF_EACH = (*COMPLETE, *TRUNCATED, *FINISHES, *VERDICTS, *REASONINGS)  # columns with a value for each of these
 
 
 def logged(row: Row) -> Row:
@@ -46,7 +49,7 @@ def asked_in(body: Row) -> dict[str, Any]:
 def completions_of(reply: Row) -> list[Any]:
     """Return the completions in a server's reply, each with its finish_reason."""
     if isinstance(choices := reply.get("choices") or reply.get("candidates"), list):
-        return [_choice(one) for one in choices if isinstance(one, Mapping)]
+        return [_choice(one) for one in choices if isinstance(one, Mapping) and "label" not in one]  # not options
     if reply.get("content") or reply.get("output"):
         stated = reply.get("stop_reason") or reply.get("stopReason")
         stated = stated or reply.get("incomplete_details") or reply.get("status")
@@ -63,7 +66,24 @@ def _choice(choice: Row) -> dict[str, Any]:
 def _from_json(row: Row) -> Row:
     """Return the row with conversations that are JSON text, a Python literal or columns as lists of messages."""
     found = {name: chat for name in CHATS if (chat := _parsed(row.get(name))) is not None}
+    if any(_listed(row.get(name)) for name in SEVERAL):
+        found |= {name: listed for name in (*SEVERAL, *OF_EACH) if (listed := _listed(row.get(name))) is not None}
     return {**row, **found} if found else row
+
+
+def _listed(value: Any) -> list[Any] | None:
+    """Return the list that a text is, as tables of text hold it; None for any other value."""
+    if not isinstance(value, str) or not (value.startswith("[") and value.rstrip().endswith("]")):
+        return None
+    try:
+        found = json.loads(value)
+    except (ValueError, RecursionError):
+        try:
+            found = ast.literal_eval(value)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+        found = found if repr(found) == value.strip() else None  # texts without commas would be joined
+    return found if isinstance(found, list) else None
 
 
 def _parsed(value: Any) -> list[Any] | None:

@@ -24,6 +24,8 @@ QUESTIONS = (
     "user_prompt", "full_prompt", "user", "human", "inputs", "task", "input", "input_text", "message_1", "q",
 )  # fmt: skip
 PASSAGES = ("input", "context", "passage")  # further text of an instruction
+BODIES = ("body",)  # the beginning of a problem, where the question is its last sentence, as in SVAMP
+OPTIONS = ("choices",)  # completions of a server, or the options of a question
 SYSTEMS = ("system", "system_prompt", "system_message", "system_instruction")
 PAIRS = (  # (reasoning, answer) in two columns
     ("deepseek_thinking_trajectory", "deepseek_attempt"),

@@ -12,6 +12,7 @@ from generators.contract.completions import is_known, read_text
 from generators.contract.intake.shapes.names import (
     ANSWERING,
     ASKING,
+    BODIES,
     CHATS,
     COMPLETE,
     DIALOGS,
@@ -20,6 +21,7 @@ from generators.contract.intake.shapes.names import (
     NAMES,
     NO_QUESTION,
     NUMBERED,
+    OPTIONS,
     PAIRS,
     PASSAGES,
     QUESTIONS,
@@ -84,7 +86,7 @@ def _recognized(rows: Sequence[Mapping[str, Any]], names: Mapping[str, str]) -> 
         verdicts=tuple(names[name] for name in VERDICTS if name in names and _judges(names[name], rows)),
         messages=_chat(names, rows),
     )
-    shape = replace(shape, questions=_questions(names, shape))
+    shape = replace(shape, questions=_questions(names, rows, shape))
     shape = _with_completions(shape, names, rows)
     taken = {*shape.questions, *shape.responses, shape.reasoning}
     shape = replace(shape, left_out=tuple(name for name in shape.left_out if name not in taken))
@@ -173,12 +175,15 @@ def _is_list(value: Any) -> bool:
     return isinstance(value, list)
 
 
-def _questions(names: Mapping[str, str], shape: Shape) -> tuple[str, ...]:
+def _questions(names: Mapping[str, str], rows: Sequence[Mapping[str, Any]], shape: Shape) -> tuple[str, ...]:
     found = next((name for name in QUESTIONS if name in names and names[name] != shape.messages), None)
     found = found or (None if shape.messages else _ending(names, ASKING))
     if found is None:
         return ()
     passage = _first(names, PASSAGES) if found == "instruction" else None
+    body = _first(names, BODIES) if found == "question" else None
+    if body and _is_text(rows, body):
+        return (body, names[found])
     return (names[found], passage) if passage else (names[found],)
 
 
@@ -190,6 +195,7 @@ def _with_completions(shape: Shape, names: Mapping[str, str], rows: Sequence[Map
     numbered = tuple(names[name] for name in names if NUMBERED.fullmatch(name))
     free = {name: column for name, column in names.items() if column not in shape.questions}
     free = {name: column for name, column in free.items() if column != shape.messages}
+    free = {name: column for name, column in free.items() if name not in OPTIONS or not _are_options(rows, column)}
     reasoning = next((free[name] for name in REASONINGS if name in free and _is_text(rows, free[name])), None)
     ending = _ending(free, ANSWERING)
     response = _first(free, RESPONSES) or (free[ending] if ending and not shape.messages else None)
@@ -200,6 +206,24 @@ def _with_completions(shape: Shape, names: Mapping[str, str], rows: Sequence[Map
         else:
             shape = replace(shape, spoken=spoken)
     return replace(shape, reasoning=reasoning, responses=numbered or ((response,) if response else ()))
+
+
+def _are_options(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
+    """Return whether a column holds the options of questions: labels with texts, or short texts without thinking."""
+    values = [value for row in rows if (value := row.get(column)) not in (None, [], {})]
+    return bool(values) and all(map(_is_options, values))
+
+
+def _is_options(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return "label" in value or bool(value) and all(len(key) == 1 for key in value)
+    if not isinstance(value, list):
+        return False
+    labelled = all(isinstance(one, Mapping) and "label" in one for one in value)
+    short = len(value) > 1 and all(
+        isinstance(one, str | int | float) and read_text(str(one)).reasoning is None for one in value
+    )
+    return labelled or short
 
 
 def _chars(rows: Sequence[Mapping[str, Any]], column: str) -> int:
