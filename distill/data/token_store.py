@@ -22,9 +22,10 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+import generators.contract.chat as chat
+import generators.contract.completions as completions
 from distill.training import examples as rendering
 from distill.training.examples import Dropped, Example, kept_examples
-from generators.contract import chat, completions
 from generators.contract.errors import InputError
 from generators.contract.ids import content_id
 

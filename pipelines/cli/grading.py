@@ -59,7 +59,8 @@ def add(commands: Any) -> None:
 def _grade(options: argparse.Namespace) -> None:
     from functools import partial
 
-    from filters.audit import rates_table
+    from generators.contract.errors import InputError
+from filters.audit import rates_table
     from filters.grade import audit_path, grade
     from filters.outputs import Fields, recognized
     from pipelines.progress import bar
@@ -87,12 +88,12 @@ def _grade(options: argparse.Namespace) -> None:
 
 
 def _verifier_options(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the verifier's options; raise ValueError for one without a value."""
+    """Return the verifier's options; raise InputError for one without a value."""
     given: dict[str, Any] = {"leniencies": options.lenient} if options.lenient else {}
     for each in options.option:
         name, equals, value = each.partition("=")
         if not equals:
-            raise ValueError(f"--option {each}: it must be NAME=VALUE, such as tolerance=1e-6")
+            raise InputError(f"--option {each}: it must be NAME=VALUE, such as tolerance=1e-6")
         try:
             given[name] = json.loads(value)
         except ValueError:
