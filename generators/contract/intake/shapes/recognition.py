@@ -216,7 +216,7 @@ def _are_options(rows: Sequence[Mapping[str, Any]], column: str) -> bool:
 
 def _is_options(value: Any) -> bool:
     if isinstance(value, Mapping):
-        return "label" in value or bool(value) and all(len(key) == 1 for key in value)
+        return "label" in value or {*map(len, value)} == {1}  # letters
     if not isinstance(value, list):
         return False
     labelled = all(isinstance(one, Mapping) and "label" in one for one in value)
