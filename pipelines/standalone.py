@@ -1,13 +1,19 @@
 """A single stage on given paths, with the same functions, settings, manifests and resuming as in a run."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from filters.verification.verdicts import Item
+from filters.verifiers import choice
+from generators.contract.config import Mark
 from generators.contract.errors import InputError, MissingFile, RecipeError
+from generators.contract.models import check_hub, model_path
+from generators.prompts import needs_reference
 from pipelines.recipe.checks import check_engines, check_files, check_hub_names, check_named
 from pipelines.recipe.loading import read_toml, recipe_path, replay_from_prompts, with_overrides
 from pipelines.recipe.schema import Sections, StudentConfig, parse_config
@@ -43,6 +49,8 @@ def run_stage(
     check_inputs({name: path for name, path in inputs.items() if path != raw})
     sections = read_sections(stage, recipe, [*(named_problems(raw) if raw else ()), *overrides], student)
     check_sections(stage, sections)
+    if model is not None:
+        check_model(sections, model)
     check_folder(stage, out)
     with open_session(out, sections, say=say, dry=dry) as session:
         session.runner.folder = out.parent
@@ -120,9 +128,36 @@ def read_problems(session: Session, path: Path, folder: str) -> str:
     """Read an evaluation's problems through the intake, as a stage of their own; return their file within the run."""
     session.step(folder, PROMPTS.load, session.sections.evaluate.prompts, {}, kind=PROMPTS.name)
     made = session.runner.folder / folder / "prompts.parquet"
-    if not session.runner.dry and not pl.read_parquet(made, columns=["verifier"])["verifier"].drop_nulls().len():
-        raise InputError(f"{path}: no problem names a verifier; set one for all, such as prompts.verifier=math_answer")
+    if not session.runner.dry:
+        check_problems(pl.read_parquet(made), path)
     return f"{folder}/prompts.parquet"
+
+
+def check_problems(made: pl.DataFrame, path: Path) -> None:
+    """Raise an InputError, before anything is sampled, where no problem has a verifier or the reference it needs."""
+    asked = made.filter(pl.col("drop_reason").is_null() & pl.col("verifier").is_not_null())
+    if asked.is_empty():
+        raise InputError(f"{path}: no problem names a verifier; set one for all, such as prompts.verifier=math_answer")
+    judged = Counter[str]()
+    for verifier, reference, messages in asked.select("verifier", "reference", "messages").iter_rows():
+        judged[unusable(verifier, reference, messages)] += 1
+    if not judged[""]:
+        raise InputError(f"{path}: no problem can be judged: {judged.most_common(1)[0][0]}")
+
+
+def unusable(verifier: str, reference: str | None, messages: list[dict[str, str]]) -> str:
+    """Return why a verifier cannot judge by a problem's reference, with the key to set; empty: it can."""
+    if needs_reference(verifier) and not (reference or "").strip():
+        return f"none has the reference that {verifier} needs; name its column, such as prompts.fields.reference=answer"
+    if verifier == "choice":
+        try:
+            choice.read_reference(Item("", reference, messages=messages))
+        except ValueError as error:
+            return (
+                f"{error}; choice reads options from the question, one a line as `A. ...`, and the letter or value "
+                "from the column that prompts.fields.reference names"
+            )
+    return ""
 
 
 def check_inputs(inputs: Paths) -> None:
@@ -161,6 +196,18 @@ def check_sections(stage: Stage, sections: Sections) -> None:
     check_named(own)
     check_files(own)
     check_hub_names(own)
+
+
+def check_model(sections: Sections, model: str) -> None:
+    """Raise a RecipeError for an evaluated model that is neither here nor to be had from the hub."""
+    if sections.evaluate is None or sections.execution.executor != "local":
+        return
+    named = {one.key: one.mark for one in sections.evaluate.generation(model).named()}
+    if named.get("model") is Mark.MODEL and "engine" not in named:  # a user's own engine may call it anything
+        try:
+            check_hub(model_path(model))
+        except RecipeError as error:
+            raise RecipeError(f"--model: {error}") from None
 
 
 __all__ = ["read_sections", "run_stage"]
