@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from generators.contract.errors import InputError
 from pipelines.cli.help import add_command, say, show
 
 
@@ -59,8 +60,7 @@ def add(commands: Any) -> None:
 def _grade(options: argparse.Namespace) -> None:
     from functools import partial
 
-    from generators.contract.errors import InputError
-from filters.audit import rates_table
+    from filters.audit import rates_table
     from filters.grade import audit_path, grade
     from filters.outputs import Fields, recognized
     from pipelines.progress import bar
