@@ -98,7 +98,7 @@ def test_problems_are_read_from_files_of_any_form(name: str, tmp_path: Path, mon
     asked, said = [f"prompts.verifier={SHAPES[name]}"], list[str]()
     for expected in ("starts", "finished before, skipped"):
         run_stage("evaluate", {"prompts": file}, tmp_path / "e", asked, model="embedded:student", say=said.append)
-        assert f"e/problems: {expected}" in said and f"e: {expected}" in said
+        assert f"prompts (e/problems): {expected}" in said and f"evaluate (e): {expected}" in said
     assert json.loads((tmp_path / "e" / "scores.json").read_text())["problems"] > 0
     made = pl.read_parquet(tmp_path / "e" / "problems" / "prompts.parquet")
     assert set(made["verifier"]) == {SHAPES[name]} and made["reference"].drop_nulls().len()
