@@ -55,9 +55,10 @@ def on_file(file: Path, overrides: list[str], options: argparse.Namespace) -> No
     """Judge a file into a folder that is locked against other processes."""
     from functools import partial
 
+    from filters.outputs import Fields
     from generators.contract.stage_protocol import Runtime
     from pipelines.executors import open_executor
-    from pipelines.judge.files import VERDICTS, Fields, judge_file
+    from pipelines.judge.files import VERDICTS, judge_file
     from pipelines.judge.pairwise import prefer_file
     from pipelines.progress import bar, quiet_libraries
     from pipelines.stage_folder import sole_use

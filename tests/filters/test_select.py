@@ -130,9 +130,7 @@ def test_an_empty_answer_is_never_kept(tmp_path: Path) -> None:
 
 def test_keeping_nothing_fails_with_the_most_frequent_reasons(tmp_path: Path) -> None:
     rows = [[sample("wrong", PROSE), sample("wrong", PROSE)], [sample("unparseable", PROSE)], [sample(None, PROSE)]]
-    sentence = (
-        "select kept none of 4 traces: 2 wrong, 1 unparseable, 1 unverified. .* most frequent reasons: why .3.."
-    )
+    sentence = "select kept none of 4 traces: 2 wrong, 1 unparseable, 1 unverified. .* most frequent reasons: why .3.."
     with pytest.raises(NothingKept, match=sentence):
         run(tmp_path, rows)
     assert reasons(pl.read_parquet(tmp_path / "selected.parquet")) == ["wrong", "wrong", "unparseable", "unverified"]

@@ -212,7 +212,9 @@ def outputs(folder: Path) -> dict[str, Any]:
     """The files that a stage's manifest lists, but for two: the ledger keeps the order in which samples ended, curves
     keep times."""
     manifest = json.loads((folder / "manifest.json").read_text())
-    return {name: facts for name, facts in manifest["outputs"].items() if not name.startswith(("ledger/", "tensorboard/"))}
+    return {
+        name: facts for name, facts in manifest["outputs"].items() if not name.startswith(("ledger/", "tensorboard/"))
+    }
 
 
 def same(a: Path, b: Path) -> bool:
