@@ -28,6 +28,7 @@ import torch
 
 from benchmarks.measure import record
 from distill.models.varlen import choose_kernel
+from distill.training import speed
 
 STEP, ROW, VOCABULARY = 65_536, 8192, 151_000
 SHAPE: dict[str, Any] = {
@@ -39,18 +40,8 @@ Figures = dict[str, Any]
 
 
 def matmul_rate() -> float:
-    """Return the operations per second of an 8192^3 product in bf16: the median of 20, in events of the GPU."""
-    a, b = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    seconds = []
-    for _ in range(24):
-        first, last = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-        first.record()
-        a @ b
-        last.record()
-        torch.cuda.synchronize()
-        seconds.append(first.elapsed_time(last) / 1e3)
-    median: float = statistics.median(seconds[4:])
-    return 2 * 8192**3 / median
+    """Return the operations per second of an 8192^3 product in bf16, as `distill train` measures it."""
+    return speed.matmul_rate(torch.device("cuda"), torch.bfloat16, 20)
 
 
 def lengths_of(kind: str, longest: int = ROW) -> list[int]:

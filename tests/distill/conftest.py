@@ -148,24 +148,36 @@ def on_ranks(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Callable[[],
     return run
 
 
-@pytest.fixture
-def dying_bar() -> Callable[[int], Any]:
-    """Return a progress bar whose n-th update is a Ctrl-C."""
+class ActingBar:
+    """A progress bar that does something once, at its n-th step, such as stopping the training."""
 
-    class DyingBar:
-        def __init__(self, updates: int) -> None:
-            self.updates = updates
+    def __init__(self, at: int, act: Callable[[], None]) -> None:
+        self.left, self.act = at, act
 
-        def update(self, n: int = 1, /) -> None:
-            self.updates -= 1
-            if not self.updates:
-                raise KeyboardInterrupt
+    def show(self, **facts: object) -> None:
+        pass
 
-        def show(self, **facts: object) -> None:
-            pass
+    def update(self, n: int = 1, /) -> None:
+        self.left -= 1
+        if self.left == 0:
+            self.act()
 
-        @contextmanager
-        def __call__(self, unit: str, total: int, done: int = 0) -> Iterator[Any]:
-            yield self
+    @contextmanager
+    def __call__(self, unit: str, total: int, done: int = 0) -> Iterator[Any]:
+        yield self
 
-    return DyingBar
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="session")
+def acting_bar() -> type[ActingBar]:
+    """Return the bar's class."""
+    return ActingBar
+
+
+@pytest.fixture(scope="session")
+def dying_bar() -> Callable[[int], ActingBar]:
+    """Return a progress bar whose n-th step is a Ctrl-C."""
+    return lambda at: ActingBar(at, _interrupt)

@@ -3,8 +3,7 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from distill.score import score
 from distill.settings import ScoreConfig, TrainConfig
 from distill.train import Diverged, train
 from distill.training.trainer import Trainer
-from generators.contract.stage_protocol import Bar, Runtime
+from generators.contract.stage_protocol import Runtime
 
 PAIRS = [(f"{i} + {i}?", f"<think>\nTwice {i}.\n</think>\nIt is {2 * i}.") for i in range(24)]
 Corpus = tuple[Path, Path]
@@ -70,32 +69,9 @@ def assert_same_log(ours: Path, theirs: Path, tolerance: float) -> None:
             assert value is other[key] if value is None else value == pytest.approx(other[key], rel=tolerance), key
 
 
-class Killed(Exception):
-    pass
-
-
-class DyingBar:
-    """A progress bar that dies at its n-th update, like a process killed between two steps."""
-
-    def __init__(self, updates: int) -> None:
-        self.updates = updates
-
-    def update(self, n: int = 1, /) -> None:
-        self.updates -= 1
-        if not self.updates:
-            raise Killed
-
-    def show(self, **facts: object) -> None:
-        pass
-
-    @contextmanager
-    def __call__(self, unit: str, total: int, done: int = 0) -> Iterator[Bar]:
-        yield self
-
-
 @pytest.mark.parametrize("soft_targets", ["none", "stored"])
 def test_killed_and_resumed_is_the_same_to_the_bit(
-    files: Corpus, student: str, teacher: str, tmp_path: Path, soft_targets: str
+    files: Corpus, student: str, teacher: str, tmp_path: Path, soft_targets: str, dying_bar: Callable[[int], Any]
 ) -> None:
     more = {} if soft_targets == "none" else {"alpha": 0.5, "temperature": 2.0}
     settings = config(student, soft_targets=soft_targets, checkpoint_every_s=0, **more)
@@ -104,8 +80,8 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
     out = tmp_path / "killed"
     out.mkdir()
     for updates in (2, 4):
-        with pytest.raises(Killed):
-            train(*files, targets, out, settings, runtime=Runtime(progress=DyingBar(updates)))
+        with pytest.raises(KeyboardInterrupt):
+            train(*files, targets, out, settings, runtime=Runtime(progress=dying_bar(updates)))
     counts = train(*files, targets, out, settings)
     resumed = load_file(out / "model" / "model.safetensors")
     assert all(torch.equal(weight, resumed[name]) for name, weight in whole.items())
@@ -115,20 +91,16 @@ def test_killed_and_resumed_is_the_same_to_the_bit(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_writes_a_checkpoint_and_the_same_command_ends_with_the_same_bits(
-    files: Corpus, student: str, tmp_path: Path, number: signal.Signals
+    files: Corpus, student: str, tmp_path: Path, number: signal.Signals, acting_bar: Callable[..., Any]
 ) -> None:
-    class Stopping(DyingBar):
-        def update(self, n: int = 1, /) -> None:
-            self.updates -= 1
-            if not self.updates:
-                os.kill(os.getpid(), number)
-
     settings = config(student)
     whole = trained(files, tmp_path / "whole", settings)
     out = tmp_path / "stopped"
     out.mkdir()
     with pytest.raises(KeyboardInterrupt):
-        train(*files, None, out, settings, runtime=Runtime(progress=Stopping(3)))
+        train(
+            *files, None, out, settings, runtime=Runtime(progress=acting_bar(3, lambda: os.kill(os.getpid(), number)))
+        )
     assert (out / "checkpoint.pt").exists() and log(out)[-1]["step"] == 3
     resumed = trained(files, out, settings)
     assert all(torch.equal(weight, resumed[name]) for name, weight in whole.items())

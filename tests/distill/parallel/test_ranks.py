@@ -5,8 +5,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from distill.train import train
 from generators.contract.errors import InputError
 from generators.contract.files import frame, write_frame
 from generators.contract.records import CORPUS
-from generators.contract.stage_protocol import Bar, Runtime
+from generators.contract.stage_protocol import Runtime
 
 PAIRS = [(f"{i} + {i}?", f"<think>\n{'Twice. ' * (i % 5)}\n</think>\nIt is {2 * i}.") for i in range(16)]
 SMALL: dict[str, Any] = {
@@ -48,25 +47,6 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "moe_intermediate_size": 16, "n_group": 1, "topk_group": 1, "first_k_dense_replace": 1,
     },
 }  # fmt: skip
-
-
-class Acting:
-    """A progress bar that does something once, at its n-th step."""
-
-    def __init__(self, at: int, act: Callable[[], None]) -> None:
-        self.left, self.act = at, act
-
-    def show(self, **facts: object) -> None:
-        pass
-
-    def update(self, n: int = 1, /) -> None:
-        self.left -= 1
-        if self.left == 0:
-            self.act()
-
-    @contextmanager
-    def __call__(self, unit: str, total: int, done: int = 0) -> Iterator[Bar]:
-        yield self
 
 
 @pytest.fixture(scope="module")
@@ -125,12 +105,14 @@ def test_two_ranks_train_what_one_does(run: Callable[..., Any], two: dict[str, t
 
 
 @pytest.mark.slow
-def test_a_killed_rank_costs_nothing_but_time(run: Callable[..., Any], two: dict[str, torch.Tensor]) -> None:
+def test_a_killed_rank_costs_nothing_but_time(
+    run: Callable[..., Any], two: dict[str, torch.Tensor], acting_bar: Callable[..., Any]
+) -> None:
     def kill_one() -> None:
         ranks = [p for p in psutil.Process().children() if p.environ().get("RANK") == "1"]
         ranks[0].kill()
 
-    killed = run("killed", Acting(3, kill_one), ranks=2)
+    killed = run("killed", acting_bar(3, kill_one), ranks=2)
     assert all(torch.equal(weight, killed[name]) for name, weight in two.items())
     assert losses(run, "killed") == losses(run, "two")
     assert not (run.folder / "killed" / "checkpoint").exists()  # type: ignore[attr-defined]
@@ -139,10 +121,10 @@ def test_a_killed_rank_costs_nothing_but_time(run: Callable[..., Any], two: dict
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_stopped_on_two_ranks_it_goes_on_alone(
-    run: Callable[..., Any], two: dict[str, torch.Tensor], number: signal.Signals
+    run: Callable[..., Any], two: dict[str, torch.Tensor], number: signal.Signals, acting_bar: Callable[..., Any]
 ) -> None:
     with pytest.raises(KeyboardInterrupt):
-        run("stopped", Acting(3, lambda: os.kill(os.getpid(), number)), ranks=2, checkpoint_every_s=1e9)
+        run("stopped", acting_bar(3, lambda: os.kill(os.getpid(), number)), ranks=2, checkpoint_every_s=1e9)
     assert (run.folder / "stopped" / "checkpoint").is_dir()  # type: ignore[attr-defined]
     alone = run("stopped")
     for name, weight in two.items():
