@@ -108,7 +108,7 @@ def test_a_killed_worker_is_replaced(
     killed: list[int] = []
 
     def kill() -> None:
-        processes = psutil.Process().children(recursive=True)
+        processes = [p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE]
         killed.append(next(p for p in processes if "ray::_Worker" in " ".join(p.cmdline())).pid)
         os.kill(killed[0], signal.SIGKILL)
 

@@ -369,7 +369,7 @@ def test_train_takes_what_a_run_takes(made: dict[str, Path], here: Path) -> None
     said.clear()
     labelled = ["label=other"]
     run_stage("train", given, Path("alone/sft"), labelled, recipe="students.toml", student="sft", say=said.append)
-    assert said == [f"sft/seed-{seed}: finished before, skipped" for seed in (1, 2)]
+    assert said == [f"train (sft/seed-{seed}): finished before, skipped" for seed in (1, 2)]
 
 
 def test_evaluate_needs_prompts_and_a_model_alone(made: dict[str, Path], here: Path) -> None:
