@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import generators.contract.errors as errors
+from distill.parallel.rank import STOPPED
 from distill.settings import TrainConfig
 from generators.contract.errors import Failed
 from generators.contract.stage_protocol import Progress, StageCounts
@@ -25,7 +26,6 @@ from generators.contract.stage_protocol import Progress, StageCounts
 RESTARTS = 3  # after a rank was lost
 POLL_S = 0.2
 ENDING_S = 600.0  # for a checkpoint after Ctrl-C
-STOPPED = 130  # exit code of a rank that was asked to stop
 UNFAILED = (None, 0, STOPPED)
 ALONE_S = 2.0
 

@@ -12,7 +12,7 @@ from typing import Any
 from generators.contract.errors import DistillError
 from generators.contract.stage_protocol import Bar, Runtime
 
-STOPPED = 130
+STOPPED = 130  # exit code of a rank that was asked to stop
 
 
 class _Line:

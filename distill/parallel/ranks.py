@@ -49,13 +49,6 @@ class Ranks:
         dist.broadcast_object_list(values)
         return values[0]
 
-    def gathered(self, value: Any) -> list[Any]:
-        """Return the values of all ranks, in their order."""
-        values: list[Any] = [value] * self.count
-        if self.count > 1:
-            dist.all_gather_object(values, value)
-        return values
-
 
 def launched() -> bool:
     """Return whether this process was started as one of several, by torchrun, Ray Train or `distill` itself."""

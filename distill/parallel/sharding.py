@@ -5,6 +5,7 @@ a GPU, and its gradients are summed in fp32 over the ranks. No rank ever holds t
 """
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,9 @@ class Sharded(nn.Module):
         reshard()
 
 
-def mesh_of(device: torch.device, ranks: int, hosts: int = 1) -> DeviceMesh:
-    """Return the ranks as a mesh; with several `hosts`, weights are sharded within a host and repeated over hosts."""
-    if hosts == 1:
-        return init_device_mesh(device.type, (ranks,))
-    return init_device_mesh(device.type, (hosts, ranks // hosts), mesh_dim_names=("hosts", "ranks"))
+def mesh_of(device: torch.device, ranks: int) -> DeviceMesh:
+    """Return the ranks as a mesh of one dimension."""
+    return init_device_mesh(device.type, (ranks,))
 
 
 def load_sharded(
@@ -143,7 +142,7 @@ def _fill_from_first(model: Any, path: Path, missing: str) -> None:
     """Let rank 0 read the whole model and send the slices: its files name weights in another way than the model."""
     state: dict[str, Any] = {}
     if dist.get_rank() == 0:
-        print(f"train: {missing} is stored in parts, so rank 0 reads all of {path}")
+        print(f"train: {missing} is stored in parts, so rank 0 reads all of {path}", file=sys.stderr)
         state = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).state_dict()
     options = StateDictOptions(full_state_dict=True, broadcast_from_rank0=True)
     set_model_state_dict(model, state, options=options)

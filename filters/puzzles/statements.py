@@ -35,7 +35,6 @@ NO_ANSWER = re.compile(
 AS_ASKED = re.compile(r",?\s+as\s+(?:required|desired|requested|claimed|needed|expected)$", re.IGNORECASE)
 PARAGRAPH = re.compile(r"\n[ \t]*\n")
 SENTENCE_END = re.compile(r"[.!](?=\s)")
-FENCE_END = re.compile(r"(?:```|\*\*)\s*$")
 QUOTED = re.compile(r"([\"'`]|__)((?:(?!\1).)+)\1|\u201c([^\u201c\u201d]+)\u201d", re.DOTALL)
 HEDGED = re.compile(
     r"\b(?:(?:not|n't)\s+(?:\w+\s+){0,2}(?:sure|certain|know)|unsure|uncertain|guess\w*|maybe|perhaps|possibly|might|could\s+be"
